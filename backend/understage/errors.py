@@ -1,0 +1,116 @@
+"""The errors of Understage, each with its Backstage name and HTTP status.
+
+    UnderstageError                   500  (name = class name)
+    ├── InputError                    400  what the caller sent is wrong
+    │   └── SourceError               400  a file is wrong, at file:line:column
+    ├── AuthenticationError           401  who the caller is could not be established
+    ├── NotAllowedError               403  the caller may not do this
+    ├── NotFoundError                 404
+    ├── ConflictError                 409  the present state forbids it
+    ├── PayloadTooLargeError          413
+    ├── NotImplementedError_          501  wire name "NotImplementedError"
+    ├── ServiceUnavailableError       503
+    └── ForeignError                  502  a forge, cluster, Argo CD … failed; cause chained
+
+Anything raised on purpose derives from UnderstageError; the HTTP edge (`platform.http_errors`) turns it into
+`{"error": {"name", "message", …}, "request": …, "response": {"statusCode"}}`, the stock envelope.
+Messages speak to the person who can act: what was wrong, where, what to do.
+"""
+
+from typing import Any, ClassVar
+
+
+class UnderstageError(Exception):
+    """Root of all errors raised on purpose.
+
+    `message` is shown to users. `properties` are extra JSON-ready members of the wire error object.
+    """
+
+    name: ClassVar[str] = "Error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str = "", **properties: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.properties = properties
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InputError(UnderstageError):
+    """What the caller sent is wrong; says what to change."""
+
+    name = "InputError"
+    status = 400
+
+
+class SourceError(InputError):
+    """A file is wrong. `line` and `column` count from 1; `column` and `text` may be unknown."""
+
+    def __init__(
+        self, message: str, *, file: str, line: int | None = None, column: int | None = None, text: str | None = None
+    ) -> None:
+        position = ":".join(str(part) for part in (file, line, column) if part is not None)
+        super().__init__(f"{position}: {message}")
+        self.reason = message
+        self.file = file
+        self.line = line
+        self.column = column
+        self.text = text
+
+
+class AuthenticationError(UnderstageError):
+    """Who the caller is could not be established."""
+
+    name = "AuthenticationError"
+    status = 401
+
+
+class NotAllowedError(UnderstageError):
+    """The caller is known and may not do this."""
+
+    name = "NotAllowedError"
+    status = 403
+
+
+class NotFoundError(UnderstageError):
+    """The thing asked for does not exist, or the caller may not see it."""
+
+    name = "NotFoundError"
+    status = 404
+
+
+class ConflictError(UnderstageError):
+    """The present state forbids it: the name is taken, the task is still running …"""
+
+    name = "ConflictError"
+    status = 409
+
+
+class PayloadTooLargeError(UnderstageError):
+    """The request body is above the limit of its endpoint."""
+
+    name = "PayloadTooLargeError"
+    status = 413
+
+
+class NotImplementedError_(UnderstageError):  # the plain name is Python's own
+    """The protocol knows this, the service does not offer it."""
+
+    name = "NotImplementedError"
+    status = 501
+
+
+class ServiceUnavailableError(UnderstageError):
+    """The service cannot answer at the moment; a later try may succeed."""
+
+    name = "ServiceUnavailableError"
+    status = 503
+
+
+class ForeignError(UnderstageError):
+    """Another system (forge, cluster, Argo CD, git …) failed or refused; the cause is chained."""
+
+    name = "ForeignError"
+    status = 502
