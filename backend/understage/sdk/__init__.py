@@ -1,1 +1,85 @@
-"""."""
+"""What extensions may import: the contracts of actions, processors, providers, integrations and filters.
+
+Nothing here performs I/O. `understage.integrations` implements the ports, `understage.scaffolder` and `understage.catalog`
+call the extensions, `understage.sdk.testing` fakes the ports for tests of extensions. Extensions register by entry points:
+`understage.actions`, `understage.processors`, `understage.providers`, `understage.integrations`, `understage.filters`.
+"""
+
+from understage.errors import (
+    ConflictError,
+    ForeignError,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    SourceError,
+    UnderstageError,
+)
+from understage.sdk.action import Action, ActionModel, Example, action
+from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
+from understage.sdk.ports import (
+    Application,
+    ArgoCd,
+    ArgoCds,
+    Catalog,
+    Cluster,
+    Clusters,
+    Forge,
+    Forges,
+    Git,
+    GitAuthor,
+    GitCredentials,
+    Helm,
+    Http,
+    HttpResponse,
+    Ports,
+    PullRequest,
+    Repository,
+    Templating,
+)
+from understage.sdk.reader import ReadFile, ReadTree, SearchResult, UrlReader
+from understage.sdk.repo_url import RepoUrl, parse_repo_url
+
+__all__ = [
+    "Action",
+    "ActionContext",
+    "ActionModel",
+    "Application",
+    "ArgoCd",
+    "ArgoCds",
+    "Catalog",
+    "Cluster",
+    "Clusters",
+    "ConflictError",
+    "Example",
+    "ForeignError",
+    "Forge",
+    "Forges",
+    "Git",
+    "GitAuthor",
+    "GitCredentials",
+    "Helm",
+    "Http",
+    "HttpResponse",
+    "InputError",
+    "NotAllowedError",
+    "NotFoundError",
+    "Ports",
+    "PullRequest",
+    "ReadFile",
+    "ReadTree",
+    "RepoUrl",
+    "Repository",
+    "SearchResult",
+    "SourceError",
+    "StepInfo",
+    "StepLog",
+    "TaskInfo",
+    "TemplateInfo",
+    "Templating",
+    "UnderstageError",
+    "UrlReader",
+    "UserInfo",
+    "Workspace",
+    "action",
+    "parse_repo_url",
+]

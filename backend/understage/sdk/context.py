@@ -1,0 +1,105 @@
+"""What an action gets beside its input: the task, the workspace, a log, secrets, checkpoints and the ports."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from understage.errors import NotAllowedError
+from understage.sdk.ports import Ports
+
+T = TypeVar("T")
+
+
+class StepLog(Protocol):
+    """The step's part of the task log: what the user sees while the task runs. Secrets are redacted on the way."""
+
+    def debug(self, message: str, **meta: Any) -> None:
+        """Shown only when the service runs with LOG_LEVEL=debug."""
+
+    def info(self, message: str, **meta: Any) -> None:
+        """Write a line; `meta` is appended as JSON."""
+
+    def warn(self, message: str, **meta: Any) -> None:
+        """Write a line marked as a warning."""
+
+    def error(self, message: str, **meta: Any) -> None:
+        """Write a line marked as an error."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The task's folder. Every path of a template goes through `resolve`."""
+
+    path: Path
+
+    def resolve(self, relative: str | Path) -> Path:
+        """Absolute path of `relative` inside the workspace, symlinks followed.
+
+        Raises NotAllowedError for a path that leads out of the workspace.
+        """
+        root = self.path.resolve()
+        resolved = (root / relative).resolve()
+        if not resolved.is_relative_to(root):
+            raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
+        return resolved
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """The task that runs; `id` is stable over restarts, so it may key idempotent effects."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """The step that runs."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class TemplateInfo:
+    """The template the task was made of. `base_url` is where its relative URLs start (`file://…` or `https://…`)."""
+
+    entity_ref: str
+    base_url: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UserInfo:
+    """Who created the task; both members are None for a service. `entity` is the catalog's User entity."""
+
+    ref: str | None = None
+    entity: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """Everything an action may use. The world is reached through `ports` only.
+
+    `checkpoint` runs `function` once per task, step and key: its JSON-ready result is stored, and returned without a new call
+    when the step runs again after a restart or a retry. Wrap each effect that must not happen twice.
+    `temporary_directory` makes an empty folder outside the workspace that is removed when the step ends.
+    """
+
+    task: TaskInfo
+    step: StepInfo
+    workspace: Workspace
+    log: StepLog
+    ports: Ports
+    secrets: Mapping[str, str]
+    user: UserInfo
+    template: TemplateInfo | None
+    is_dry_run: bool
+    run_checkpoint: Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+    temporary_directory: Callable[[], Path]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    async def checkpoint(self, key: str, function: Callable[[], Awaitable[T]]) -> T:
+        """Run `function` once per task, step and `key`; return its stored result on every later run."""
+        result: T = await self.run_checkpoint(key, function)
+        return result

@@ -1,0 +1,270 @@
+"""The ports: everything an action may reach. Implemented in `understage.integrations`, faked in `understage.sdk.testing`.
+
+Errors: what the other side refuses for a reason the user can mend is InputError, ConflictError, NotFoundError or
+NotAllowedError with what to do; anything else is ForeignError, the cause chained.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from understage.sdk.reader import UrlReader
+
+Json = dict[str, Any]
+
+
+class Catalog(Protocol):
+    """The catalog, with the credentials of the task's initiator."""
+
+    async def get_entities(self, refs: Sequence[str]) -> list[Json | None]:
+        """Entities in the order of `refs` (full refs); None where absent or not readable."""
+
+    async def add_location(self, target: str, *, dry_run: bool = False) -> Json:
+        """Register a `url` location: `{location, entities, exists?}`. Raises ConflictError when it is registered already."""
+
+
+@dataclass(frozen=True)
+class GitAuthor:
+    """Who a commit names as its author."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class GitCredentials:
+    """HTTP credentials of a git remote; never part of a URL, a log line or an argument list."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class Git(Protocol):
+    """Git work trees and remotes, by the git binary."""
+
+    async def publish(
+        self,
+        directory: Path,
+        remote_url: str,
+        *,
+        branch: str,
+        message: str,
+        author: GitAuthor,
+        credentials: GitCredentials | None = None,
+    ) -> str:
+        """Commit all of `directory` (a plain folder) as the first commit of `branch`, push it; returns the commit hash."""
+
+    async def clone(
+        self, remote_url: str, directory: Path, *, branch: str | None = None, credentials: GitCredentials | None = None
+    ) -> str:
+        """Clone (shallow) into the empty `directory`; returns the commit hash checked out."""
+
+    async def push_changes(
+        self,
+        directory: Path,
+        *,
+        branch: str,
+        message: str,
+        author: GitAuthor,
+        credentials: GitCredentials | None = None,
+    ) -> str | None:
+        """Commit every change of a clone on `branch` (made if absent) and push it; None when nothing changed.
+
+        Raises ConflictError when the remote branch moved meanwhile.
+        """
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository on a forge. URLs are absolute, for people (`web_url`) and for git (`clone_url`)."""
+
+    owner: str
+    name: str
+    default_branch: str
+    clone_url: str
+    web_url: str
+
+    def contents_url(self, forge: "Forge", path: str = "") -> str:
+        """URL of a file or folder at the default branch, as the forge's pages and the url reader know it."""
+        return forge.contents_url(self, self.default_branch, path)
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """An opened pull request."""
+
+    number: int
+    url: str
+
+
+class Forge(Protocol):
+    """A git forge: repositories and pull requests. `type` is the integration's (gitea, github, …, `local`)."""
+
+    type: str
+    host: str
+    credentials: GitCredentials | None
+
+    async def get_repository(self, owner: str, name: str) -> Repository | None:
+        """The repository, or None."""
+
+    async def create_repository(
+        self, owner: str, name: str, *, description: str = "", private: bool = True, default_branch: str = "main"
+    ) -> Repository:
+        """Create an empty repository. Raises ConflictError when the name is taken, NotFoundError for an unknown owner."""
+
+    async def open_pull_request(
+        self, owner: str, name: str, *, title: str, body: str, source_branch: str, target_branch: str
+    ) -> PullRequest:
+        """Open a pull request; returns the open one when the same branches have one. NotImplementedError_ on `local`."""
+
+    def contents_url(self, repository: Repository, branch: str, path: str = "") -> str:
+        """URL of a file or folder of the repository at a branch."""
+
+
+class Forges(Protocol):
+    """The configured forges; the embedded local git server is the one of type `local`."""
+
+    def get(self, host: str) -> Forge:
+        """The forge of a host. Raises InputError `No integration for host …` with the hosts there are."""
+
+    def default(self) -> Forge:
+        """The forge new repositories go to: `understage.forge`, else the only configured one, else the local git server."""
+
+
+class Cluster(Protocol):
+    """One Kubernetes cluster. Manifests are plain dicts as in YAML."""
+
+    name: str
+    server: str
+
+    async def apply(self, manifest: Json, *, force: bool = False, dry_run: bool = False) -> Json:
+        """Server-side apply with the field manager `understage`; returns the stored object.
+
+        Raises ConflictError naming the other field manager unless `force`.
+        """
+
+    async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Json | None:
+        """The object, or None."""
+
+    async def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
+        """Delete the object (its dependents in the foreground); False when it was not there."""
+
+
+class Clusters(Protocol):
+    """The configured clusters, by name."""
+
+    def names(self) -> list[str]:
+        """Names, in configuration order."""
+
+    def get(self, name: str | None = None) -> Cluster | None:
+        """A cluster by name, or the first one; None when no cluster is configured.
+
+        Raises InputError for an unknown name, listing those there are.
+        """
+
+
+class Helm(Protocol):
+    """The helm binary."""
+
+    def is_available(self) -> bool:
+        """Whether a helm binary was found."""
+
+    async def template(
+        self, chart: Path, *, release: str, namespace: str, values: Sequence[Path] = (), timeout: float = 60.0
+    ) -> str:
+        """Rendered manifests (YAML documents). Raises InputError with Helm's own words for a chart or values it refuses."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """State of an Argo CD Application: `sync` (Synced, OutOfSync, Unknown), `health` (Healthy, Progressing, Degraded …).
+
+    `message` is Argo CD's own reason (conditions, failed operation, unhealthy resources), empty when there is none.
+    """
+
+    name: str
+    sync: str
+    health: str
+    message: str = ""
+    revision: str | None = None
+
+
+class ArgoCd(Protocol):
+    """One Argo CD by its REST API."""
+
+    name: str
+    url: str
+
+    async def apply_project(self, project: Json) -> None:
+        """Create or update an AppProject (manifest as in YAML)."""
+
+    async def apply_application(self, application: Json) -> None:
+        """Create or update an Application (manifest as in YAML)."""
+
+    async def get_application(self, name: str) -> Json | None:
+        """The Application object, or None."""
+
+
+class ArgoCds(Protocol):
+    """The configured Argo CD instances, by name."""
+
+    def names(self) -> list[str]:
+        """Names, in configuration order."""
+
+    def get(self, name: str | None = None) -> ArgoCd | None:
+        """An instance by name, or the first one; None when none is configured. InputError for an unknown name."""
+
+
+class Templating(Protocol):
+    """The template language, for files."""
+
+    def render_text(
+        self,
+        text: str,
+        values: Mapping[str, Any],
+        *,
+        cookiecutter_compat: bool = False,
+        trim_blocks: bool = False,
+        lstrip_blocks: bool = False,
+    ) -> str:
+        """Render a file's text or name; root variable `values` (or `cookiecutter`). Raises InputError at line and column."""
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """An HTTP answer, read whole. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http(Protocol):
+    """HTTP under the policy of outgoing requests: allowed hosts, time and size limits, redirects checked hop by hop."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: float = 60.0,
+    ) -> HttpResponse:
+        """Send one request; any status is an answer, only a failed exchange raises ForeignError."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All ports of an action's context."""
+
+    catalog: Catalog
+    reader: UrlReader
+    git: Git
+    forges: Forges
+    clusters: Clusters
+    helm: Helm
+    argocd: ArgoCds
+    templating: Templating
+    http: Http
