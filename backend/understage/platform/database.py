@@ -1,0 +1,138 @@
+"""The database: SQLite (WAL, embedded) or PostgreSQL, one schema for both.
+
+Transactions begin and end at the edge: a request or a job opens `read()` or `write()` and hands the connection to store
+operations, which never commit. On SQLite writers queue up in this process (one connection, BEGIN IMMEDIATE), readers see
+the last committed state and never wait.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from understage.errors import ServiceUnavailableError
+
+Dialect = Literal["sqlite", "postgresql"]
+
+SQLITE_READERS = 4
+POSTGRES_CONNECTIONS = 10
+
+
+class Database:
+    """Connections to one database. Make it with `connect`; `close` ends it."""
+
+    def __init__(
+        self,
+        reader: AsyncEngine,
+        writer: AsyncEngine,
+        *,
+        url: URL,
+        schema: str | None = None,
+        folder: "tempfile.TemporaryDirectory[str] | None" = None,
+    ) -> None:
+        self._reader = reader
+        self._folder = folder  # a temporary database's files live as long as the database
+        self._writer = writer
+        self.url = url
+        self.schema = schema
+        self.dialect: Dialect = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; one snapshot on SQLite, read committed on PostgreSQL."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for writing: committed when the block ends, rolled back when it raises."""
+        async with self._writer.begin() as connection:
+            yield connection
+
+    async def check(self) -> None:
+        """Raises ServiceUnavailableError when the database does not answer."""
+        try:
+            async with self.read() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Exception as error:
+            raise ServiceUnavailableError(f"The database does not answer: {error}") from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._reader.dispose()
+        if self._writer is not self._reader:
+            await self._writer.dispose()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def connect(url: str | URL, *, schema: str | None = None, ssl: str | None = None) -> Database:
+    """Open a database by SQLAlchemy URL: `sqlite+aiosqlite:///file` or `postgresql+psycopg://…`.
+
+    `schema` sets the search path on PostgreSQL. No connection is made yet.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _connect_sqlite(parsed)
+    arguments: dict[str, Any] = {"application_name": "understage"}
+    if schema is not None:
+        arguments["options"] = f"-csearch_path={schema}"
+    if ssl is not None:
+        arguments["sslmode"] = ssl
+    engine = create_async_engine(
+        parsed,
+        pool_size=POSTGRES_CONNECTIONS,
+        max_overflow=POSTGRES_CONNECTIONS,
+        pool_pre_ping=True,
+        connect_args=arguments,
+    )
+    return Database(engine, engine, url=parsed, schema=schema)
+
+
+def connect_sqlite_file(path: Path) -> Database:
+    """Open (and create) a SQLite file; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return connect(URL.create("sqlite+aiosqlite", database=str(path)))
+
+
+def connect_sqlite_temporary() -> Database:
+    """What `:memory:` means here: a file that goes with the process, so that readers and the writer share it."""
+    folder = tempfile.TemporaryDirectory(prefix="understage-")
+    file = Path(folder.name) / "understage.sqlite"
+    return _connect_sqlite(URL.create("sqlite+aiosqlite", database=str(file)), folder)
+
+
+def _connect_sqlite(url: URL, folder: "tempfile.TemporaryDirectory[str] | None" = None) -> Database:
+    reader = create_async_engine(url, pool_size=SQLITE_READERS, max_overflow=SQLITE_READERS)
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=120)
+    _prepare_sqlite(reader, begin="BEGIN", read_only=True)
+    _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", read_only=False)
+    return Database(reader, writer, url=url, folder=folder)
+
+
+def _prepare_sqlite(engine: AsyncEngine, *, begin: str, read_only: bool) -> None:
+    """Take transaction control from the driver, which would otherwise begin late and lock late."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "busy_timeout=30000",
+            "cache_size=-65536",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        if read_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,42 @@
+"""JSON as a Node backend writes it: compact, UTF-8, whole floats as integers, NaN as null.
+
+orjson does the work; `normalize_numbers` is only needed where a value may hold a whole float (`1.0` is `1` in JavaScript).
+"""
+
+import math
+from typing import Any
+
+import orjson
+
+
+def dumps(value: Any) -> bytes:
+    """Serialise; keys keep their order. Raises TypeError for what JSON has no form for."""
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+
+
+def dumps_text(value: Any) -> str:
+    """`dumps`, as text for a database column."""
+    return dumps(value).decode()
+
+
+def dumps_sorted(value: Any) -> bytes:
+    """Serialise with sorted keys: the stable form that hashes are computed of."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def loads(data: bytes | str) -> Any:
+    """Parse. Raises `orjson.JSONDecodeError` (a ValueError)."""
+    return orjson.loads(data)
+
+
+def normalize_numbers(value: Any) -> Any:
+    """A copy in which whole floats are integers and NaN and infinities are None, as JSON.stringify has them."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return int(value) if value.is_integer() and abs(value) < 1e21 else value
+    if isinstance(value, dict):
+        return {key: normalize_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [normalize_numbers(item) for item in value]
+    return value

@@ -1,0 +1,145 @@
+"""A backend plugin as a Backstage backend serves one: what stands before and after the routes of catalog and scaffolder.
+
+    request -> (public routes) -> start-up gate -> credentials barrier -> routes -> error envelope
+
+Unknown paths and methods answer 404 with an empty body, after the barrier. Errors become
+`{"error": {name, message, …}, "request": {method, url}, "response": {statusCode}}`, `url` relative to the plugin
+(Backstage backend-defaults 0.18.0). Credentials are verified by a function handed in by the composition root and kept in
+`request.state.credentials`.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from opentelemetry import trace
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from understage.errors import ServiceUnavailableError, UnderstageError
+from understage.platform.json import dumps
+
+log = structlog.get_logger(__name__)
+
+Authenticate = Callable[[Request], Awaitable[Any]]
+IsReady = Callable[[], bool]
+
+JSON_TYPE = "application/json; charset=utf-8"
+
+plugin_of_request: ContextVar[str] = ContextVar("plugin_of_request", default="")
+
+
+def create_plugin(
+    plugin_id: str,
+    routers: Collection[APIRouter],
+    *,
+    authenticate: Authenticate,
+    is_ready: IsReady = lambda: True,
+    public_paths: Collection[str] = (),
+) -> ASGIApp:
+    """The ASGI application of one plugin, to be mounted at `/api/<plugin_id>`.
+
+    `authenticate` returns the credentials of a request or raises; it is not asked for `public_paths` (exact, relative).
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.add_exception_handler(HTTPException, _answer_unknown_route)
+    for router in routers:
+        app.include_router(router)
+    return _Edge(plugin_id, app, authenticate, is_ready, frozenset(public_paths))
+
+
+class _Edge:
+    """Barrier and error envelope, as plain ASGI: it sees each request before routing."""
+
+    def __init__(
+        self, plugin_id: str, app: ASGIApp, authenticate: Authenticate, is_ready: IsReady, public_paths: frozenset[str]
+    ) -> None:
+        self._plugin_id = plugin_id
+        self._app = app
+        self._authenticate = authenticate
+        self._is_ready = is_ready
+        self._public_paths = public_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        token = plugin_of_request.set(self._plugin_id)
+        try:
+            await self._enter(request, scope)
+            await self._app(scope, receive, note_start)
+        except Exception as error:
+            if started:
+                raise
+            await error_response(request, error)(scope, receive, send)
+        finally:
+            plugin_of_request.reset(token)
+
+    async def _enter(self, request: Request, scope: Scope) -> None:
+        path = relative_path(scope)
+        # The stock router takes a trailing slash for the same path.
+        if len(path) > 1 and path.endswith("/"):
+            scope["path"] = scope["path"].rstrip("/")
+        if path in self._public_paths:
+            return
+        if not self._is_ready():
+            raise ServiceUnavailableError("Service has not started up yet")
+        request.state.credentials = await self._authenticate(request)
+
+
+def relative_path(scope: Scope) -> str:
+    """The request's path inside the plugin, beginning with a slash."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] or "/" if root and path.startswith(root) else path
+
+
+def error_response(request: Request, error: Exception) -> Response:
+    """The stock error envelope of any exception; what was not raised on purpose is logged and masked."""
+    url = relative_path(request.scope)
+    if request.scope["query_string"]:
+        url += "?" + request.scope["query_string"].decode("latin-1")
+    if isinstance(error, UnderstageError):
+        status = error.status
+        body = {"name": error.name, "message": error.message, **error.properties}
+    else:
+        status = 500
+        log_id = secrets.token_hex(10)
+        body = {"name": "Error", "message": f"An internal error occurred logId={log_id}"}
+        log.error("unexpected error", log_id=log_id, method=request.method, url=url, exc_info=error)
+        trace.get_current_span().record_exception(error)
+    envelope = {
+        "error": body,
+        "request": {"method": request.method, "url": url},
+        "response": {"statusCode": status},
+    }
+    return Response(dumps(envelope), status, media_type=JSON_TYPE)
+
+
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer of a Python value; hot paths hand stored bytes to `raw_json_response`."""
+    return raw_json_response(dumps(value), status, headers)
+
+
+def raw_json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer of bytes that are JSON already."""
+    return Response(body, status, headers, media_type=JSON_TYPE)
+
+
+async def _answer_unknown_route(_request: Request, error: Exception) -> Response:
+    """404 and 405 both mean: no such route. Others come from Starlette itself and keep their status."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return Response(status_code=404 if status in (404, 405) else status)

@@ -1,0 +1,96 @@
+"""Traces and metrics by OpenTelemetry: OTLP when an endpoint is set, Prometheus at `/metrics` always.
+
+Spans follow a request or a task from the edge through its steps into actions. The usual `OTEL_…` variables apply
+(`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, …). Modules get their instruments from `opentelemetry.metrics` and
+`opentelemetry.trace` directly; metric names follow the stock backend where it has the metric.
+"""
+
+import os
+import time
+from typing import Any
+
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.propagate import extract
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from understage import __version__
+
+tracer = trace.get_tracer("understage")
+meter = metrics.get_meter("understage")
+
+request_duration = meter.create_histogram(
+    "http.server.request.duration", unit="s", description="Duration of HTTP requests by plugin, method and status"
+)
+
+
+def configure_telemetry() -> None:
+    """Install the providers, once per process."""
+    resource = Resource.create(
+        {SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", "understage"), SERVICE_VERSION: __version__}
+    )
+    readers: list[MetricReader] = [PrometheusMetricReader()]
+    traces = TracerProvider(resource=resource)
+    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+        traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(traces)
+    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=readers))
+
+
+def metrics_response(_request: Request) -> Response:
+    """The answer of `GET /metrics`."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+class TraceRequests:
+    """ASGI middleware: one server span and one duration a request; plugin and status are the only labels of metrics."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        plugin = _plugin_of(scope["path"])
+        began = time.perf_counter()
+        with tracer.start_as_current_span(
+            f"{scope['method']} {plugin}", context=extract(headers), kind=trace.SpanKind.SERVER
+        ) as span:
+            try:
+                await self._app(scope, receive, note_status)
+            finally:
+                attributes: dict[str, Any] = {
+                    "http.request.method": scope["method"],
+                    "http.response.status_code": status,
+                }
+                span.set_attributes({**attributes, "url.path": scope["path"]})
+                request_duration.record(time.perf_counter() - began, {**attributes, "plugin": plugin})
+
+
+def _plugin_of(path: str) -> str:
+    """A bounded set of labels: whatever a client asks for, the path itself is never one."""
+    parts = path.split("/", 3)
+    known = {"catalog", "scaffolder", "auth", "permission"}
+    return parts[2] if len(parts) > 2 and parts[1] == "api" and parts[2] in known else "other"
