@@ -1,0 +1,86 @@
+"""Writing YAML: deterministic, block style, readable by YAML 1.1 and 1.2 alike.
+
+Called by whatever writes files for people and clusters: values files, catalog-info.yaml, manifests, `config:print`.
+"""
+
+import math
+from typing import Any
+
+import yaml
+
+from understage.model.yaml_scalar import resolve_scalar
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Dumps without aliases, keys in the order given."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump(value: Any, *, header: str | None = None, sort_keys: bool = False) -> str:
+    """One YAML document for a JSON value, ending in a newline.
+
+    Keys keep their order unless `sort_keys`. Text that YAML 1.1 or 1.2 would read as anything else is quoted, text of
+    several lines is a literal block. `header` is put before it as comment lines. Raises TypeError for what is not JSON.
+    """
+    # Line width -1: libyaml folds no lines, so one changed word is one changed line.
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, allow_unicode=True, default_flow_style=False, sort_keys=sort_keys, width=-1
+    )
+    # A document that is one plain scalar ends in "...", which is noise in a file.
+    text = text.removesuffix("...\n")
+    return _comment(header) + text if header else text
+
+
+def _comment(header: str) -> str:
+    return "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None
+    if _fits_literal_block(text):
+        style = "|"
+    elif "\n" in text:
+        style = '"'
+    elif not isinstance(resolve_scalar(text, True, None), str) or text in ("=", "<<"):
+        style = "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _fits_literal_block(text: str) -> bool:
+    lines = text.split("\n")
+    return (
+        len(lines) > 1
+        and text.strip("\n") != ""
+        and not text[0].isspace()
+        and all(line == line.rstrip() and _is_printable(line) for line in lines)
+    )
+
+
+def _is_printable(line: str) -> bool:
+    return all(character.isprintable() or character == "\t" for character in line) and "\ufeff" not in line
+
+
+def _represent_float(dumper: _Dumper, value: float) -> yaml.ScalarNode:
+    if math.isnan(value):
+        text = ".nan"
+    elif math.isinf(value):
+        text = ".inf" if value > 0 else "-.inf"
+    else:
+        text = repr(value)
+        # YAML 1.1 takes an exponent only after a point.
+        if "e" in text and "." not in text:
+            text = text.replace("e", ".0e", 1)
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+def _represent_unknown(dumper: _Dumper, value: Any) -> yaml.Node:
+    if isinstance(value, str):
+        return _represent_text(dumper, str(value))
+    raise TypeError(f"{type(value).__name__} is not a JSON value and cannot be written as YAML")
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(float, _represent_float)
+_Dumper.add_multi_representer(object, _represent_unknown)
