@@ -1,0 +1,70 @@
+"""Composes the portal for the service: called once by the composition root in standalone mode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp
+
+from understage.portal.bundle import find_built_portal
+from understage.portal.guest import Guest, OwnershipOf, UserTokenIssuer, create_auth_router
+from understage.portal.page_config import backend_url, base_path, make_page_config
+from understage.portal.permission import Authorize, create_permission_router
+from understage.portal.security import security_headers
+from understage.portal.static import PortalPages, PortalSite
+
+
+@dataclass(frozen=True)
+class PortalRoutes:
+    """What standalone mode adds to the service."""
+
+    auth: APIRouter
+    """For `/api/auth`."""
+    permission: APIRouter
+    """For `/api/permission`."""
+    pages: ASGIApp
+    """For everything else below `base_path`."""
+    base_path: str
+    """"" or the path of `app.baseUrl`, without a slash at the end."""
+
+    def mount(self, app: FastAPI) -> None:
+        """Add all of it to `app`, which must have its own routes already: the pages answer whatever is left."""
+        app.include_router(self.auth, prefix="/api/auth", include_in_schema=False)
+        app.include_router(self.permission, prefix="/api/permission", include_in_schema=False)
+        if self.base_path:
+            app.add_route("/", lambda _: RedirectResponse(self.base_path), include_in_schema=False)
+        app.mount(self.base_path, self.pages)
+
+
+def create_portal(
+    config: Mapping[str, Any],
+    *,
+    issuer: UserTokenIssuer,
+    ownership_of: OwnershipOf,
+    authorize: Authorize | None = None,
+    development: bool = True,
+) -> PortalRoutes:
+    """Make the portal out of the merged app-config.
+
+    `development` means what NODE_ENV=development means to the stock guest provider: guests come in without
+    `dangerouslyAllowOutsideDevelopment`, and without any `auth.providers` at all. It is for a service bound to loopback.
+    A page that has not been built yet is no error: `pages` says so until `build_portal` has made it, by any process.
+    """
+    page = make_page_config(config)
+    path = base_path(config)
+    headers = security_headers(config, page)
+
+    def open_site() -> PortalSite | None:
+        bundle = find_built_portal()
+        return PortalSite(bundle, page, base_path=path, headers=headers) if bundle else None
+
+    guest = Guest.from_config(config, development=development)
+    auth_url = f"{backend_url(config)}/api/auth"
+    return PortalRoutes(
+        auth=create_auth_router(guest, issuer=issuer, ownership_of=ownership_of, auth_url=auth_url),
+        permission=create_permission_router(config, authorize),
+        pages=PortalPages(open_site),
+        base_path=path,
+    )
