@@ -1,1 +1,1 @@
-"""."""
+"""The catalog road: entity file -> location -> provider -> processor -> processing -> stitching -> store -> query -> api."""

@@ -11,12 +11,32 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, event, make_url, text
+from sqlalchemy import URL, BigInteger, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from understage.errors import ServiceUnavailableError
 
 Dialect = Literal["sqlite", "postgresql"]
+
+
+class now_ms(FunctionElement[int]):  # lower case: it reads as the SQL function it is
+    """SQL expression: the database's time in milliseconds since the epoch. Replicas' own clocks never decide."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(now_ms, "sqlite")
+def _now_sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+@compiles(now_ms, "postgresql")
+def _now_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
 
 SQLITE_READERS = 4
 POSTGRES_CONNECTIONS = 10

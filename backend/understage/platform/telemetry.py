@@ -61,6 +61,7 @@ class TraceRequests:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Trace one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Signing keys of the service's own tokens, shared by all replicas."""
+"""Signing keys of the service's own tokens, shared by all replicas. Times are milliseconds since the epoch."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,8 +13,8 @@ def upgrade() -> None:
         sa.Column("kid", sa.Text, primary_key=True),
         sa.Column("issuer", sa.Text, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
     )
     op.create_index("signing_keys_by_issuer", "signing_keys", ["issuer", "expires_at"])
 

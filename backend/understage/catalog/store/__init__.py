@@ -1,0 +1,1 @@
+"""What the catalog keeps, one operation a file. Operations take an open connection and never commit."""
