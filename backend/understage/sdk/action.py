@@ -103,13 +103,20 @@ def action(
             id=id,
             description=inspect.cleandoc(description),
             handler=handler,
-            input_model=models[0],
+            input_model=_input_model(id, hints),
             output_model=_output_model(id, output_hint),
             examples=tuple(examples),
             supports_dry_run=supports_dry_run,
         )
 
     return decorate
+
+
+def _input_model(id: str, hints: dict[str, Any]) -> Any:
+    models = [hint for name, hint in hints.items() if name != "ctx"]
+    if len(models) == 1 and isinstance(models[0], type) and issubclass(models[0], BaseModel):
+        return models[0]
+    raise TypeError(f"action {id}: annotate the handler as (ctx: ActionContext, input: YourModel) -> YourOutput")
 
 
 def _output_model(id: str, hint: Any) -> Any:
