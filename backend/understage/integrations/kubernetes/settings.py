@@ -1,0 +1,124 @@
+"""Which clusters the configuration names, and how to sign in to each.
+
+    kubernetes:                      # the stock key of the Kubernetes plugin
+      clusterLocatorMethods:
+        - type: config
+          clusters:
+            - {name: prod, url: https://…, authProvider: serviceAccount, serviceAccountToken: …, caData: …, skipTLSVerify: false}
+    understage:
+      kubernetes:
+        clusters:
+          - {name: laptop, kubeconfig: /path/to/kubeconfig, context: kind}
+          - {name: here, inCluster: true}
+
+A kubeconfig is used only where it is named: never `$KUBECONFIG` or `~/.kube/config` by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from understage.errors import InputError
+
+STOCK_KEY = "kubernetes.clusterLocatorMethods"
+OWN_KEY = "understage.kubernetes.clusters"
+IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """One cluster: either `url` (with `token`), or `kubeconfig`, or `in_cluster`.
+
+    `source` is the configuration key that names it, for messages. `ca_data` is base64 of PEM.
+    """
+
+    name: str
+    source: str
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    ca_data: str | None = None
+    ca_file: Path | None = None
+    skip_tls_verify: bool = False
+    kubeconfig: Path | None = None
+    context: str | None = None
+    in_cluster: bool = False
+
+
+def read_cluster_settings(config: Mapping[str, Any]) -> list[ClusterSettings]:
+    """The clusters that the merged app-config names, in its order, own key first.
+
+    Locator methods other than `config` are left to the stock Kubernetes plugin. Raises InputError, naming the key, for an
+    incomplete cluster or a name that stands there twice.
+    """
+    own = _list(_map(_map(config.get("understage")).get("kubernetes")).get("clusters"), OWN_KEY)
+    found = [_own_cluster(_map(entry), f"{OWN_KEY}[{index}]") for index, entry in enumerate(own)]
+    methods = _list(_map(config.get("kubernetes")).get("clusterLocatorMethods"), STOCK_KEY)
+    for number, method in enumerate(methods):
+        if _map(method).get("type") == "config":
+            key = f"{STOCK_KEY}[{number}].clusters"
+            for index, entry in enumerate(_list(_map(method).get("clusters"), key)):
+                found.append(_stock_cluster(_map(entry), f"{key}[{index}]"))
+    names: set[str] = set()
+    for cluster in found:
+        if cluster.name in names:
+            raise InputError(f"{cluster.source}: the cluster name {cluster.name!r} stands there twice; rename one")
+        names.add(cluster.name)
+    return found
+
+
+def _own_cluster(entry: Mapping[str, Any], key: str) -> ClusterSettings:
+    name = _text(entry, "name", key)
+    if entry.get("inCluster") is True:
+        return ClusterSettings(name, key, in_cluster=True)
+    if "kubeconfig" in entry:
+        context = entry.get("context")
+        return ClusterSettings(
+            name,
+            key,
+            kubeconfig=Path(_text(entry, "kubeconfig", key)).expanduser(),
+            context=str(context) if context is not None else None,
+        )
+    raise InputError(f"{key}: cluster {name!r} needs `kubeconfig` (with an optional `context`) or `inCluster: true`")
+
+
+def _stock_cluster(entry: Mapping[str, Any], key: str) -> ClusterSettings:
+    provider = entry.get("authProvider", "serviceAccount")
+    token = entry.get("serviceAccountToken")
+    if provider != "serviceAccount" and token is None:
+        # Other providers sign in with the user's own token in the browser, which a task does not have.
+        raise InputError(
+            f"{key}: cluster {entry.get('name')!r} has authProvider {provider!r}; actions need a serviceAccountToken, or "
+            f"name the cluster under {OWN_KEY} with a kubeconfig"
+        )
+    if token is None:
+        raise InputError(f"{key}: cluster {entry.get('name')!r} needs a serviceAccountToken")
+    ca_file = entry.get("caFile")
+    return ClusterSettings(
+        _text(entry, "name", key),
+        key,
+        url=_text(entry, "url", key).rstrip("/"),
+        token=str(token),
+        ca_data=entry.get("caData"),
+        ca_file=Path(str(ca_file)) if ca_file else None,
+        skip_tls_verify=entry.get("skipTLSVerify") is True,
+    )
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any, key: str) -> Sequence[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise InputError(f"{key} must be a list")
+    return value
+
+
+def _text(entry: Mapping[str, Any], member: str, key: str) -> str:
+    value = entry.get(member)
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{key}.{member} is missing: it must be a text")
+    return value
