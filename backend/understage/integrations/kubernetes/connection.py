@@ -77,6 +77,7 @@ class Connection:
         load: Any = loaders  # its functions carry no annotations
         try:
             if settings.kubeconfig is not None:
+                await asyncio.to_thread(_kubeconfig_server, settings)  # its messages name what is wrong with the file
                 # Read anew for each request: tokens of exec plugins and rotated files expire.
                 await load.load_kube_config(
                     str(settings.kubeconfig), settings.context, configuration, persist_config=False

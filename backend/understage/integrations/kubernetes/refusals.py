@@ -29,7 +29,8 @@ def refusal(status: int, answer: Any, *, cluster: str, source: str, what: str) -
         return NotFoundError(f"{place}: {message}")
     if status == 409:
         return _conflict(place, message, answer)
-    if status in (400, 422):
+    # API servers answer 500 to a field that the kind does not have.
+    if status in (400, 422) or "failed to create typed patch object" in message:
         return InputError(f"{place}: {message}")
     return ForeignError(f"{place}: {message} (status {status})")
 
