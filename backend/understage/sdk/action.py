@@ -16,13 +16,14 @@ The decorated name is an `Action`; the entry point group `understage.actions` na
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from understage.errors import InputError
 from understage.sdk.context import ActionContext
 from understage.sdk.schema import inline_definitions
 
@@ -70,6 +71,30 @@ class Action(Generic[InputT, OutputT]):
         """Run the action on an already validated input."""
         return await self.handler(ctx, input)
 
+    def parse_input(self, raw: Mapping[str, Any]) -> InputT:
+        """The step's rendered `input` (camelCase keys) as the input model.
+
+        Raises InputError `Invalid input passed to action <id>, <path>: <problem>; …` with every problem, and no value.
+        """
+        try:
+            return self.input_model.model_validate(dict(raw))
+        except ValidationError as error:
+            problems = [f"{_path(problem['loc'])}: {problem['msg']}" for problem in error.errors(include_input=False)]
+        # Outside of the except block: pydantic's error carries the values, secrets among them.
+        raise InputError(f"Invalid input passed to action {self.id}, {'; '.join(problems)}")
+
+    def dump_output(self, output: OutputT | None) -> dict[str, Any]:
+        """`steps.<id>.output` of a result: JSON-ready, camelCase keys; a member that was never set and is None is left out."""
+        if output is None:
+            return {}
+        dumped = output.model_dump(mode="json", by_alias=True)
+        unset = {
+            field.serialization_alias or name
+            for name, field in type(output).model_fields.items()
+            if name not in output.model_fields_set
+        }
+        return {key: value for key, value in dumped.items() if value is not None or key not in unset}
+
     def input_schema(self) -> dict[str, Any]:
         """JSON Schema (draft-07, definitions inlined) of the step's `input`."""
         return _schema(self.input_model, "validation")
@@ -77,6 +102,10 @@ class Action(Generic[InputT, OutputT]):
     def output_schema(self) -> dict[str, Any] | None:
         """JSON Schema of `steps.<id>.output`; None when the action has no output."""
         return None if self.output_model is None else _schema(self.output_model, "serialization")
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "input"
 
 
 def action(
@@ -94,11 +123,6 @@ def action(
             raise TypeError(f"action {id}: the handler must be an async function")
         hints = get_type_hints(handler)
         output_hint = hints.pop("return", type(None))
-        models: list[Any] = [hint for name, hint in hints.items() if name != "ctx"]
-        if len(models) != 1 or not (isinstance(models[0], type) and issubclass(models[0], BaseModel)):
-            raise TypeError(
-                f"action {id}: annotate the handler as (ctx: ActionContext, input: YourModel) -> YourOutput"
-            )
         return Action(
             id=id,
             description=inspect.cleandoc(description),

@@ -38,6 +38,8 @@ class Workspace:
 
         Raises NotAllowedError for a path that leads out of the workspace.
         """
+        if "\0" in str(relative):
+            raise NotAllowedError("A path must not contain a NUL character")
         root = self.path.resolve()
         resolved = (root / relative).resolve()
         if not resolved.is_relative_to(root):
