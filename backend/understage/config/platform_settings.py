@@ -1,0 +1,159 @@
+"""The sections about clusters, Argo CD and Understage itself."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from understage.config.duration import Duration
+from understage.config.integration_settings import Secret
+from understage.config.section import Boolean, Section, Text
+
+
+class KubernetesCluster(Section):
+    """One cluster of a `config` cluster locator, as the stock Kubernetes plugin has it."""
+
+    name: Text
+    url: Text
+    title: Text | None = None
+    auth_provider: Text | None = None
+    service_account_token: Secret | None = None
+    skip_tls_verify: Boolean = Field(default=False, alias="skipTLSVerify")
+    ca_data: Text | None = None
+    ca_file: Text | None = None
+
+
+class ClusterLocatorMethod(Section):
+    """One entry of `kubernetes.clusterLocatorMethods`; only type `config` lists its clusters here."""
+
+    type: Text
+    clusters: tuple[KubernetesCluster, ...] = ()
+
+
+class KubernetesSettings(Section):
+    """The `kubernetes` section of the stock Kubernetes plugin."""
+
+    cluster_locator_methods: tuple[ClusterLocatorMethod, ...] = ()
+
+    @property
+    def clusters(self) -> list[KubernetesCluster]:
+        """The clusters that are written in the configuration."""
+        return [cluster for method in self.cluster_locator_methods for cluster in method.clusters]
+
+
+class ArgocdInstance(Section):
+    """One Argo CD server; a token, or a username and a password."""
+
+    name: Text
+    url: Text
+    frontend_url: Text | None = None
+    token: Secret | None = None
+    username: Text | None = None
+    password: Secret | None = None
+    namespace: Text = "argocd"
+    insecure: Boolean = False
+
+
+class AppLocatorMethod(Section):
+    """One entry of `argocd.appLocatorMethods`."""
+
+    type: Text
+    instances: tuple[ArgocdInstance, ...] = ()
+
+
+class ArgocdSettings(Section):
+    """The `argocd` section, in the shape of Roadie's Argo CD plugins."""
+
+    username: Text | None = None
+    password: Secret | None = None
+    app_locator_methods: tuple[AppLocatorMethod, ...] = ()
+
+    @property
+    def instances(self) -> list[ArgocdInstance]:
+        """All instances, those without credentials with the ones of the section."""
+        return [
+            instance
+            if instance.token or instance.username
+            else instance.model_copy(update={"username": self.username, "password": self.password})
+            for method in self.app_locator_methods
+            for instance in method.instances
+        ]
+
+
+class ConfiguredCluster(Section):
+    """A cluster of `understage.kubernetes.clusters`: from a kubeconfig file, or the one that the service runs in."""
+
+    name: Text
+    kubeconfig: Text | None = None
+    context: Text | None = None
+    in_cluster: Boolean = False
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> "ConfiguredCluster":
+        if self.in_cluster and self.kubeconfig:
+            raise ValueError("a cluster is reached by its kubeconfig or inCluster, not by both")
+        return self
+
+
+class ClusterSettings(Section):
+    """`understage.kubernetes`."""
+
+    clusters: tuple[ConfiguredCluster, ...] = ()
+    field_manager: Text = "understage"
+
+
+class GitopsSettings(Section):
+    """`understage.gitops`: the repository that files for Argo CD are written to."""
+
+    repo_url: Text | None = None
+    branch: Text = "main"
+    path: str = ""
+
+
+class HelmSettings(Section):
+    """`understage.helm`."""
+
+    binary: Text = "helm"
+    charts: Text | None = None
+
+
+class PortalSettings(Section):
+    """`understage.portal`: the stock frontend that `understage up` serves."""
+
+    directory: Text | None = None
+    enabled: Boolean = True
+
+
+class TaskEngineSettings(Section):
+    """`understage.tasks`: the engine that runs tasks, its lease and how often a worker renews it."""
+
+    engine: Literal["database", "temporal"] = "database"
+    lease: Duration | None = None
+    heartbeat: Duration | None = None
+    polling_interval: Duration | None = None
+    temporal: dict[str, Any] = Field(default_factory=dict)
+
+
+class TelemetrySettings(Section):
+    """`understage.telemetry`."""
+
+    service_name: Text = "understage"
+    otlp_endpoint: Text | None = None
+    prometheus: Boolean = True
+    traces: Boolean = True
+
+
+class UnderstageSettings(Section):
+    """The `understage` section: everything that the stock backend has no key for.
+
+    `encryption_key` (any text; from it the key is derived that secrets are stored under) is generated into the data
+    directory when absent, which is enough for one replica.
+    """
+
+    data_directory: Text = ".understage"
+    encryption_key: Secret | None = None
+    kubernetes: ClusterSettings = ClusterSettings()
+    gitops: GitopsSettings = GitopsSettings()
+    helm: HelmSettings = HelmSettings()
+    portal: PortalSettings = PortalSettings()
+    tasks: TaskEngineSettings = TaskEngineSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
