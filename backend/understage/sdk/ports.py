@@ -196,6 +196,9 @@ class ArgoCd(Protocol):
     name: str
     url: str
 
+    async def get_project(self, name: str) -> Json | None:
+        """The AppProject object, or None."""
+
     async def apply_project(self, project: Json) -> None:
         """Create or update an AppProject (manifest as in YAML)."""
 
