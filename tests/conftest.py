@@ -1,0 +1,27 @@
+"""What all tiers share: the plugins with fixtures, and asyncio for tests and fixtures that are async functions."""
+
+import importlib.util
+
+import pytest
+
+# A tier's fixtures are there when its folder is: an sdist may leave the bench out.
+PLUGINS = ("tests.databases", "tests.cluster.fixtures")
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+pytest_plugins = [name for name in PLUGINS if _exists(name)]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.anyio_mode = "auto"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
