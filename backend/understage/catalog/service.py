@@ -44,7 +44,7 @@ class CreatedLocation:
         return body if self.exists is None else {"exists": self.exists, **body}
 
 
-class LocationService(Protocol):
+class CatalogService(Protocol):
     """The operations of the ingestion road."""
 
     async def list_locations(self) -> list[RegisteredLocation]:
