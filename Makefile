@@ -1,0 +1,57 @@
+# `make help` lists the targets. Caches live outside of this folder, in UNDERSTAGE_CACHE.
+SHELL := /bin/bash
+CACHE := $(or $(UNDERSTAGE_CACHE),$(HOME)/.cache/understage)
+UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
+RUN := $(UV) run --frozen
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(CACHE)/uv/bin/uv:
+	@echo "Fetching uv, once"
+	python3 -m venv $(CACHE)/uv || { echo "python3 cannot make virtual environments: install python3-venv"; exit 1; }
+	$(CACHE)/uv/bin/pip install --quiet uv
+
+.PHONY: install
+install: $(filter-out $(shell command -v uv),$(UV)) ## fetch the Python packages of the lock file
+	@$(UV) sync --frozen --quiet
+
+.PHONY: up
+up: install ## the main job: run Understage with a stock Backstage page on http://localhost:7007
+	$(RUN) understage up
+
+.PHONY: demo
+demo: install ## up, connected to a real Kubernetes API server, Argo CD and Gitea (built on first use: about 25 minutes)
+	@mkdir -p .understage
+	$(RUN) python -m tests.cluster.demo --config-out .understage/app-config.demo.yaml -- \
+	  .venv/bin/understage up --config app-config.yaml --config .understage/app-config.demo.yaml
+
+.PHONY: test
+test: install ## all tests that this machine can run; the others say what they miss
+	$(RUN) pytest
+
+.PHONY: check
+check: lint types contracts test ## everything that must hold before a commit
+
+.PHONY: lint
+lint: install ## ruff: rules and format
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+
+.PHONY: format
+format: install ## ruff: mend what can be mended
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+.PHONY: types
+types: install ## mypy --strict
+	$(RUN) mypy
+
+.PHONY: contracts
+contracts: install ## import-linter: who may import whom
+	$(RUN) lint-imports
+
+.PHONY: tools
+tools: install ## build the bench's Go tools into the cache
+	$(RUN) python -m tests.cluster.tools build
