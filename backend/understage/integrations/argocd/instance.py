@@ -1,0 +1,146 @@
+"""One Argo CD by its REST API: projects and applications. Implements the port `sdk.ArgoCd`.
+
+Requests as Argo CD 3.1's API server documents them under `/swagger-ui`.
+"""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from understage.errors import (
+    ConflictError,
+    ForeignError,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    UnderstageError,
+)
+from understage.integrations.argocd.settings import InstanceSettings
+
+MAX_ANSWER_BYTES = 20 * 1024 * 1024
+Json = dict[str, Any]
+
+
+class ArgoCdInstance:
+    """An Argo CD API server. `timeout` is the time limit of one request, in seconds."""
+
+    def __init__(self, settings: InstanceSettings, *, timeout: float = 30.0) -> None:
+        self.name = settings.name
+        self.url = settings.url
+        self._settings = settings
+        self._timeout = timeout
+        self._session_token: str | None = None
+
+    async def get_project(self, name: str) -> Json | None:
+        """The AppProject object, or None."""
+        return await self._find(f"/api/v1/projects/{quote(name, safe='')}", f"read project {name}")
+
+    async def apply_project(self, project: Json) -> None:
+        """Create or update an AppProject. Errors as `apply_application`."""
+        name = project["metadata"]["name"]
+        body = {"project": project, "upsert": True}
+        await self._request("POST", "/api/v1/projects", f"write project {name}", body=body)
+
+    async def get_application(self, name: str) -> Json | None:
+        """The Application object, or None."""
+        return await self._find(f"/api/v1/applications/{quote(name, safe='')}", f"read application {name}")
+
+    async def apply_application(self, application: Json) -> None:
+        """Create or update an Application.
+
+        Raises InputError for a specification that Argo CD refuses (it checks repository, path and destination),
+        NotAllowedError, ConflictError, ForeignError.
+        """
+        name = application["metadata"]["name"]
+        what = f"write application {name}"
+        await self._request("POST", "/api/v1/applications?upsert=true&validate=true", what, body=application)
+
+    async def _find(self, path: str, what: str) -> Json | None:
+        try:
+            return await self._request("GET", path, what)
+        except NotFoundError:
+            return None
+        except NotAllowedError as error:
+            # Argo CD answers 403 where nothing is, so that names cannot be guessed; only a named right is a refusal.
+            if error.message.endswith("permission denied"):
+                return None
+            raise
+
+    async def _request(self, method: str, path: str, what: str, *, body: Any = None) -> Json:
+        status, answer = await self._send(method, path, body)
+        if status == 401 and self._settings.token is None:
+            self._session_token = None  # sessions end after a day
+            status, answer = await self._send(method, path, body)
+        if status >= 300:
+            raise self._refusal(status, answer, what)
+        return answer
+
+    async def _send(self, method: str, path: str, body: Any) -> tuple[int, Json]:
+        headers = {"Authorization": f"Bearer {await self._token()}"}
+        return await self._exchange(method, path, body, headers)
+
+    async def _token(self) -> str:
+        if self._settings.token is not None:
+            return self._settings.token
+        if self._session_token is None:
+            credentials = {"username": self._settings.username, "password": self._settings.password}
+            status, answer = await self._exchange("POST", "/api/v1/session", credentials, {})
+            token = answer.get("token")
+            if status >= 300 or not isinstance(token, str):
+                raise self._refusal(status, answer, "sign in")
+            self._session_token = token
+        return self._session_token
+
+    async def _exchange(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Json]:
+        content = None if body is None else json.dumps(body).encode()
+        if content is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+        try:
+            async with (
+                httpx.AsyncClient(verify=not self._settings.skip_tls_verify, timeout=self._timeout) as client,
+                client.stream(method, self.url + path, content=content, headers=headers) as response,
+            ):
+                return response.status_code, _decode(await _read(response))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ForeignError(
+                f"Argo CD {self.name!r} at {self.url} does not answer: {str(error) or type(error).__name__}. Check that it "
+                f"runs and that {self._settings.source} names its address"
+            ) from error
+
+    def _refusal(self, status: int, answer: Json, what: str) -> UnderstageError:
+        message = str(answer.get("message") or answer.get("error") or f"status {status}").rstrip(".")
+        place = f"Argo CD {self.name!r} refused to {what}"
+        if status == 401:
+            return ForeignError(
+                f"{place}: it does not accept the credentials (401: {message}). Renew them in {self._settings.source}"
+            )
+        kinds: dict[int, type[UnderstageError]] = {
+            400: InputError,
+            403: NotAllowedError,
+            404: NotFoundError,
+            409: ConflictError,
+        }
+        if status in kinds:
+            return kinds[status](f"{place}: {message}")
+        return ForeignError(f"{place}: {message} (status {status})")
+
+
+async def _read(response: httpx.Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            raise ForeignError(f"Argo CD answered with more than the {MAX_ANSWER_BYTES} bytes that are read")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _decode(payload: bytes) -> Json:
+    try:
+        value = json.loads(payload) if payload else {}
+    except ValueError:
+        return {"message": payload[:300].decode(errors="replace")}
+    return value if isinstance(value, dict) else {"message": str(value)}
