@@ -43,7 +43,7 @@ async def select_page(
     if offset:
         statement = statement.offset(offset)
     rows = await connection.execute(statement)
-    return [PageRow(*row) for row in rows]
+    return [PageRow(sorted_by, uid, entity) for sorted_by, uid, entity in rows]
 
 
 def _ordered(

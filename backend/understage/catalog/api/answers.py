@@ -1,0 +1,36 @@
+"""Answers made of stored JSON: arrays joined without parsing, unless a projection asks for parts."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from understage.catalog.query.fields import Projection, project
+from understage.platform.plugin import raw_json_response
+
+
+def encode_entity(entity: str, projection: Projection) -> bytes:
+    """One stored entity, projected."""
+    if not projection:
+        return entity.encode()
+    return orjson.dumps(project(orjson.loads(entity), projection))
+
+
+def encode_array(entities: Iterable[str | None], projection: Projection) -> bytes:
+    """A JSON array of stored entities; None becomes null."""
+    return b"[" + b",".join(b"null" if item is None else encode_entity(item, projection) for item in entities) + b"]"
+
+
+def encode_object(members: Sequence[tuple[str, bytes]]) -> bytes:
+    """A JSON object of members that are JSON already."""
+    return b"{" + b",".join(orjson.dumps(name) + b":" + value for name, value in members) + b"}"
+
+
+def answer_with_etag(request: Request, body: bytes, status: int = 200) -> Response:
+    """An answer with a weak ETag; 304 when the client has it already."""
+    etag = f'W/"{len(body):x}-{hashlib.sha1(body, usedforsecurity=False).hexdigest()[:27]}"'
+    if status == 200 and etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"etag": etag})
+    return raw_json_response(body, status, {"etag": etag})

@@ -1,0 +1,230 @@
+"""`/entities…`: lists, pages, single entities, by reference, ancestry, deletion."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
+
+from understage.catalog.access import Access
+from understage.catalog.api.answers import answer_with_etag, encode_array, encode_entity, encode_object
+from understage.catalog.predicate import NOTHING, Predicate, both
+from understage.catalog.query.ancestry import order_ancestry
+from understage.catalog.query.fields import Projection, parse_fields
+from understage.catalog.query.filter import parse_filters
+from understage.catalog.query.predicates import parse_predicate
+from understage.catalog.service import CatalogService
+from understage.catalog.store.select_ancestry import select_ancestry
+from understage.catalog.store.select_by_refs import select_by_refs, select_by_uid
+from understage.catalog.store.select_list import select_list
+from understage.catalog.store.select_page import select_page
+from understage.errors import InputError, NotAllowedError, NotFoundError
+from understage.platform.database import Database
+from understage.platform.plugin import JSON_TYPE, json_response, raw_json_response
+from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
+
+STREAM_PAGE = 2000
+
+LIST_PARAMETERS = {
+    "fields": Parameter("list"),
+    "filter": Parameter("list"),
+    "order": Parameter("list"),
+    "limit": Parameter("integer", minimum=0),
+    "offset": Parameter("integer", minimum=0),
+    "after": Parameter(),
+}
+
+
+def create_entities_router(database: Database, access: Access, service: CatalogService) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get("/entities")
+    async def list_entities(request: Request) -> Response:
+        query = parse_query(request, LIST_PARAMETERS)
+        projection = parse_fields(query.get("fields", []))
+        readable = await access.readable(request.state.credentials)
+        predicate = both(parse_filters(query.get("filter", [])), readable)
+        orders = [_parse_order(order) for order in query.get("order", [])]
+        if {"limit", "offset", "after"} & query.keys():
+            return await _answer_slice(database, request, query, predicate, orders, projection)
+        return await _answer_stream(database, predicate, orders, projection)
+
+    @router.get("/entities/by-uid/{uid}")
+    async def get_by_uid(request: Request, uid: str) -> Response:
+        parse_query(request, {})
+        readable = await access.readable(request.state.credentials)
+        async with database.read() as connection:
+            entity = await select_by_uid(connection, uid, both(readable))
+        if entity is None:
+            raise NotFoundError(f"No entity with uid {uid}")
+        return raw_json_response(entity.encode())
+
+    @router.delete("/entities/by-uid/{uid}")
+    async def delete_by_uid(request: Request, uid: str) -> Response:
+        async with database.read() as connection:
+            entity = await select_by_uid(connection, uid)
+        ref = None if entity is None else _ref_of(entity)
+        await access.require(request.state.credentials, "catalog.entity.delete", ref)
+        await service.delete_entity(uid)
+        return Response(status_code=204)
+
+    @router.get("/entities/by-name/{kind}/{namespace}/{name}")
+    async def get_by_name(request: Request, kind: str, namespace: str, name: str) -> Response:
+        parse_query(request, {})
+        ref = f"{kind}:{namespace}/{name}".lower()
+        readable = await access.readable(request.state.credentials)
+        async with database.read() as connection:
+            found = await select_by_refs(connection, [ref], both(readable))
+        if ref not in found:
+            raise NotFoundError(f"No entity named '{name}' found, with kind '{kind}' in namespace '{namespace}'")
+        return raw_json_response(found[ref].encode())
+
+    @router.get("/entities/by-name/{kind}/{namespace}/{name}/ancestry")
+    async def get_ancestry(request: Request, kind: str, namespace: str, name: str) -> Response:
+        ref = f"{kind}:{namespace}/{name}".lower()
+        readable = await access.readable(request.state.credentials)
+        async with database.read() as connection:
+            entities, parents = await select_ancestry(connection, ref, both(readable))
+            exists = bool(entities) or bool(await select_by_refs(connection, [ref]))
+        if not entities and exists:
+            raise NotAllowedError("")
+        if not entities:
+            raise NotFoundError(f"No such entity {ref}")
+        items = [
+            encode_object([("entity", entities[item].encode()), ("parentEntityRefs", orjson.dumps(above))])
+            for item, above in order_ancestry(ref, entities.keys(), parents)
+        ]
+        body = encode_object([("rootEntityRef", orjson.dumps(ref)), ("items", b"[" + b",".join(items) + b"]")])
+        return answer_with_etag(request, body)
+
+    @router.post("/entities/by-refs")
+    async def get_by_refs(request: Request) -> Response:
+        query = parse_query(request, {"filter": Parameter("list")})
+        body = await read_json(request)
+        if body is None:
+            raise InputError(
+                "Malformed request body (did you remember to specify an application/json content type?), "
+                'Validation error: Required at "entityRefs"'
+            )
+        members = {
+            "entityRefs": Member("array", required=True, items="string"),
+            "fields": Member("array", items="string"),
+            "query": Member("object"),
+        }
+        check_body(body, members)
+        projection = parse_fields(body.get("fields", []))
+        asked = parse_predicate(body["query"]) if "query" in body else None
+        readable = await access.readable(request.state.credentials)
+        predicate = both(parse_filters(query.get("filter", [])), asked, readable)
+        async with database.read() as connection:
+            found = await select_by_refs(connection, body["entityRefs"], predicate)
+        items = encode_array((found.get(ref) for ref in body["entityRefs"]), projection)
+        return answer_with_etag(request, encode_object([("items", items)]))
+
+    return router
+
+
+class _Slice(NamedTuple):
+    limit: int | None
+    offset: int
+
+
+async def _answer_slice(
+    database: Database,
+    request: Request,
+    query: dict[str, Any],
+    predicate: Predicate,
+    orders: Sequence[tuple[str, bool]],
+    projection: Projection,
+) -> Response:
+    limit, offset = _parse_slice(query)
+    if predicate == NOTHING:
+        return json_response([])
+    async with database.read() as connection:
+        rows = await select_list(
+            connection, predicate, orders=orders, limit=None if limit is None else limit + 1, offset=offset
+        )
+    headers = {}
+    if limit is not None and len(rows) > limit:
+        headers["link"] = _next_link(request, limit, offset + limit)
+        rows = rows[:limit]
+    return raw_json_response(encode_array(rows, projection), headers=headers)
+
+
+def _parse_slice(query: dict[str, Any]) -> _Slice:
+    if query.get("limit") == 0:
+        raise InputError("Invalid limit, must be greater than zero")
+    if "after" not in query:
+        return _Slice(query.get("limit"), query.get("offset", 0))
+    try:
+        cursor = orjson.loads(base64.b64decode(query["after"]))
+    except (binascii.Error, ValueError) as error:
+        raise InputError("Malformed after cursor, could not be parsed") from error
+    if not isinstance(cursor, dict):
+        raise InputError("Malformed after cursor, could not be parsed")
+    for name in ("limit", "offset"):
+        value = cursor.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53):
+            raise InputError(f"Malformed after cursor, {name} was not an number")
+    return _Slice(cursor.get("limit"), cursor.get("offset") or 0)
+
+
+def _next_link(request: Request, limit: int, offset: int) -> str:
+    after = base64.b64encode(orjson.dumps({"limit": limit, "offset": offset})).decode()
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("offset", "after")]
+    return f'</entities?{urlencode([*kept, ("after", after)])}>; rel="next"'
+
+
+def _parse_order(text: str) -> tuple[str, bool]:
+    direction, _, field = text.partition(":")
+    if direction not in ("asc", "desc") or not field:
+        raise InputError(f'Invalid order parameter "{text}", expected "<asc or desc>:<field name>"')
+    return field.lower(), direction == "desc"
+
+
+async def _answer_stream(
+    database: Database, predicate: Predicate, orders: Sequence[tuple[str, bool]], projection: Projection
+) -> Response:
+    """All entities, in chunks of one page each: a slow client holds neither a transaction nor the whole list."""
+    field, descending = orders[0] if orders else (None, False)
+
+    async def page(after: tuple[str | None, str] | None) -> list[Any]:
+        async with database.read() as connection:
+            return list(
+                await select_page(
+                    connection,
+                    predicate,
+                    order=field,
+                    descending=descending,
+                    text=None,
+                    after=after,
+                    backwards=False,
+                    limit=STREAM_PAGE,
+                    offset=0,
+                )
+            )
+
+    first = await page(None) if predicate != NOTHING else []
+    if len(first) < STREAM_PAGE:
+        return raw_json_response(encode_array((row.final_entity for row in first), projection))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        rows, opening = first, b"["
+        while rows:
+            yield opening + b",".join(encode_entity(row.final_entity, projection) for row in rows)
+            opening = b","
+            rows = await page((rows[-1].sorted_by, rows[-1].uid)) if len(rows) == STREAM_PAGE else []
+        yield b"]"
+
+    return StreamingResponse(chunks(), media_type=JSON_TYPE)
+
+
+def _ref_of(entity: str) -> str:
+    content = orjson.loads(entity)
+    metadata = content["metadata"]
+    return f"{content['kind']}:{metadata.get('namespace', 'default')}/{metadata['name']}".lower()

@@ -1,0 +1,165 @@
+"""`/entities/by-query` and `/entity-facets`, by GET and by POST."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from understage.catalog.access import Access
+from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object
+from understage.catalog.predicate import NOTHING, Predicate, both
+from understage.catalog.query.cursor import FullText, Order, decode_cursor
+from understage.catalog.query.entities import DEFAULT_LIMIT, Page, Question, query_entities, question_of
+from understage.catalog.query.fields import Projection, parse_fields
+from understage.catalog.query.filter import parse_filters
+from understage.catalog.query.predicates import parse_predicate
+from understage.catalog.store.select_facets import select_facets
+from understage.errors import InputError
+from understage.platform.database import Database
+from understage.platform.plugin import raw_json_response
+from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
+
+QUERY_PARAMETERS = {
+    "fields": Parameter("list"),
+    "filter": Parameter("list"),
+    "orderField": Parameter("list"),
+    "limit": Parameter("integer", minimum=0),
+    "offset": Parameter("integer", minimum=0),
+    "cursor": Parameter(),
+    "totalItems": Parameter(choices=("include", "exclude")),
+    "fullTextFilterTerm": Parameter(),
+    "fullTextFilterFields": Parameter("list"),
+}
+
+QUERY_BODY = {
+    "cursor": Member("string"),
+    "limit": Member("integer", minimum=0),
+    "offset": Member("integer", minimum=0),
+    "orderBy": Member("array", items="object"),
+    "fullTextFilter": Member("object"),
+    "fields": Member("array", items="string"),
+    "totalItems": Member("string", choices=("include", "exclude")),
+    "query": Member("object"),
+}
+
+
+def create_query_router(database: Database, access: Access) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    async def answer(request: Request, question: Question, projection: Projection) -> Response:
+        readable = await access.readable(request.state.credentials)
+        if readable == NOTHING:
+            page = Page([], 0)
+        else:
+            async with database.read() as connection:
+                page = await query_entities(connection, question, readable)
+        cursors = {"nextCursor": page.next_cursor, "prevCursor": page.previous_cursor}
+        body = encode_object(
+            [
+                ("items", encode_array(page.items, projection)),
+                ("totalItems", orjson.dumps(page.total)),
+                ("pageInfo", orjson.dumps({name: value for name, value in cursors.items() if value is not None})),
+            ]
+        )
+        return raw_json_response(body)
+
+    @router.get("/entities/by-query")
+    async def get_by_query(request: Request) -> Response:
+        query = parse_query(request, QUERY_PARAMETERS)
+        return await answer(request, _question_of_parameters(query), parse_fields(query.get("fields", [])))
+
+    @router.post("/entities/by-query")
+    async def post_by_query(request: Request) -> Response:
+        parse_query(request, {})
+        body = check_body(await read_json(request) or {}, QUERY_BODY)
+        return await answer(request, _question_of_body(body), parse_fields(body.get("fields", [])))
+
+    async def answer_facets(request: Request, names: list[str], predicate: Predicate) -> Response:
+        readable = await access.readable(request.state.credentials)
+        counts: dict[str, list[tuple[str, int]]] = {}
+        if readable != NOTHING:
+            keys = list(dict.fromkeys(name.lower() for name in names))
+            async with database.read() as connection:
+                counts = await select_facets(connection, keys, both(predicate, readable))
+        facets = {
+            name: [{"value": value, "count": count} for value, count in counts.get(name.lower(), [])] for name in names
+        }
+        return answer_with_etag(request, orjson.dumps({"facets": facets}))
+
+    @router.get("/entity-facets")
+    async def get_facets(request: Request) -> Response:
+        query = parse_query(request, {"facet": Parameter("list", required=True), "filter": Parameter("list")})
+        return await answer_facets(request, query["facet"], parse_filters(query.get("filter", [])))
+
+    @router.post("/entity-facets")
+    async def post_facets(request: Request) -> Response:
+        members = {"facets": Member("array", required=True, items="string"), "query": Member("object")}
+        body = check_body(await read_json(request), members)
+        if not body["facets"] or not all(name.strip() for name in body["facets"]):
+            raise InputError("Missing or empty facets parameter")
+        return await answer_facets(request, body["facets"], parse_predicate(body.get("query", {})))
+
+    return router
+
+
+def _question_of_parameters(query: dict[str, Any]) -> Question:
+    limit = query.get("limit", DEFAULT_LIMIT)
+    if "cursor" in query:
+        return question_of(decode_cursor(query["cursor"]), limit)
+    term = query.get("fullTextFilterTerm", "").strip()
+    fields = tuple(name.strip() for item in query.get("fullTextFilterFields", []) for name in item.split(","))
+    orders = [_parse_order_field(text) for text in query.get("orderField", [])]
+    return Question(
+        predicate=parse_filters(query.get("filter", [])),
+        order=orders[0] if orders else None,
+        full_text=FullText(term, tuple(filter(None, fields))) if term else None,
+        limit=limit,
+        offset=query.get("offset", 0),
+        with_total=query.get("totalItems") != "exclude",
+    )
+
+
+def _parse_order_field(text: str) -> Order:
+    field, _, direction = text.partition(",")
+    if direction not in ("", "asc", "desc"):
+        raise InputError("Invalid order field order, must be asc or desc")
+    return Order(field, direction == "desc")
+
+
+def _question_of_body(body: dict[str, Any]) -> Question:
+    limit = int(body.get("limit", DEFAULT_LIMIT))
+    if "cursor" in body:
+        if not body["cursor"]:
+            raise InputError("Cursor cannot be empty")
+        return question_of(decode_cursor(body["cursor"]), limit)
+    return Question(
+        predicate=parse_predicate(body.get("query", {})),
+        order=_order_of_body(body.get("orderBy", [])),
+        full_text=_full_text_of_body(body.get("fullTextFilter", {})),
+        limit=limit,
+        offset=int(body.get("offset", 0)),
+        with_total=body.get("totalItems") != "exclude",
+    )
+
+
+def _order_of_body(items: list[dict[str, Any]]) -> Order | None:
+    orders = []
+    for index, item in enumerate(items):
+        member = check_body(
+            item,
+            {
+                "field": Member("string", required=True),
+                "order": Member("string", required=True, choices=("asc", "desc")),
+            },
+            path=f"request/body/orderBy/{index}",
+        )
+        orders.append(Order(member["field"], member["order"] == "desc"))
+    return orders[0] if orders else None
+
+
+def _full_text_of_body(value: dict[str, Any]) -> FullText | None:
+    members = {"term": Member("string"), "fields": Member("array", items="string")}
+    check_body(value, members, path="request/body/fullTextFilter")
+    term = value.get("term", "").strip()
+    return FullText(term, tuple(value.get("fields", []))) if term else None

@@ -1,0 +1,44 @@
+"""`/refresh` and `/validate-entity`."""
+
+from fastapi import APIRouter, Request, Response
+
+from understage.catalog.access import Access
+from understage.catalog.service import CatalogService
+from understage.errors import InputError
+from understage.platform.plugin import json_response
+from understage.platform.requests import Member, check_body, read_json
+
+
+def create_refresh_router(access: Access, service: CatalogService) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.post("/refresh")
+    async def refresh(request: Request) -> Response:
+        members = {"entityRef": Member("string", required=True), "authorizationToken": Member("string")}
+        body = check_body(await read_json(request), members, additional=False)
+        await access.require(request.state.credentials, "catalog.entity.refresh", body["entityRef"])
+        await service.refresh(body["entityRef"].lower())
+        return Response(status_code=200)
+
+    @router.post("/validate-entity")
+    async def validate_entity(request: Request) -> Response:
+        members = {"entity": Member("object", required=True), "location": Member("string", required=True)}
+        body = check_body(await read_json(request), members)
+        await access.require(request.state.credentials, "catalog.entity.validate")
+        location = _check_location(body["location"])
+        errors = await service.validate_entity(body["entity"], location)
+        return json_response({"errors": errors}, 400) if errors else Response(status_code=200)
+
+    return router
+
+
+def _check_location(location: str) -> str:
+    type, separator, target = location.partition(":")
+    if type in ("http", "https"):
+        raise InputError(f"Invalid location ref '{location}', please prefix it with 'url:', e.g. 'url:{location}'")
+    if type != "url" or not separator or not target.strip():
+        raise InputError(
+            f"Invalid location ref {location}, only 'url:<target>' is supported, e.g. url:https://host/path"
+        )
+    return location

@@ -1,0 +1,21 @@
+"""All routes of the catalog, for the composition root."""
+
+from fastapi import APIRouter
+
+from understage.catalog.access import Access
+from understage.catalog.api.entities import create_entities_router
+from understage.catalog.api.locations import create_locations_router
+from understage.catalog.api.query import create_query_router
+from understage.catalog.api.refresh import create_refresh_router
+from understage.catalog.service import CatalogService
+from understage.platform.database import Database
+
+
+def create_catalog_routers(database: Database, access: Access, service: CatalogService) -> list[APIRouter]:
+    """The routers below `/api/catalog`; `/entities/by-query` stands before `/entities/…`."""
+    return [
+        create_query_router(database, access),
+        create_entities_router(database, access, service),
+        create_locations_router(database, access, service),
+        create_refresh_router(access, service),
+    ]
