@@ -133,6 +133,17 @@ def require(name: str) -> Part:
     )
 
 
+def lacking(parts: Sequence[str], commands: Sequence[str] = ()) -> list[str]:
+    """What keeps the bench from running `parts` and the Debian-packaged `commands`, one line each, with the remedy."""
+    lines = [f"{name} is missing: apt-get install {name}" for name in commands if shutil.which(name) is None]
+    try:
+        for part in parts:
+            require(part)
+    except MissingToolError as error:
+        lines.append(str(error))
+    return lines
+
+
 def lacking_toolchain(parts: Sequence[Part]) -> list[str]:
     """What has to be installed before `parts` can be built, one line each."""
     lines = []

@@ -16,7 +16,7 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cluster import tools
-from tests.cluster.bench.process import BenchError, Process, free_port, running, wait_for
+from tests.cluster.bench.process import BenchError, Process, answers, free_port, running, wait_for
 from tests.cluster.tools import Report
 
 START_SECONDS = 90.0
@@ -155,7 +155,7 @@ def _start(cluster: Cluster, stack: ExitStack, report: Report) -> list[Process]:
     report("cluster: starting etcd and the API server")
     etcd, etcd_url = _start_etcd(cluster.folder, stack)
     apiserver = _start_apiserver(cluster, etcd_url, stack)
-    apiserver.wait_until(lambda: _is_ready(cluster), START_SECONDS)
+    apiserver.wait_until(lambda: answers(cluster.http, f"{cluster.url}/readyz", cluster.admin_token), START_SECONDS)
     report("cluster: starting controllers, scheduler and nodes")
     others = [_start_client(cluster, name, stack) for name in ("kube-controller-manager", "kube-scheduler")]
     kwok = stack.enter_context(running("kwok", _kwok_command(cluster), cluster.folder))
@@ -182,7 +182,7 @@ def _start_etcd(folder: Path, stack: ExitStack) -> tuple[Process, str]:
     ]
     process = stack.enter_context(running("etcd", command, folder))
     with httpx.Client(trust_env=False) as http:
-        process.wait_until(lambda: _answers(http, f"{client}/readyz"), START_SECONDS)
+        process.wait_until(lambda: answers(http, f"{client}/readyz"), START_SECONDS)
     return process, client
 
 
@@ -261,18 +261,6 @@ def _ready_nodes(cluster: Cluster) -> int:
         and any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
     ]
     return len(ready)
-
-
-def _is_ready(cluster: Cluster) -> bool:
-    headers = {"Authorization": f"Bearer {cluster.admin_token}"}
-    return _answers(cluster.http, f"{cluster.url}/readyz", headers)
-
-
-def _answers(http: httpx.Client, url: str, headers: dict[str, str] | None = None) -> bool:
-    try:
-        return http.get(url, headers=headers).is_success
-    except httpx.TransportError:
-        return False
 
 
 def _write_kubeconfig(path: Path, url: str, user: str, token: str) -> Path:
