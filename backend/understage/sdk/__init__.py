@@ -14,6 +14,8 @@ from understage.errors import (
     SourceError,
     UnderstageError,
 )
+from understage.model.entity import Entity
+from understage.model.ref import EntityRef, LocationRef
 from understage.sdk.action import Action, ActionModel, Example, action
 from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
 from understage.sdk.ports import (
@@ -36,6 +38,8 @@ from understage.sdk.ports import (
     Repository,
     Templating,
 )
+from understage.sdk.processor import Cache, Emit, ProcessingContext, Processor, ProcessorSetup
+from understage.sdk.provider import EntityProvider, ProvidedEntity, ProviderConnection, ProviderSetup
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult, UrlReader
 from understage.sdk.repo_url import RepoUrl, parse_repo_url
 
@@ -46,10 +50,15 @@ __all__ = [
     "Application",
     "ArgoCd",
     "ArgoCds",
+    "Cache",
     "Catalog",
     "Cluster",
     "Clusters",
     "ConflictError",
+    "Emit",
+    "Entity",
+    "EntityProvider",
+    "EntityRef",
     "Example",
     "ForeignError",
     "Forge",
@@ -61,9 +70,16 @@ __all__ = [
     "Http",
     "HttpResponse",
     "InputError",
+    "LocationRef",
     "NotAllowedError",
     "NotFoundError",
     "Ports",
+    "ProcessingContext",
+    "Processor",
+    "ProcessorSetup",
+    "ProvidedEntity",
+    "ProviderConnection",
+    "ProviderSetup",
     "PullRequest",
     "ReadFile",
     "ReadTree",

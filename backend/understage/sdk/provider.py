@@ -1,0 +1,59 @@
+"""An entity provider: a source of root entities (a forge's organisation, a directory of people, a list in a file).
+
+    class PeopleProvider:
+        name = "people"
+
+        async def connect(self, connection: ProviderConnection) -> None:
+            await connection.replace_all([ProvidedEntity(person_entity(p)) for p in await read_people()])
+
+The entry point group `understage.providers` names the class; it is made with one argument, a `ProviderSetup`. Entities must
+carry both managed-by annotations.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from understage.model.entity import Entity
+from understage.sdk.reader import UrlReader
+
+
+@dataclass(frozen=True)
+class ProviderSetup:
+    """What a provider gets when it is made: the URL reader, and the merged app-config as plain data."""
+
+    reader: UrlReader
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProvidedEntity:
+    """A root entity. `location_key` is who owns the name: another source with another key cannot take it."""
+
+    entity: Entity
+    location_key: str | None = None
+
+
+class ProviderConnection(Protocol):
+    """How a provider tells the catalog what there is. Each call is one transaction, visible when it returns.
+
+    Raises InputError, and applies nothing, when an entity has no valid envelope.
+    """
+
+    async def replace_all(self, entities: Sequence[ProvidedEntity]) -> None:
+        """These are all; what this provider gave before and is not among them goes, with what only it led to."""
+
+    async def apply_delta(self, added: Sequence[ProvidedEntity] = (), removed: Sequence[str] = ()) -> None:
+        """Add or change some, and remove others by reference."""
+
+    async def refresh(self, keys: Sequence[str]) -> None:
+        """Process now whatever was made of these (`url:…`)."""
+
+
+class EntityProvider(Protocol):
+    """A provider; `name` is unique, stays the same for ever, and is the key under `catalog.providerOptions`."""
+
+    name: str
+
+    async def connect(self, connection: ProviderConnection) -> None:
+        """Called once at start. Work that goes on is the provider's own task; keep the connection for it."""
