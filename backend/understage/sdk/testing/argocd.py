@@ -1,0 +1,77 @@
+"""Argo CD instances, in memory."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from understage.errors import ForeignError, InputError
+from understage.sdk.ports import ArgoCd
+
+
+@dataclass
+class FakeArgoCd:
+    """One Argo CD. `projects` and `applications` are what was applied, by name.
+
+    `statuses[name]` are the application's `status` objects for the next reads, in order; the last one stays. Without one
+    an application has no status, as before Argo CD saw it. `unreachable` makes every call fail with that reason.
+    """
+
+    name: str = "default"
+    url: str = "https://argocd.test"
+    projects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    applications: dict[str, dict[str, Any]] = field(default_factory=dict)
+    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    unreachable: str | None = None
+
+    async def apply_project(self, project: dict[str, Any]) -> None:
+        """Keep the AppProject."""
+        self._reach()
+        self.projects[project["metadata"]["name"]] = copy.deepcopy(project)
+
+    async def apply_application(self, application: dict[str, Any]) -> None:
+        """Keep the Application. Raises InputError when its project does not exist."""
+        self._reach()
+        project = application["spec"].get("project", "default")
+        if project != "default" and project not in self.projects:
+            raise InputError(f"application references project {project} which does not exist")
+        self.applications[application["metadata"]["name"]] = copy.deepcopy(application)
+
+    async def get_application(self, name: str) -> dict[str, Any] | None:
+        """The Application with its next status, or None."""
+        self._reach()
+        if name not in self.applications:
+            return None
+        found = copy.deepcopy(self.applications[name])
+        waiting = self.statuses.get(name, [])
+        if waiting:
+            found["status"] = copy.deepcopy(waiting.pop(0) if len(waiting) > 1 else waiting[0])
+        return found
+
+    def _reach(self) -> None:
+        if self.unreachable is not None:
+            raise ForeignError(f"Argo CD {self.name} at {self.url} cannot be reached: {self.unreachable}")
+
+
+@dataclass
+class FakeArgoCds:
+    """The configured instances, in order; none by default."""
+
+    instances: Sequence[ArgoCd] = ()
+
+    def names(self) -> list[str]:
+        """Names, in order."""
+        return list(self._by_name())
+
+    def get(self, name: str | None = None) -> ArgoCd | None:
+        """By name, or the first; None when there is none. Raises InputError for an unknown name."""
+        instances = self._by_name()
+        if name is None:
+            return next(iter(instances.values()), None)
+        if name not in instances:
+            known = ", ".join(instances) or "none"
+            raise InputError(f"No Argo CD instance named {name} is configured; configured are: {known}")
+        return instances[name]
+
+    def _by_name(self) -> Mapping[str, ArgoCd]:
+        return {instance.name: instance for instance in self.instances}
