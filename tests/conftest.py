@@ -3,6 +3,11 @@
 import importlib.util
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Machines are shared: how long an example takes says nothing.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # A tier's fixtures are there when its folder is: an sdist may leave the bench out.
 PLUGINS = ("tests.databases", "tests.cluster.fixtures")

@@ -50,14 +50,28 @@ def create_plugin(
     app.add_exception_handler(HTTPException, _answer_unknown_route)
     for router in routers:
         app.include_router(router)
-    return _Edge(plugin_id, app, authenticate, is_ready, frozenset(public_paths))
+    # As its middleware, not around it: FastAPI answers unexpected errors itself further out.
+    app.add_middleware(
+        _Edge,
+        plugin_id=plugin_id,
+        authenticate=authenticate,
+        is_ready=is_ready,
+        public_paths=frozenset(public_paths),
+    )
+    return app
 
 
 class _Edge:
     """Barrier and error envelope, as plain ASGI: it sees each request before routing."""
 
     def __init__(
-        self, plugin_id: str, app: ASGIApp, authenticate: Authenticate, is_ready: IsReady, public_paths: frozenset[str]
+        self,
+        app: ASGIApp,
+        *,
+        plugin_id: str,
+        authenticate: Authenticate,
+        is_ready: IsReady,
+        public_paths: frozenset[str],
     ) -> None:
         self._plugin_id = plugin_id
         self._app = app

@@ -1,0 +1,86 @@
+import pytest
+from starlette.requests import Request
+
+from understage.errors import InputError, PayloadTooLargeError
+from understage.platform.requests import JsonSyntaxError, Member, Parameter, check_body, parse_query, read_json
+
+DECLARED = {
+    "filter": Parameter("list"),
+    "limit": Parameter("integer", minimum=0),
+    "totalItems": Parameter(choices=("include", "exclude")),
+    "dryRun": Parameter("boolean"),
+}
+
+
+def make_request(query: str = "", body: bytes = b"", content_type: str | None = "application/json") -> Request:
+    headers = [] if content_type is None else [(b"content-type", content_type.encode())]
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {"type": "http", "method": "POST", "query_string": query.encode(), "headers": headers, "path": "/"}
+    return Request(scope, receive)
+
+
+def test_parameters_come_typed() -> None:
+    query = "filter=kind%3Dapi&filter=a%20b&limit=5&totalItems=exclude&dryRun=yes"
+    assert parse_query(make_request(query), DECLARED) == {
+        "filter": ["kind=api", "a b"],
+        "limit": 5,
+        "totalItems": "exclude",
+        "dryRun": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("foo=1", "Unknown query parameter 'foo'"),
+        ("filter=", "Empty value found for query parameter 'filter'"),
+        ("limit=x", "request/query/limit must be integer"),
+        ("limit=1&limit=2", "request/query/limit must be integer"),
+        ("limit=-1", "request/query/limit must be >= 0"),
+        ("limit=99999999999999999999", "request/query/limit must be integer"),
+        ("totalItems=no", "request/query/totalItems must be equal to one of the allowed values: include, exclude"),
+    ],
+)
+def test_the_first_problem_of_a_query_is_told_in_the_stock_words(query: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_query(make_request(query), DECLARED)
+    assert caught.value.message == message
+
+
+def test_a_missing_parameter_is_named() -> None:
+    with pytest.raises(InputError, match="request/query must have required property 'facet'"):
+        parse_query(make_request(), {"facet": Parameter("list", required=True)})
+
+
+async def test_a_body_is_parsed_and_limited() -> None:
+    assert await read_json(make_request(body=b'{"a": 1}')) == {"a": 1}
+    assert await read_json(make_request()) is None
+    with pytest.raises(PayloadTooLargeError) as caught:
+        await read_json(make_request(body=b"x" * 11), limit=10)
+    assert caught.value.properties["limit"] == 10
+    with pytest.raises(JsonSyntaxError) as broken:
+        await read_json(make_request(body=b"{"))
+    assert broken.value.properties["type"] == "entity.parse.failed"
+    with pytest.raises(InputError, match="unsupported media type text/plain"):
+        await read_json(make_request(body=b"{}", content_type="text/plain"))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], "request/body must be object"),
+        ({}, "request/body must have required property 'refs'"),
+        ({"refs": "x"}, "request/body/refs must be array"),
+        ({"refs": [1]}, "request/body/refs/0 must be string"),
+        ({"refs": [], "limit": True}, "request/body/limit must be number"),
+        ({"refs": [], "more": 1}, "request/body must NOT have additional properties"),
+    ],
+)
+def test_the_first_problem_of_a_body_is_told_in_the_stock_words(body: object, message: str) -> None:
+    members = {"refs": Member("array", required=True, items="string"), "limit": Member("number")}
+    with pytest.raises(InputError) as caught:
+        check_body(body, members, additional=False)
+    assert caught.value.message == message
