@@ -23,6 +23,7 @@ from understage.catalog.store.select_by_refs import select_by_refs, select_by_ui
 from understage.catalog.store.select_list import select_list
 from understage.catalog.store.select_page import select_page
 from understage.errors import InputError, NotAllowedError, NotFoundError
+from understage.identity.permissions import CATALOG_ENTITY_DELETE
 from understage.platform.database import Database
 from understage.platform.plugin import JSON_TYPE, json_response, raw_json_response
 from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
@@ -69,7 +70,7 @@ def create_entities_router(database: Database, access: Access, service: CatalogS
         async with database.read() as connection:
             entity = await select_by_uid(connection, uid)
         ref = None if entity is None else _ref_of(entity)
-        await access.require(request.state.credentials, "catalog.entity.delete", ref)
+        await access.require(request.state.credentials, CATALOG_ENTITY_DELETE, ref)
         await service.delete_entity(uid)
         return Response(status_code=204)
 

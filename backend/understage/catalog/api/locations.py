@@ -15,6 +15,12 @@ from understage.catalog.query.predicates import parse_predicate
 from understage.catalog.service import CatalogService
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.errors import InputError, NotFoundError
+from understage.identity.permissions import (
+    CATALOG_LOCATION_ANALYZE,
+    CATALOG_LOCATION_CREATE,
+    CATALOG_LOCATION_DELETE,
+    CATALOG_LOCATION_READ,
+)
 from understage.platform.database import Database
 from understage.platform.json import dumps
 from understage.platform.plugin import json_response
@@ -32,7 +38,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
 
     @router.get("/locations")
     async def list_locations(request: Request) -> Response:
-        if not await access.is_allowed(request.state.credentials, "catalog.location.read"):
+        if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
             return answer_with_etag(request, b"[]")
         locations = [{"data": location.to_json()} for location in await service.list_locations()]
         return answer_with_etag(request, dumps(locations))
@@ -47,7 +53,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
             {**LOCATION_BODY, "presence": Member("string", choices=("required", "optional"))},
             additional=False,
         )
-        await access.require(request.state.credentials, "catalog.location.create")
+        await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
         created = await service.create_location(
             body["type"], body["target"], dry_run=query.get("dryRun", False), on_conflict=query.get("onConflict")
         )
@@ -62,7 +68,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
         }
         body = check_body(await read_json(request) or {}, members)
         limit, after, query = _read_location_query(body)
-        if not await access.is_allowed(request.state.credentials, "catalog.location.read"):
+        if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
             return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
         found = [location.to_json() for location in await service.list_locations()]
         matching = filter_locations(found, EVERYTHING if query is None else parse_predicate(query))
@@ -76,7 +82,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
     @router.get("/locations/by-entity/{kind}/{namespace}/{name}")
     async def get_by_entity(request: Request, kind: str, namespace: str, name: str) -> Response:
         credentials = request.state.credentials
-        if not await access.is_allowed(credentials, "catalog.location.read"):
+        if not await access.is_allowed(credentials, CATALOG_LOCATION_READ):
             raise NotFoundError("")
         ref = f"{kind}:{namespace}/{name}".lower()
         readable = await access.readable(credentials)
@@ -95,7 +101,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
 
     @router.get("/locations/{location_id}")
     async def get_location(request: Request, location_id: str) -> Response:
-        if not await access.is_allowed(request.state.credentials, "catalog.location.read"):
+        if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
             raise NotFoundError(f"Found no location with ID {location_id}")
         location = await service.get_location(location_id)
         return answer_with_etag(request, dumps(location.to_json()))
@@ -103,13 +109,13 @@ def create_locations_router(database: Database, access: Access, service: Catalog
     @router.put("/locations/{location_id}")
     async def update_location(request: Request, location_id: str) -> Response:
         body = check_body(await read_json(request), LOCATION_BODY, additional=False)
-        await access.require(request.state.credentials, "catalog.location.create")
+        await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
         location = await service.update_location(location_id, body["type"], body["target"])
         return answer_with_etag(request, dumps(location.to_json()))
 
     @router.delete("/locations/{location_id}")
     async def delete_location(request: Request, location_id: str) -> Response:
-        await access.require(request.state.credentials, "catalog.location.delete")
+        await access.require(request.state.credentials, CATALOG_LOCATION_DELETE)
         await service.delete_location(location_id)
         return Response(status_code=204)
 
@@ -122,7 +128,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
         }
         body = check_body(await read_json(request), members)
         location = check_body(body["location"], LOCATION_BODY, additional=False, path="request/body/location")
-        await access.require(request.state.credentials, "catalog.location.analyze")
+        await access.require(request.state.credentials, CATALOG_LOCATION_ANALYZE)
         return json_response(await service.analyze_location(location["type"], location["target"]))
 
     return router

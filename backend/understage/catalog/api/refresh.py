@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from understage.catalog.access import Access
 from understage.catalog.service import CatalogService
 from understage.errors import InputError
+from understage.identity.permissions import CATALOG_ENTITY_REFRESH, CATALOG_ENTITY_VALIDATE
 from understage.platform.plugin import json_response
 from understage.platform.requests import Member, check_body, read_json
 
@@ -17,7 +18,7 @@ def create_refresh_router(access: Access, service: CatalogService) -> APIRouter:
     async def refresh(request: Request) -> Response:
         members = {"entityRef": Member("string", required=True), "authorizationToken": Member("string")}
         body = check_body(await read_json(request), members, additional=False)
-        await access.require(request.state.credentials, "catalog.entity.refresh", body["entityRef"])
+        await access.require(request.state.credentials, CATALOG_ENTITY_REFRESH, body["entityRef"])
         await service.refresh(body["entityRef"].lower())
         return Response(status_code=200)
 
@@ -25,7 +26,7 @@ def create_refresh_router(access: Access, service: CatalogService) -> APIRouter:
     async def validate_entity(request: Request) -> Response:
         members = {"entity": Member("object", required=True), "location": Member("string", required=True)}
         body = check_body(await read_json(request), members)
-        await access.require(request.state.credentials, "catalog.entity.validate")
+        await access.require(request.state.credentials, CATALOG_ENTITY_VALIDATE)
         location = _check_location(body["location"])
         errors = await service.validate_entity(body["entity"], location)
         return json_response({"errors": errors}, 400) if errors else Response(status_code=200)
