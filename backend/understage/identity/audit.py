@@ -1,0 +1,94 @@
+"""The audit log: who did what, and how it ended, in the form of the stock auditor.
+
+API edges and the task runner open an event around an operation; it is logged as initiated, then as succeeded or failed.
+The lines go into the ordinary structured log, marked by `isAuditEvent`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+
+from understage.config.backend_settings import SeverityLogLevels
+from understage.identity.credentials import Credentials
+
+log = structlog.get_logger(__name__)
+
+Severity = Literal["low", "medium", "high", "critical"]
+_DEFAULT_LEVELS = SeverityLogLevels()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRequest:
+    """The request that an event belongs to; `url` is the full path with query."""
+
+    method: str
+    url: str
+    ip: str | None = None
+    hostname: str | None = None
+    user_agent: str | None = None
+
+
+class AuditEvent:
+    """An operation that goes on; `meta` may be added to until it ends."""
+
+    def __init__(self, meta: Mapping[str, Any]) -> None:
+        self.meta = dict(meta)
+
+
+class Auditor:
+    """Writes the audit events of one plugin."""
+
+    def __init__(self, plugin_id: str, levels: SeverityLogLevels = _DEFAULT_LEVELS) -> None:
+        self._plugin_id = plugin_id
+        self._levels = levels
+
+    @contextmanager
+    def event(
+        self,
+        event_id: str,
+        *,
+        credentials: Credentials | None = None,
+        severity: Severity = "low",
+        request: AuditRequest | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Iterator[AuditEvent]:
+        """Log the operation inside of the `with` block; an exception is logged and goes on."""
+        event = AuditEvent(meta or {})
+        fields = {
+            "isAuditEvent": True,
+            "plugin": self._plugin_id,
+            "eventId": event_id,
+            "severityLevel": severity,
+            "actor": _actor(self._plugin_id, credentials, request),
+            **({"request": {"url": request.url, "method": request.method}} if request else {}),
+        }
+        self._write(fields, event, "initiated")
+        try:
+            yield event
+        except Exception as error:
+            self._write(fields, event, "failed", error)
+            raise
+        self._write(fields, event, "succeeded")
+
+    def _write(self, fields: dict[str, Any], event: AuditEvent, status: str, error: Exception | None = None) -> None:
+        message = f"{self._plugin_id}.{fields['eventId']}"
+        line = {**fields, "status": status, **({"meta": dict(event.meta)} if event.meta else {})}
+        if error is not None:
+            message = f"{message} {error}"
+            line["error"] = {"name": getattr(error, "name", type(error).__name__), "message": str(error)}
+        level = getattr(self._levels, fields["severityLevel"])
+        # The line's own `event` is structlog's message.
+        getattr(log, "warning" if level == "warn" else level)(message, **line)
+
+
+def _actor(plugin_id: str, credentials: Credentials | None, request: AuditRequest | None) -> dict[str, Any]:
+    actor = {
+        "actorId": (credentials.actor_id if credentials else None) or (None if request else f"plugin:{plugin_id}"),
+        "ip": request.ip if request else None,
+        "hostname": request.hostname if request else None,
+        "userAgent": request.user_agent if request else None,
+    }
+    return {name: value for name, value in actor.items() if value is not None}
