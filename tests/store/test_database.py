@@ -1,0 +1,76 @@
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from understage.config.backend_settings import DatabaseSettings
+from understage.errors import InputError, ServiceUnavailableError
+from understage.identity.key_store import DatabaseKeyStore
+from understage.identity.keys import generate_key, publish
+from understage.platform.database import Database, now_ms
+from understage.platform.database_config import open_database
+from understage.platform.migrations import migrate
+
+
+async def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+    insert = text("INSERT INTO locations (id, type, target, location_entity_ref) VALUES (:id, 'url', :id, 'x')")
+    with suppress(RuntimeError):
+        async with database.write() as connection:
+            await connection.execute(insert, {"id": "a"})
+            raise RuntimeError
+    async with database.write() as connection:
+        await connection.execute(insert, {"id": "b"})
+    async with database.read() as connection:
+        assert (await connection.execute(text("SELECT id FROM locations"))).scalars().all() == ["b"]
+
+
+async def test_the_clock_of_the_database_is_in_milliseconds(database: Database) -> None:
+    async with database.read() as connection:
+        now = (await connection.execute(now_ms().select())).scalar_one()
+    assert 1_700_000_000_000 < now < 4_000_000_000_000
+
+
+async def test_a_migrated_database_stays_as_it_is(database: Database) -> None:
+    await migrate(database)
+    await database.check()
+
+
+async def test_keys_published_by_one_replica_are_seen_by_all(database: Database) -> None:
+    key = generate_key()
+    await DatabaseKeyStore(database, "catalog").add(publish(key, 4_000_000_000))
+    (published,) = await DatabaseKeyStore(database, "catalog").list()
+    assert published.kid == key.kid
+    assert "d" not in published.jwk
+    assert await DatabaseKeyStore(database, "scaffolder").list() == []
+
+
+async def test_memory_is_a_database_of_this_process_only(tmp_path: Path) -> None:
+    settings = DatabaseSettings.model_validate({"client": "better-sqlite3", "connection": ":memory:"})
+    database = await open_database(settings, root=tmp_path, data_directory=tmp_path)
+    await migrate(database)
+    await database.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_directory_holds_one_file(tmp_path: Path) -> None:
+    settings = DatabaseSettings.model_validate({"connection": {"directory": "data"}})
+    database = await open_database(settings, root=tmp_path, data_directory=tmp_path / "other")
+    await database.check()
+    await database.close()
+    assert (tmp_path / "data" / "understage.sqlite").exists()
+
+
+async def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    settings = DatabaseSettings.model_validate(
+        {"client": "pg", "connection": {"host": "127.0.0.1", "port": 1, "user": "u", "password": "hunter2"}}
+    )
+    with pytest.raises(ServiceUnavailableError, match=r"PostgreSQL at 127\.0\.0\.1:1 does not answer") as caught:
+        await open_database(settings, root=tmp_path, data_directory=tmp_path)
+    assert "hunter2" not in caught.value.message
+
+
+async def test_an_unknown_client_is_refused(tmp_path: Path) -> None:
+    settings = DatabaseSettings.model_validate({"client": "embedded-postgres"})
+    with pytest.raises(InputError, match="use better-sqlite3 or pg"):
+        await open_database(settings, root=tmp_path, data_directory=tmp_path)
