@@ -1,0 +1,24 @@
+"""Hashes of JSON values that do not depend on the order of keys.
+
+The catalog uses them to see that nothing changed (processing results, final entities) and for names of locations.
+"""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+
+def stable_json(value: Any) -> bytes:
+    """JSON with sorted keys and without blanks: equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def stable_hash(value: Any) -> str:
+    """40 hexadecimal digits (SHA-1, as Backstage uses it for etags) that identify a JSON value, not protect it."""
+    return hashlib.sha1(stable_json(value), usedforsecurity=False).hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """40 hexadecimal digits of a text; the stock name of a location is `generated-` and this of `type:target`."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
