@@ -24,6 +24,11 @@ class FakeArgoCd:
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     unreachable: str | None = None
 
+    async def get_project(self, name: str) -> dict[str, Any] | None:
+        """A copy of the AppProject, or None."""
+        self._reach()
+        return copy.deepcopy(self.projects.get(name))
+
     async def apply_project(self, project: dict[str, Any]) -> None:
         """Keep the AppProject."""
         self._reach()
