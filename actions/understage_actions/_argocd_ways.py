@@ -1,0 +1,119 @@
+"""The ways to reach Argo CD's objects: through its REST API, or as objects of the cluster it runs in.
+
+`argocd:register-app` writes through one of them and waits by reading from it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from understage.sdk import ActionContext, ArgoCd, Cluster, ConflictError, InputError, NotFoundError
+from understage_actions._argocd_manifests import API_VERSION
+
+Json = dict[str, Any]
+
+
+class Way(Protocol):
+    """Where AppProjects and Applications are read and written."""
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+
+    async def get(self, kind: str, name: str) -> Json | None:
+        """The object of this kind (AppProject, Application), or None."""
+
+    async def apply(self, manifest: Json) -> None:
+        """Create or update the object."""
+
+
+@dataclass(frozen=True)
+class ApiWay:
+    """By the REST API of an Argo CD."""
+
+    argocd: ArgoCd
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"Argo CD {self.argocd.name}"
+
+    async def get(self, kind: str, name: str) -> Json | None:
+        """The object, or None."""
+        return await (self.argocd.get_project(name) if kind == "AppProject" else self.argocd.get_application(name))
+
+    async def apply(self, manifest: Json) -> None:
+        """Create or update the object."""
+        if manifest["kind"] == "AppProject":
+            await self.argocd.apply_project(manifest)
+        else:
+            await self.argocd.apply_application(manifest)
+
+
+@dataclass(frozen=True)
+class KubernetesWay:
+    """As objects in Argo CD's namespace of a cluster."""
+
+    cluster: Cluster
+    namespace: str
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"cluster {self.cluster.name}"
+
+    async def get(self, kind: str, name: str) -> Json | None:
+        """The object, or None. InputError when the cluster has no Argo CD."""
+        try:
+            return await self.cluster.get(API_VERSION, kind, name, self.namespace)
+        except NotFoundError as error:
+            raise InputError(
+                f"Cluster {self.cluster.name} has no Argo CD (no {kind} in {API_VERSION}): install it, name an instance in "
+                "argocd.appLocatorMethods, or use `via: files`"
+            ) from error
+
+    async def apply(self, manifest: Json) -> None:
+        """Create or update the object."""
+        await self.cluster.apply(manifest)
+
+
+def choose_way(
+    ctx: ActionContext, via: str, *, instance: str | None, cluster: str | None, namespace: str
+) -> Way | None:
+    """The way that `via` names; for `auto` the REST API, else the cluster, else None: files.
+
+    Raises InputError when what `via` needs is not configured, or a name is unknown.
+    """
+    if via == "files":
+        return None
+    if via in ("auto", "api"):
+        argocd = ctx.ports.argocd.get(instance)
+        if argocd is not None:
+            return ApiWay(argocd)
+        if via == "api":
+            raise InputError("No Argo CD is configured for `via: api`: name one in argocd.appLocatorMethods")
+    found = ctx.ports.clusters.get(cluster)
+    if found is not None:
+        return KubernetesWay(found, namespace)
+    if via == "kubernetes":
+        raise InputError(
+            "No cluster is configured for `via: kubernetes`: name one in kubernetes.clusterLocatorMethods or "
+            "understage.kubernetes.clusters"
+        )
+    return None
+
+
+async def check_application(way: Way, name: str, team: str, repo_url: str) -> None:
+    """ConflictError when the Application's name belongs to another project or another repository."""
+    found = await way.get("Application", name)
+    if found is None:
+        return
+    owner = found["spec"].get("project")
+    if owner != team:
+        raise ConflictError(f"Application {name} in {way.place} belongs to project {owner}: choose another name")
+    sources = found["spec"].get("sources") or [found["spec"].get("source") or {}]
+    repositories = {str(source.get("repoURL")) for source in sources}
+    if repo_url not in repositories:
+        raise ConflictError(
+            f"Application {name} in {way.place} deploys {', '.join(sorted(repositories))}: choose another name, or delete "
+            "that Application first"
+        )
