@@ -19,13 +19,14 @@ import httpx
 import yaml
 from tests.cluster import tools
 from tests.cluster.bench.cluster import Cluster, Manifest
-from tests.cluster.bench.process import BenchError, Process, answers, free_port, running, wait_for
+from tests.cluster.bench.http import answers, open_client
+from tests.cluster.bench.process import BenchError, Process, free_port, running, wait_for
 from tests.cluster.tools import Report
 
 START_SECONDS = 120.0
 NAMESPACE = "argocd"
 ACCOUNT = "understage"
-RESYNC_SECONDS = 15
+RESYNC_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ArgoCd:
         report("argocd: starting")
         _install(cluster)
         with ExitStack() as stack:
-            http = stack.enter_context(httpx.Client(trust_env=False, timeout=60))
+            http = stack.enter_context(open_client())
             url = f"http://127.0.0.1:{free_port()}"
             processes = _start(folder, cluster, url, http, stack)
             password = _initial_password(cluster)
@@ -106,7 +107,7 @@ def _install(cluster: Cluster) -> None:
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     settings = {
         "timeout.reconciliation": f"{RESYNC_SECONDS}s",
-        "timeout.reconciliation.jitter": "0s",
+        "cluster.inClusterEnabled": "false",  # out here it would not be reached
         f"accounts.{ACCOUNT}": "apiKey",
     }
     cluster.apply(_object("ConfigMap", "argocd-cm", data=settings))
@@ -127,32 +128,40 @@ def _install(cluster: Cluster) -> None:
 
 
 def _start(folder: Path, cluster: Cluster, url: str, http: httpx.Client, stack: ExitStack) -> list[Process]:
-    """Start redis and the three servers. Returns when the API answers."""
-    redis, repo, health = free_port(), free_port(), free_port()
+    """Start redis and the three servers. Returns when they answer."""
+    redis, repo = free_port(), free_port()
     environment = _environment(folder)
 
-    def start(role: str, *arguments: str) -> Process:
-        options = [f"--kubeconfig={cluster.kubeconfig}", f"--namespace={NAMESPACE}", f"--redis=127.0.0.1:{redis}"]
-        command: list[str | Path] = [tools.binary("argocd"), *options, *arguments]
+    def start(role: str, health: str, *arguments: str) -> Process:
+        command: list[str | Path] = [tools.binary("argocd"), f"--redis=127.0.0.1:{redis}", *arguments]
         chosen = {**environment, "ARGOCD_BINARY_NAME": role}
-        return stack.enter_context(running(role, command, folder, environment=chosen))
+        process = stack.enter_context(running(role, command, folder, environment=chosen))
+        process.wait_until(lambda: answers(http, health), START_SECONDS)
+        return process
 
     cache = ["redis-server", "--bind", "127.0.0.1", "--port", str(redis), "--save", "", "--dir", str(folder)]
-    to_repo = (f"--repo-server=127.0.0.1:{repo}", "--repo-server-plaintext")
-    started = [
+    of_cluster = [f"--kubeconfig={cluster.kubeconfig}", f"--namespace={NAMESPACE}"]
+    to_repo = [f"--repo-server=127.0.0.1:{repo}", "--repo-server-plaintext"]
+    loopback = ["--address=127.0.0.1", "--metrics-address=127.0.0.1"]
+    of_repo, of_controller, of_server = free_port(), free_port(), free_port()  # where their metrics are
+    return [
         stack.enter_context(running("redis", cache, folder)),
-        start("argocd-repo-server", f"--port={repo}", "--disable-tls", *_on_loopback()),
-        # its metrics listen on every address, there is no option for it
-        start("argocd-application-controller", f"--metrics-port={health}", *to_repo, f"--app-resync={RESYNC_SECONDS}"),
-        start("argocd-server", f"--port={url.rpartition(':')[2]}", "--insecure", *to_repo, *_on_loopback()),
-    ]
-    started[2].wait_until(lambda: answers(http, f"http://127.0.0.1:{health}/healthz"), START_SECONDS)
-    started[3].wait_until(lambda: answers(http, f"{url}/healthz?full=true"), START_SECONDS)
-    return started
-
-
-def _on_loopback() -> tuple[str, ...]:
-    return "--address=127.0.0.1", "--metrics-address=127.0.0.1", f"--metrics-port={free_port()}"
+        start(
+            "argocd-repo-server", f"http://127.0.0.1:{of_repo}/healthz",
+            f"--port={repo}", "--disable-tls", f"--metrics-port={of_repo}", *loopback,
+            f"--revision-cache-expiration={RESYNC_SECONDS // 2}s",  # else a commit goes unseen for three minutes
+        ),
+        start(  # its metrics listen on every address: there is no option against it
+            "argocd-application-controller", f"http://127.0.0.1:{of_controller}/healthz",
+            f"--metrics-port={of_controller}", *of_cluster, *to_repo,
+            f"--app-resync={RESYNC_SECONDS}", "--app-resync-jitter=0",
+        ),
+        start(
+            "argocd-server", f"{url}/healthz?full=true",
+            f"--port={url.rpartition(':')[2]}", "--insecure", f"--metrics-port={of_server}",
+            *loopback, *of_cluster, *to_repo,
+        ),
+    ]  # fmt: skip
 
 
 def _environment(folder: Path) -> dict[str, str]:

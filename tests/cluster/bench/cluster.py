@@ -16,7 +16,8 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cluster import tools
-from tests.cluster.bench.process import BenchError, Process, answers, free_port, running, wait_for
+from tests.cluster.bench.http import answers, open_client
+from tests.cluster.bench.process import BenchError, Process, free_port, running, wait_for
 from tests.cluster.tools import Report
 
 START_SECONDS = 90.0
@@ -56,7 +57,7 @@ class Cluster:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as stack:
             url, tokens = f"https://127.0.0.1:{free_port()}", [secrets.token_hex(16) for _ in range(2)]
-            http = stack.enter_context(httpx.Client(verify=False, trust_env=False, timeout=30))
+            http = stack.enter_context(open_client())
             cluster = cls(
                 url=url,
                 admin_token=tokens[0],
@@ -181,7 +182,7 @@ def _start_etcd(folder: Path, stack: ExitStack) -> tuple[Process, str]:
         "--unsafe-no-fsync",
     ]
     process = stack.enter_context(running("etcd", command, folder))
-    with httpx.Client(trust_env=False) as http:
+    with open_client() as http:
         process.wait_until(lambda: answers(http, f"{client}/readyz"), START_SECONDS)
     return process, client
 

@@ -19,7 +19,8 @@ from typing import Any, Self
 
 import httpx
 from tests.cluster import tools
-from tests.cluster.bench.process import BenchError, Process, answers, free_port, running
+from tests.cluster.bench.http import answers, open_client
+from tests.cluster.bench.process import BenchError, Process, free_port, running
 from tests.cluster.tools import Report
 
 START_SECONDS = 60.0
@@ -109,7 +110,7 @@ class Gitea:
             environment=prepared.environment,
             user=prepared.user,
         )
-        with httpx.Client(trust_env=False, timeout=60) as http, web as process:
+        with open_client() as http, web as process:
             process.wait_until(lambda: answers(http, f"{url}/api/healthz"), START_SECONDS)
             token = _create_token(http, url, username, password)
             report(f"gitea: ready at {url}")

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
-
 STOP_SECONDS = 10.0
 LOG_LINES = 25
 
@@ -118,14 +116,6 @@ def wait_for(what: str, ask: Callable[[], Answer | None], seconds: float) -> Ans
             raise BenchError(f"{what}: not seen within {seconds:.0f} s")
         time.sleep(0.2)
     return answer
-
-
-def answers(http: httpx.Client, url: str, token: str | None = None) -> bool:
-    """Whether a GET of `url` succeeds now; false while nothing listens there."""
-    try:
-        return http.get(url, headers={"Authorization": f"Bearer {token}"} if token else None).is_success
-    except httpx.TransportError:
-        return False
 
 
 _taken: set[int] = set()
