@@ -60,7 +60,7 @@ class Template:
     def title(self) -> str:
         """Title, or name where there is none."""
         metadata = self.entity["metadata"]
-        return metadata.get("title") or metadata["name"]
+        return str(metadata.get("title") or metadata["name"])
 
     @property
     def spec(self) -> dict[str, Any]:

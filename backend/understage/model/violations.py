@@ -7,6 +7,7 @@ would meet them, because clients show the first one only.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, Protocol
 
 import jsonschema_rs
@@ -71,7 +72,7 @@ class Schema:
         """All violations, in the order in which AJV would report them."""
         errors = list(self._validator.iter_errors(value))
         errors.sort(key=self._rank)
-        return [violation for error in errors for violation in _describe(error)]
+        return [violation for error in errors for violation in _describe(error, self.document)]
 
     def _rank(self, error: _Error) -> tuple[int, ...]:
         ranks: list[int] = []
@@ -100,14 +101,14 @@ def _child(schema: Any, part: str | int) -> Any:
         return None
 
 
-def _describe(error: _Error) -> Iterator[Violation]:
+def _describe(error: _Error, schema: Any) -> Iterator[Violation]:
     keyword: str = error.kind.name
     path = tuple(error.instance_path)
     if keyword in ("anyOf", "oneOf"):
         # AJV lists why each alternative failed before it says that none fits.
         for branch in getattr(error.kind, "context", None) or []:
             for inner in branch:
-                for violation in _describe(inner):
+                for violation in _describe(inner, schema):
                     yield Violation(
                         _rebase(path, violation.path), violation.keyword, violation.message, violation.params
                     )
@@ -115,7 +116,7 @@ def _describe(error: _Error) -> Iterator[Violation]:
         for name in error.kind.unexpected:
             yield Violation(path, keyword, "must NOT have additional properties", {"additionalProperty": name})
         return
-    message, params = _words(keyword, error)
+    message, params = _words(keyword, error, schema)
     yield Violation(path, keyword, message, params)
 
 
@@ -123,7 +124,7 @@ def _rebase(outer: tuple[str | int, ...], inner: tuple[str | int, ...]) -> tuple
     return inner if inner[: len(outer)] == outer else outer + inner
 
 
-def _words(keyword: str, error: _Error) -> tuple[str, dict[str, Any]]:
+def _words(keyword: str, error: _Error, schema: Any) -> tuple[str, dict[str, Any]]:
     value = getattr(error.kind, "value", None)
     if keyword in _LIMITS:
         template, comparison = _LIMITS[keyword]
@@ -133,7 +134,9 @@ def _words(keyword: str, error: _Error) -> tuple[str, dict[str, Any]]:
         case "required":
             return f"must have required property '{value}'", {"missingProperty": value}
         case "type":
-            types = ",".join(value) if isinstance(value, list) else str(value)
+            # jsonschema-rs sorts the alternatives, AJV names them as the schema does.
+            declared = reduce(_child, error.schema_path, schema) or value
+            types = ",".join(declared) if isinstance(declared, list) else str(declared)
             return f"must be {types}", {"type": types}
         case "enum":
             return "must be equal to one of the allowed values", {"allowedValues": value}
