@@ -101,9 +101,17 @@ class PullRequest:
 class Forge(Protocol):
     """A git forge: repositories and pull requests. `type` is the integration's (gitea, github, …, `local`)."""
 
-    type: str
-    host: str
-    credentials: GitCredentials | None
+    @property
+    def type(self) -> str:
+        """The integration's type."""
+
+    @property
+    def host(self) -> str:
+        """Host, with the port when it is not the scheme's, as in the forge's URLs."""
+
+    @property
+    def credentials(self) -> GitCredentials | None:
+        """What git signs in with; None for a forge that asks for nothing."""
 
     async def get_repository(self, owner: str, name: str) -> Repository | None:
         """The repository, or None."""

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from pydantic import Field
 
-from understage.errors import ConflictError, ForeignError, InputError, NotAllowedError, NotFoundError
+from understage.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from understage.sdk import ActionContext, ActionModel, GitAuthor, GitCredentials, Workspace, action
 from understage.sdk.testing import (
     Checkpoints,
@@ -98,7 +98,7 @@ async def test_cluster_apply_needs_the_namespace_and_keeps_what_others_own() -> 
 
     await cluster.apply(quota("10", a="1"))
     cluster.seed({**quota("30"), "metadata": {"name": "quota", "namespace": "team"}}, manager="kubectl")
-    with pytest.raises(ConflictError, match='conflict with "kubectl": .spec.hard.cpu'):
+    with pytest.raises(ConflictError, match=r'conflict with "kubectl": \.spec\.hard\.cpu'):
         await cluster.apply(quota("20"))
     stored = await cluster.apply(quota("20", b="2"), force=True)
     assert stored["spec"]["hard"]["cpu"] == "20"
@@ -116,7 +116,7 @@ async def test_git_pushes_to_the_forge_and_refuses_a_branch_that_moved(tmp_path:
         folder.mkdir()
     (source / "README.md").write_text("one")
     repository = await forge.create_repository("team", "web")
-    with pytest.raises(ForeignError, match="Authentication failed"):
+    with pytest.raises(NotAllowedError, match="Authentication failed"):
         await git.publish(
             source, repository.clone_url, branch="main", message="m", author=AUTHOR,
             credentials=GitCredentials("robot", "wrong"),

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from understage.errors import ConflictError, ForeignError, InputError
+from understage.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from understage.sdk.ports import GitAuthor, GitCredentials
 from understage.sdk.testing.forge import FakeForge, FakeForges, FakeRepository
 
@@ -59,7 +59,7 @@ class FakeGit:
         remote = self._remote(remote_url, None)
         chosen = branch or remote.repository.default_branch
         if chosen not in remote.branches:
-            raise InputError(f"Remote branch {chosen} not found in {remote_url}")
+            raise NotFoundError(f"Remote branch {chosen} not found in {remote_url}")
         for name, content in remote.branches[chosen].items():
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,9 +97,9 @@ class FakeGit:
             for found in forge.repositories.values():
                 if found.repository.clone_url == url:
                     if credentials is not None and credentials != forge.credentials:
-                        raise ForeignError(f"git push to {url} failed: Authentication failed")
+                        raise NotAllowedError(f"git push to {url} failed: Authentication failed")
                     return found
-        raise ForeignError(f"git could not read {url}: repository not found")
+        raise NotFoundError(f"git could not read {url}: repository not found")
 
     def _commit(self, remote_url: str, branch: str, message: str, author: GitAuthor) -> str:
         digest = _hash(remote_url, branch, self._remote(remote_url, None).branches[branch], str(len(self.commits)))
