@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
+from understage.platform.plugin import Authenticate, create_plugin
 from understage.portal.bundle import find_built_portal
 from understage.portal.guest import Guest, OwnershipOf, UserTokenIssuer, create_auth_router
 from understage.portal.page_config import backend_url, base_path, make_page_config
@@ -21,21 +23,28 @@ class PortalRoutes:
     """What standalone mode adds to the service."""
 
     auth: APIRouter
-    """For `/api/auth`."""
+    """For `/api/auth`; needs no credentials."""
     permission: APIRouter
-    """For `/api/permission`."""
+    """For `/api/permission`; reads the caller from `request.state.credentials`."""
     pages: ASGIApp
     """For everything else below `base_path`."""
     base_path: str
     """"" or the path of `app.baseUrl`, without a slash at the end."""
 
-    def mount(self, app: FastAPI) -> None:
-        """Add all of it to `app`, which must have its own routes already: the pages answer whatever is left."""
-        app.include_router(self.auth, prefix="/api/auth", include_in_schema=False)
-        app.include_router(self.permission, prefix="/api/permission", include_in_schema=False)
+    def mount(self, app: FastAPI, *, authenticate: Authenticate) -> None:
+        """Add all of it to `app`, which must have its own routes already: the pages answer whatever is left.
+
+        `authenticate` makes the credentials of a question about permissions, or raises.
+        """
+        app.mount("/api/auth", create_plugin("auth", [self.auth], authenticate=_ask_nothing))
+        app.mount("/api/permission", create_plugin("permission", [self.permission], authenticate=authenticate))
         if self.base_path:
             app.add_route("/", lambda _: RedirectResponse(self.base_path), include_in_schema=False)
         app.mount(self.base_path, self.pages)
+
+
+async def _ask_nothing(_request: Request) -> None:
+    """Whoever signs in has no credentials yet."""
 
 
 def create_portal(

@@ -61,7 +61,7 @@ def _build(work: Path, result: Path, toolchain: Toolchain, progress: Progress, f
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
 
-    progress(f"[1/3] installing {_package_count(project)} npm packages (once, one to three minutes)")
+    progress(f"[1/3] installing about {_package_count(project)} npm packages (once, one to three minutes)")
     npm = [str(toolchain.npm), *_NPM_CI]
     toolchain.run(npm, cwd=project, doing="npm ci", waiting=_every_ten_seconds("[1/3] still installing", progress))
 
@@ -90,7 +90,7 @@ def _pack(dist: Path, packed: Path) -> _Size:
     plain = wire = 0
     for source in sorted(path for path in dist.rglob("*") if path.is_file()):
         name = source.relative_to(dist)
-        if name.suffix == ".map" or name.as_posix() == "index.html":
+        if name.suffix == ".map" or name.name.startswith(".") or name.as_posix() == "index.html":
             continue
         content = source.read_bytes()
         target = packed / name
@@ -135,9 +135,9 @@ def _check_space(cache: Path) -> None:
 
 
 def _package_count(project: Path) -> int:
-    lock: Mapping[str, object] = json.loads((project / "package-lock.json").read_bytes())
-    packages = lock.get("packages")
-    return len(packages) - 1 if isinstance(packages, dict) else 0  # the first one is the project itself
+    """Those of the lock file that are for every platform, besides the project itself."""
+    packages: Mapping[str, Mapping[str, object]] = json.loads((project / "package-lock.json").read_bytes())["packages"]
+    return sum(1 for name, package in packages.items() if name and not {"os", "cpu"} & package.keys())
 
 
 def _every_ten_seconds(text: str, progress: Progress) -> Callable[[float], None]:

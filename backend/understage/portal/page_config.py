@@ -5,6 +5,7 @@ integration 2.1, plugin-catalog-import 0.13 …) declare visible to the frontend
 reads. Everything else, known or not, stays on the server.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -61,6 +62,8 @@ _VISIBLE: Final[dict[str, Any]] = {
     },
 }
 
+_PLUGIN_ID: Final = re.compile(r"\{\{[^{}]*\}\}")
+
 _ROOT_REDIRECT: Final = {"app/routes": {"config": {"redirects": [{"from": "/", "to": "/catalog"}]}}}
 
 
@@ -106,7 +109,7 @@ def called_origins(page: Mapping[str, Any]) -> list[str]:
         urls += [entry["apiBaseUrl"] for entry in entries if "apiBaseUrl" in entry]
         if kind == "github":  # the import page reads and proposes files from the browser
             urls += ["https://api.github.com" for entry in entries if entry.get("host") == "github.com"]
-    return sorted({origin for url in urls if (origin := _origin(url))})
+    return sorted({origin for url in urls if (origin := _origin(_PLUGIN_ID.sub("*", url)))})
 
 
 def _visible_part(value: Any, shape: Any) -> Any:

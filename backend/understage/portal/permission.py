@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from understage.errors import InputError
+from understage.platform.requests import read_json
 
 Decision = Literal["ALLOW", "DENY"]
 
@@ -43,17 +44,17 @@ class Authorize(Protocol):
     """Decides about a batch of questions."""
 
     def __call__(
-        self, queries: Sequence[PermissionQuery], *, authorization: str | None
+        self, queries: Sequence[PermissionQuery], *, credentials: Any
     ) -> Awaitable[Sequence[Decision | list[Decision]]]:
         """Return one decision for each query, in order; a list of them where `resource_ref` is a list.
 
-        `authorization` is the request's header of that name; raises AuthenticationError if it is no good.
+        `credentials` are those of the request, as its authentication made them.
         """
         ...
 
 
 async def allow_everything(
-    queries: Sequence[PermissionQuery], *, authorization: str | None
+    queries: Sequence[PermissionQuery], *, credentials: Any
 ) -> Sequence[Decision | list[Decision]]:
     """What holds without a permission policy, and whenever `permission.enabled` is false."""
     return [
@@ -71,7 +72,7 @@ def create_permission_router(config: Mapping[str, Any], authorize: Authorize | N
     @router.post("/authorize")
     async def answer(request: Request) -> dict[str, Any]:
         try:
-            queries = _Questions.model_validate_json(await request.body()).items
+            queries = _Questions.model_validate(await read_json(request)).items
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in problem["loc"]) or "the body"
@@ -81,7 +82,7 @@ def create_permission_router(config: Mapping[str, Any], authorize: Authorize | N
                 "Resource permissions require a resourceRef to be set. Direct user requests without a resourceRef are "
                 "not allowed."
             )
-        decisions = await decide(queries, authorization=request.headers.get("authorization"))
+        decisions = await decide(queries, credentials=request.state.credentials)
         return {
             "items": [{"id": query.id, "result": decision} for query, decision in zip(queries, decisions, strict=True)]
         }

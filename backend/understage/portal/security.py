@@ -1,5 +1,6 @@
 """The security headers of the portal's pages. Pure; used by `static`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ _POLICY: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
+_TOKEN: Final = re.compile(r"[!-+\--:<-~]+")  # visible, without ";" and ",", which would end a directive or a policy
+
+
 def security_headers(config: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, str]:
     """The headers of every answer of the portal.
 
@@ -33,8 +37,8 @@ def security_headers(config: Mapping[str, Any], page: Mapping[str, Any]) -> dict
     for name, sources in _overrides(config).items():
         if sources is False:
             policy.pop(name, None)
-        elif isinstance(sources, list):
-            policy[name] = [str(source) for source in sources]
+        elif isinstance(sources, list) and _TOKEN.fullmatch(name):
+            policy[name] = [source for source in map(str, sources) if _TOKEN.fullmatch(source)]
     return {
         "Content-Security-Policy": "; ".join(" ".join((name, *sources)) for name, sources in policy.items()),
         "Referrer-Policy": "no-referrer",

@@ -18,7 +18,9 @@ _CLAIMS: Final = jwt.JWTClaimsRegistry(
 def read_user_ref(token: str, jwks: dict[str, Any]) -> str:
     """The user entity ref of a valid user or limited user token; AuthenticationError for anything else."""
     try:
-        decoded = jwt.decode(token, KeySet.import_key_set(KeySetSerialization(keys=jwks["keys"])), algorithms=_ALGORITHMS)
+        decoded = jwt.decode(
+            token, KeySet.import_key_set(KeySetSerialization(keys=jwks["keys"])), algorithms=_ALGORITHMS
+        )
         _CLAIMS.validate(decoded.claims)
     except (JoseError, ValueError) as error:
         raise AuthenticationError("Failed user token verification") from error
