@@ -12,15 +12,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 from tests.cluster import tools
 from tests.cluster.bench import BenchError, Platform
 
 COMMANDS = ("git", "redis-server")
+COMMAND_SECONDS = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config-out", type=Path, required=True, help="the app-config overlay to write")
     parser.add_argument("command", nargs="*", help="what to run against the platform, after --")
     asked = parser.parse_args(arguments)
-    interrupted = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupted.set())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, wherever we are
     try:
         tools.build(report=_report)
         if lacking := tools.lacking((), COMMANDS):
@@ -40,33 +39,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _write_config(platform, asked.config_out)
             _describe(platform, asked.config_out)
             try:
-                return _run(asked.command, interrupted) if asked.command else _wait(interrupted)
+                return _run(asked.command) if asked.command else _wait()
             finally:
                 asked.config_out.unlink(missing_ok=True)  # its URLs and tokens are dead now
     except (tools.MissingToolError, BenchError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 0
 
 
 def _report(line: str) -> None:
     print(line, flush=True)
 
 
-def _wait(interrupted: threading.Event) -> int:
+def _wait() -> NoReturn:
     _report("Ctrl-C ends it.")
-    interrupted.wait()
-    return 0
+    while True:
+        signal.pause()
 
 
-def _run(command: Sequence[str], interrupted: threading.Event) -> int:
-    """Run the command until it ends or we are interrupted (a Ctrl-C reaches it as well: it is in our group)."""
-    with subprocess.Popen(command) as process:
-        while process.poll() is None:
-            if interrupted.wait(0.2):
-                process.terminate()
-                process.wait(30)
-                return 0
-        return process.returncode
+def _run(command: Sequence[str]) -> int:
+    """Run the command to its end; when we are interrupted, end it first (Ctrl-C reaches it too, SIGTERM does not)."""
+    process = subprocess.Popen(command)
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(COMMAND_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _write_config(platform: Platform, path: Path) -> None:

@@ -6,14 +6,16 @@ Names, namespaces and repositories are shared by the whole session: a test uses 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.cluster import tools
 from tests.cluster.bench import ArgoCd, Cluster, Gitea, Platform, data_folder
 
-FIXTURES = {"helm_binary", "cluster", "gitea", "argocd", "platform"}
+CLUSTER_PARTS = ("etcd", "kubernetes", "kwok")
+ARGOCD_PARTS = ("argocd", "helm")
+FIXTURES = {"helm_binary", "cluster", "gitea", "argocd", "platform", "platform_tools"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def helm_binary() -> Path:
     """The helm of the bench."""
-    _need("helm")
+    _need(["helm"])
     return tools.binary("helm")
 
 
@@ -39,7 +41,7 @@ def bench_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def cluster(bench_folder: Path) -> Iterator[Cluster]:
     """A Kubernetes cluster."""
-    _need("etcd", "kubernetes", "kwok")
+    _need(CLUSTER_PARTS)
     with Cluster.running(bench_folder / "cluster") as running:
         yield running
 
@@ -47,7 +49,7 @@ def cluster(bench_folder: Path) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def gitea(bench_folder: Path) -> Iterator[Gitea]:
     """A git forge."""
-    _need("gitea", commands=("git",))
+    _need(["gitea"], ["git"])
     with Gitea.running(bench_folder / "gitea") as running:
         yield running
 
@@ -55,7 +57,7 @@ def gitea(bench_folder: Path) -> Iterator[Gitea]:
 @pytest.fixture(scope="session")
 def argocd(bench_folder: Path, cluster: Cluster) -> Iterator[ArgoCd]:
     """An Argo CD for `cluster`."""
-    _need("argocd", "helm", commands=("redis-server", "git"))
+    _need(ARGOCD_PARTS, ["redis-server", "git"])
     with ArgoCd.running(bench_folder / "argocd", cluster) as running:
         yield running
 
@@ -66,8 +68,25 @@ def platform(cluster: Cluster, gitea: Gitea, argocd: ArgoCd) -> Platform:
     return Platform.connected(cluster, gitea, argocd)
 
 
-def _need(*parts: str, commands: tuple[str, ...] = ()) -> None:
-    """Skip, or in CI fail, when a part is not built or a command is not installed."""
-    if lacking := tools.lacking(parts, commands):
+@pytest.fixture(scope="session")
+def platform_tools() -> None:
+    """What a platform is made of is there, for tests that start one of their own."""
+    _need([*CLUSTER_PARTS, "gitea", *ARGOCD_PARTS], ["redis-server", "git"])
+
+
+@pytest.fixture(scope="session")
+def go_toolchain() -> None:
+    """Go is there."""
+    _give_up_over(tools.lacking_toolchain([]))
+
+
+def _need(parts: Sequence[str], commands: Sequence[str] = ()) -> None:
+    """Go on only when the parts are built and the commands installed."""
+    _give_up_over(tools.lacking(parts, commands))
+
+
+def _give_up_over(lacking: list[str]) -> None:
+    """Skip, or in CI fail, when something is lacking."""
+    if lacking:
         give_up = pytest.fail if os.environ.get("UNDERSTAGE_REQUIRE_ALL") else pytest.skip
         give_up("; ".join(lacking))

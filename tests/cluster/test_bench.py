@@ -120,8 +120,14 @@ def test_argocd_says_why_it_does_not_get_there(platform: Platform) -> None:
     namespace(platform.cluster, "lost")
     url = platform.gitea.clone_url("acme", "no-such-repository")
     platform.cluster.apply(application(platform, "lost", url, url))
+
+    def complaints() -> Manifest | None:
+        status: Manifest = (platform.argocd.application("lost") or {}).get("status", {})
+        return status if "conditions" in status else None
+
+    wait_for("a complaint", complaints, 60)
     with pytest.raises(BenchError, match=r"application lost is .*repository not found"):
-        platform.argocd.wait_for_application("lost", seconds=15)
+        platform.argocd.wait_for_application("lost", seconds=0)
 
 
 def test_argocd_refuses_a_stranger(platform: Platform) -> None:
