@@ -1,0 +1,92 @@
+"""Collects what processors emit for one entity; implements `sdk.processor.Emit`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from understage.catalog.location_entity import make_location_entity
+from understage.model.entity import (
+    ANNOTATION_LOCATION,
+    ANNOTATION_ORIGIN_LOCATION,
+    Entity,
+    EnvelopeError,
+    check_envelope,
+)
+from understage.model.ref import LocationRef, entity_ref
+from understage.model.relation import Relation
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An emitted entity, annotated, and who owns its name."""
+
+    ref: str
+    entity: Entity
+    location_key: str
+
+
+class Collector:
+    """What one entity's processors emitted so far. `children` is by reference: a repeated one replaces the first."""
+
+    def __init__(self, ref: str, location: LocationRef, origin: LocationRef) -> None:
+        self.children: dict[str, Child] = {}
+        self.repeated: list[str] = []
+        self.relations: set[Relation] = set()
+        self.refresh_keys: set[str] = set()
+        self.errors: list[Exception] = []
+        self._ref = ref
+        self._location = str(location)
+        self._origin = str(origin)
+
+    def entity(self, entity: Any, location: LocationRef, *, location_key: str | None = None) -> None:
+        """See `Emit`."""
+        try:
+            check_envelope(entity)
+            annotations = _annotations(entity)
+        except EnvelopeError as error:
+            self.errors.append(error)
+            return
+        ref = entity_ref(entity)
+        if ref == self._ref:
+            log.warning("an entity emitted itself, ignored", entity=ref, location=str(location))
+            return
+        if ref in self.children:
+            self.repeated.append(ref)
+            log.warning("a name stands twice in one place, the last one counts", entity=ref, location=str(location))
+        managed_by = str(location)
+        marks = {ANNOTATION_ORIGIN_LOCATION: self._origin, ANNOTATION_LOCATION: managed_by}
+        metadata = {**entity["metadata"], "annotations": {**annotations, **marks}}
+        self.children[ref] = Child(ref, {**entity, "metadata": metadata}, location_key or managed_by)
+
+    def location(self, location: LocationRef, *, optional: bool = False) -> None:
+        """See `Emit`."""
+        marks = {ANNOTATION_LOCATION: self._location, ANNOTATION_ORIGIN_LOCATION: self._origin}
+        entity = make_location_entity(location, annotations=marks, optional=optional)
+        ref = entity_ref(entity)
+        if ref != self._ref:
+            self.children[ref] = Child(ref, entity, self._location)
+
+    def relation(self, source: str, type: str, target: str) -> None:
+        """See `Emit`."""
+        self.relations.add(Relation(source, type, target))
+
+    def refresh_key(self, key: str) -> None:
+        """See `Emit`."""
+        self.refresh_keys.add(key)
+
+    def error(self, error: Exception) -> None:
+        """See `Emit`."""
+        self.errors.append(error)
+
+
+def _annotations(entity: Entity) -> Mapping[str, Any]:
+    annotations = entity["metadata"].get("annotations")
+    if annotations is None:
+        return {}
+    if not isinstance(annotations, dict):
+        raise EnvelopeError("/metadata/annotations must be object - type: object")
+    return annotations

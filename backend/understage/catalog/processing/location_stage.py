@@ -1,0 +1,78 @@
+"""The stage of Location entities: which places they name, and who reads them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from posixpath import normpath
+
+from understage.catalog.failure import wrap
+from understage.catalog.processing.collector import Collector
+from understage.errors import InputError, UnderstageError
+from understage.model.entity import Entity
+from understage.model.ref import LocationRef
+from understage.platform.json import dumps_text
+from understage.sdk.processor import ProcessingContext, Processor
+from understage.sdk.reader import UrlReader
+
+ALLOWED_TYPES = ("url",)
+"""Location types that may be registered, and that a location may name besides its own."""
+
+
+class LocationStage:
+    """Reads the targets of Location entities by the first processor that knows how."""
+
+    def __init__(self, processors: Sequence[Processor], reader: UrlReader) -> None:
+        self._readers = [item for item in processors if type(item).read_location is not Processor.read_location]
+        self._reader = reader
+
+    async def read(
+        self,
+        entity: Entity,
+        location: LocationRef,
+        collector: Collector,
+        context_of: Callable[[Processor], ProcessingContext],
+    ) -> None:
+        """Read all targets; what cannot be read becomes an error of the collector, and the others go on."""
+        spec = entity["spec"]
+        type_ = spec.get("type") or location.type
+        # Its own target may be of any type: the configuration or the registration allowed it.
+        if type_ != location.type and type_ not in ALLOWED_TYPES:
+            raise InputError(f"Registered locations must be of an allowed type {dumps_text(list(ALLOWED_TYPES))}")
+        targets = [spec["target"]] if "target" in spec else []
+        targets.extend(spec.get("targets", ()))
+        optional = spec.get("presence") == "optional"
+        for target in targets:
+            if type_ == "file" and target.endswith("/"):
+                collector.error(
+                    InputError(
+                        f"a location of type file cannot have the target {target}, which ends with a path separator; "
+                        "name a file, or files by a glob such as ./**/catalog-info.yaml"
+                    )
+                )
+                continue
+            place = LocationRef(type_, self._absolute(location, type_, target))
+            await self._read_one(place, optional, context_of)
+
+    async def _read_one(
+        self, place: LocationRef, optional: bool, context_of: Callable[[Processor], ProcessingContext]
+    ) -> None:
+        for processor in self._readers:
+            try:
+                if await processor.read_location(place, optional=optional, context=context_of(processor)):
+                    return
+            except Exception as error:
+                raise wrap(
+                    f"Processor {type(processor).__name__} threw an error while reading {place}", error
+                ) from error
+        raise InputError(f"No processor was able to handle reading of {place}")
+
+    def _absolute(self, base: LocationRef, type_: str, target: str) -> str:
+        if type_ != base.type:
+            return target
+        if type_ == "file":
+            return normpath(PurePosixPath(base.target).parent / target) if target.startswith(".") else target
+        if type_ == "url":
+            try:
+                return self._reader.resolve_url(target, base.target)
+            except (UnderstageError, ValueError):
+                return target
+        return target

@@ -1,0 +1,177 @@
+"""All stages for one entity: from what came in to what it is, what it leads to and what is wrong with it.
+
+Called by the processing rounds, by dry runs of registrations and by validation; it stores nothing. Stages and messages are
+those of Backstage catalog-backend 4.0.0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from understage.catalog.failure import wrap
+from understage.catalog.processing.cache import EntityCache
+from understage.catalog.processing.collector import Child, Collector
+from understage.catalog.processing.location_stage import LocationStage
+from understage.catalog.processing.rules import Rules
+from understage.errors import ConflictError, InputError, NotAllowedError, UnderstageError
+from understage.model.entity import (
+    ANNOTATION_LOCATION,
+    ANNOTATION_ORIGIN_LOCATION,
+    Entity,
+    EnvelopeError,
+    check_envelope,
+    check_policies,
+)
+from understage.model.ref import LocationRef, entity_ref
+from understage.model.relation import Relation
+from understage.sdk.processor import ProcessingContext, Processor
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Result:
+    """The outcome of one run. `entity` is the completed entity, or None when it did not get as far as being valid."""
+
+    entity: Entity | None
+    children: list[Child]
+    relations: set[Relation]
+    refresh_keys: set[str]
+    errors: list[Exception]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.errors
+
+
+class Orchestrator:
+    """Runs entities through the processors, in the order given."""
+
+    def __init__(self, processors: Sequence[Processor], rules: Rules, locations: LocationStage) -> None:
+        self._rules = rules
+        self._locations = locations
+        self._before = [item for item in processors if _overrides(item, "pre_process")]
+        self._validating = [item for item in processors if _overrides(item, "validate_kind")]
+        self._after = [item for item in processors if _overrides(item, "post_process")]
+
+    async def process(self, entity: Any, cache: EntityCache) -> Result:
+        """Run one entity; whatever goes wrong is in the result's errors."""
+        try:
+            ref, location, origin = _check_source(entity)
+        except Exception as error:
+            return Result(None, [], set(), set(), [error])
+        collector = Collector(ref, location, origin)
+        run = _Run(ref, location, origin, collector, cache)
+        completed: Entity | None = None
+        try:
+            completed = await self._check(entity, run)
+            if completed["kind"] == "Location":
+                await self._locations.read(completed, location, collector, run.context)
+            completed = await self._post_process(completed, run)
+            self._check_rules(collector, origin)
+        except Exception as error:
+            collector.errors.append(error)
+            if not isinstance(error, UnderstageError):
+                log.exception("a processor failed unexpectedly", entity=ref)
+        return Result(
+            completed,
+            list(collector.children.values()),
+            collector.relations,
+            collector.refresh_keys,
+            collector.errors,
+        )
+
+    async def _check(self, entity: Entity, run: "_Run") -> Entity:
+        for processor in self._before:
+            try:
+                entity = await processor.pre_process(entity, run.context(processor))
+            except Exception as error:
+                raise wrap(f"Processor {_name(processor)} threw an error while preprocessing", error) from error
+        try:
+            entity = check_policies(entity)
+        except UnderstageError as error:
+            raise wrap(f"Policy check failed for {run.ref}", error) from error
+        if entity_ref(entity) != run.ref:
+            raise ConflictError("Fatal: The entity kind, namespace, or name changed during processing")
+        recognized = False
+        for processor in self._validating:
+            try:
+                recognized = await processor.validate_kind(entity) or recognized
+            except Exception as error:
+                raise wrap(
+                    f"Processor {_name(processor)} threw an error while validating the entity {run.ref}", error
+                ) from error
+        if not recognized:
+            raise InputError(
+                f"No processor recognized the entity {run.ref} as valid, "
+                "possibly caused by a foreign kind or apiVersion"
+            )
+        return entity
+
+    async def _post_process(self, entity: Entity, run: "_Run") -> Entity:
+        for processor in self._after:
+            try:
+                entity = await processor.post_process(entity, run.context(processor))
+            except Exception as error:
+                raise wrap(f"Processor {_name(processor)} threw an error while postprocessing", error) from error
+        return entity
+
+    def _check_rules(self, collector: Collector, origin: LocationRef) -> None:
+        for child in collector.children.values():
+            if not self._rules.allow(child.entity, origin):
+                location = child.entity["metadata"]["annotations"][ANNOTATION_LOCATION]
+                raise NotAllowedError(
+                    f"Entity {child.ref} at {location}, originated at {origin}, "
+                    "is not of an allowed kind for that location"
+                )
+
+
+class _Run:
+    """One entity's run: the contexts of its processors."""
+
+    def __init__(
+        self, ref: str, location: LocationRef, origin: LocationRef, collector: Collector, cache: EntityCache
+    ) -> None:
+        self.ref = ref
+        self._location = location
+        self._origin = origin
+        self._collector = collector
+        self._cache = cache
+        self._contexts: dict[str, ProcessingContext] = {}
+
+    def context(self, processor: Processor) -> ProcessingContext:
+        name = processor.registered_name()
+        if name not in self._contexts:
+            self._contexts[name] = ProcessingContext(
+                self._location, self._origin, self._collector, self._cache.of(name)
+            )
+        return self._contexts[name]
+
+
+def _check_source(entity: Any) -> tuple[str, LocationRef, LocationRef]:
+    try:
+        check_envelope(entity)
+    except EnvelopeError as error:
+        raise wrap("Entity envelope failed validation before processing", error) from error
+    ref = entity_ref(entity)
+    annotations = entity["metadata"].get("annotations")
+    places = []
+    for name in (ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION):
+        value = annotations.get(name) if isinstance(annotations, dict) else None
+        if value is None:
+            raise InputError(f"Entity '{ref}' does not have the annotation {name}")
+        if not isinstance(value, str):
+            raise InputError(f"Entity '{ref}' has a value that is no text in the annotation {name}")
+        places.append(LocationRef.parse(value))
+    return ref, places[0], places[1]
+
+
+def _overrides(processor: Processor, stage: str) -> bool:
+    return getattr(type(processor), stage) is not getattr(Processor, stage)
+
+
+def _name(processor: Processor) -> str:
+    return type(processor).__name__

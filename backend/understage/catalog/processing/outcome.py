@@ -1,0 +1,47 @@
+"""One claimed entity and what its run gave, on the way from the orchestrator to the database."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from understage.catalog.failure import serialize_error
+from understage.catalog.processing.orchestrator import Result
+from understage.catalog.processing.result_hash import ForeignParents, hash_result
+from understage.catalog.store.claim_due import DueEntity
+from understage.catalog.store.write_states import UnprocessedEntity
+from understage.catalog.unprocessed import make_unprocessed
+from understage.platform.json import dumps_text
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Serialised once, so that a value without a JSON form fails its entity alone."""
+
+    claimed: DueEntity
+    result: Result
+    cache: str | None
+    children: list[UnprocessedEntity] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    entity_json: str | None = None
+
+    @classmethod
+    def of(cls, claimed: DueEntity, result: Result, cache: str | None) -> "Outcome":
+        """Make the rows of a result."""
+        outcome = cls(claimed, result, cache)
+        try:
+            outcome.children = [make_unprocessed(child.entity, child.location_key) for child in result.children]
+            outcome.entity_json = None if result.entity is None else dumps_text(result.entity)
+        except TypeError as error:
+            result.errors.append(error)
+            outcome.children = []
+        outcome.errors = [serialize_error(error) for error in result.errors]
+        return outcome
+
+    def hash(self, foreign: ForeignParents) -> str:
+        """The result hash, given the children that others hold."""
+        return hash_result(self.result, self.errors, self.children, foreign)
+
+    @property
+    def is_first_sight(self) -> bool:
+        """A valid Location that could not be read has never been served: it is served, to show what is wrong."""
+        entity = self.result.entity
+        return not self.claimed.is_processed and entity is not None and entity["kind"] == "Location"

@@ -1,0 +1,162 @@
+"""The processing rounds: claim what is due, run it through the orchestrator, commit it, again.
+
+`CatalogEngine` repeats `run` by a loop. Entities of a round run concurrently; one that waits for a slow place does not hold
+up the others: after a second the round commits what is done, and the straggler goes into a later commit.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from understage.catalog.processing import measures
+from understage.catalog.processing.cache import EntityCache
+from understage.catalog.processing.commit import Sorted, commit_outcomes, sort_outcomes
+from understage.catalog.processing.orchestrator import Orchestrator, Result
+from understage.catalog.processing.outcome import Outcome
+from understage.catalog.store.claim_due import DueEntity, claim_due, longest_delay_ms, release_claim
+from understage.catalog.store.retry import write_with_retry
+from understage.platform.database import Database
+from understage.platform.json import loads
+
+log = structlog.get_logger(__name__)
+
+BATCH = 1000
+CONCURRENCY = 64
+PATIENCE = 1.0
+
+
+class ProcessingRounds:
+    """Processes due entities of one database. `interval` is the shortest and longest pause of an entity, in seconds.
+
+    `on_commit` is called after each commit that gave work to the stitching.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        orchestrator: Orchestrator,
+        *,
+        interval: tuple[float, float],
+        on_commit: Callable[[], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._orchestrator = orchestrator
+        self._interval = interval
+        self._on_commit = on_commit
+        self._wake = wake
+        self._queue: deque[DueEntity] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._claimed: set[int] = set()
+        self._done: list[Outcome] = []
+
+    @property
+    def under_way(self) -> int:
+        """How many entities are claimed and not committed."""
+        return len(self._claimed)
+
+    async def run(self) -> bool:
+        """One round. True when there may be more to do at once."""
+        began = time.perf_counter()
+        claimed = await self._claim()
+        if not claimed and not self._workers and not self._done:
+            return False
+        with measures.tracer.start_as_current_span("catalog process") as span:
+            self._start_workers()
+            if self._workers:
+                await asyncio.wait(self._workers, timeout=PATIENCE)
+            done, self._done = self._done, []
+            batch = await sort_outcomes(self._database, done)
+            await self._commit(batch)
+            self._claimed.difference_update(outcome.claimed.id for outcome in done)
+            span.set_attributes({"catalog.claimed": claimed, "catalog.changed": len(batch.changed)})
+        self._measure(batch, time.perf_counter() - began)
+        return bool(claimed or done)
+
+    async def close(self) -> None:
+        """Stop what is running, and make what is not committed due again for another start or replica."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._queue.clear()
+        self._done.clear()
+        if self._claimed:
+            ids = list(self._claimed)
+            await write_with_retry(self._database, lambda write: release_claim(write, ids))
+            self._claimed.clear()
+
+    async def _claim(self) -> int:
+        room = BATCH - len(self._claimed)
+        async with self._database.read() as connection:
+            delay = await longest_delay_ms(connection)
+        if delay is None or room <= 0:
+            return 0
+        measures.queue_delay.record(delay / 1000)
+        interval = int(random.uniform(*self._interval) * 1000)
+        async with self._database.write() as connection:
+            claimed = await claim_due(connection, limit=room, interval_ms=interval)
+        new = [entity for entity in claimed if entity.id not in self._claimed]
+        self._claimed.update(entity.id for entity in new)
+        self._queue.extend(new)
+        return len(new)
+
+    def _start_workers(self) -> None:
+        for _ in range(min(len(self._queue), CONCURRENCY)):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        waited = False
+        while self._queue:
+            entity = self._queue.popleft()
+            began = time.perf_counter()
+            outcome = await self._process(entity)
+            waited = waited or time.perf_counter() - began > PATIENCE
+            self._done.append(outcome)
+            # The API answers between two entities.
+            await asyncio.sleep(0)
+        if waited:
+            self._wake()
+
+    async def _process(self, claimed: DueEntity) -> Outcome:
+        began = time.perf_counter()
+        cache: EntityCache | None = None
+        try:
+            cache = EntityCache(claimed.cache)
+            result = await self._orchestrator.process(loads(claimed.unprocessed_entity), cache)
+        except Exception as error:
+            log.exception("an entity could not be processed", entity=claimed.entity_ref)
+            result = Result(None, [], set(), set(), [error])
+        outcome = Outcome.of(claimed, result, None)
+        outcome.cache = cache.to_store(ok=result.ok) if cache is not None else None
+        attributes = {"result": "ok" if result.ok else "failed"}
+        measures.processors_duration.record(time.perf_counter() - began, attributes)
+        return outcome
+
+    async def _commit(self, batch: Sorted) -> None:
+        if batch.changed or batch.caches:
+            await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
+        if batch.changed:
+            self._on_commit()
+        for outcome in batch.changed:
+            if outcome.errors:
+                log.warning(
+                    "an entity has errors; what was good before stays",
+                    entity=outcome.claimed.entity_ref,
+                    errors=[f"{error['name']}: {error['message']}" for error in outcome.errors],
+                )
+
+    def _measure(self, batch: Sorted, seconds: float) -> None:
+        failed = sum(1 for outcome in batch.changed if outcome.errors)
+        counts = {"changed": len(batch.changed) - failed, "errors": failed, "unchanged": batch.unchanged}
+        for result, count in counts.items():
+            if count:
+                measures.processed.add(count, {"result": result})
+        measures.duration.record(
+            seconds, {"result": "errors" if failed else "changed" if batch.changed else "unchanged"}
+        )

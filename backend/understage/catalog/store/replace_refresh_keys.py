@@ -1,0 +1,36 @@
+"""Replace the refresh keys of a batch of entities, touching only what differs."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.catalog.store.bulk import among, insert_rows, listed
+
+LONGEST_KEY = 255
+KEPT_OF_LONG_KEY = 180
+
+
+def stored_key(key: str) -> str:
+    """The key as stored: long ones are cut and told apart by their hash."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    return f"{key[:KEPT_OF_LONG_KEY]}#sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+async def replace_refresh_keys(connection: AsyncConnection, emitted: Mapping[int, Collection[str]]) -> None:
+    """Make these the refresh keys of their entities (by row id)."""
+    stored: dict[int, set[str]] = {}
+    statement = f"SELECT entity_id, key FROM refresh_keys WHERE entity_id {among(connection, 'ids', 'bigint')}"
+    for row in await connection.execute(text(statement), {"ids": listed(connection, list(emitted))}):
+        stored.setdefault(row.entity_id, set()).add(row.key)
+    added: list[dict[str, object]] = []
+    for entity_id, keys in emitted.items():
+        after = {stored_key(key) for key in keys}
+        before = stored.get(entity_id, set())
+        added.extend({"entity_id": entity_id, "key": key} for key in sorted(after - before))
+        if gone := before - after:
+            statement = f"DELETE FROM refresh_keys WHERE entity_id = :id AND key {among(connection, 'keys')}"
+            await connection.execute(text(statement), {"id": entity_id, "keys": listed(connection, sorted(gone))})
+    await insert_rows(connection, "refresh_keys", {"entity_id": "bigint", "key": "text"}, added)

@@ -1,0 +1,30 @@
+"""Transactions that replicas of the service may fight over: run again when PostgreSQL says so."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.platform.database import Database
+
+ATTEMPTS = 4
+FIRST_PAUSE = 0.025
+# Deadlock, serialization failure, and a row that went away between two statements.
+WORTH_A_RETRY = frozenset(("40P01", "40001", "23503"))
+
+T = TypeVar("T")
+
+
+async def write_with_retry(database: Database, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Run `work` in a transaction; up to four times when it lost against another replica. `work` must be repeatable."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            async with database.write() as connection:
+                return await work(connection)
+        except DBAPIError as error:
+            if attempt == ATTEMPTS or getattr(error.orig, "sqlstate", None) not in WORTH_A_RETRY:
+                raise
+            await asyncio.sleep(FIRST_PAUSE * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")

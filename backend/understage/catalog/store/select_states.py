@@ -1,0 +1,40 @@
+"""Select who owns which entity reference, to decide what an emitted entity may do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.catalog.store.bulk import among, listed
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The owner's side of a `refresh_state` row."""
+
+    id: int
+    entity_ref: str
+    location_key: str | None
+    unprocessed_hash: str
+
+
+async def select_states(connection: AsyncConnection, refs: Sequence[str]) -> dict[str, State]:
+    """The rows of these references, by reference."""
+    statement = f"""
+        SELECT id, entity_ref, location_key, unprocessed_hash FROM refresh_state
+        WHERE entity_ref {among(connection, "refs")}
+    """
+    rows = await connection.execute(text(statement), {"refs": listed(connection, refs)})
+    return {row.entity_ref: State(*row) for row in rows}
+
+
+async def lock_states(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, str | None]:
+    """The location keys of the rows that still exist, by id; locked until the transaction ends."""
+    locking = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    statement = f"""
+        SELECT id, location_key FROM refresh_state
+        WHERE id {among(connection, "ids", "bigint")} ORDER BY id{locking}
+    """
+    rows = await connection.execute(text(statement), {"ids": listed(connection, ids)})
+    return {row.id: row.location_key for row in rows}

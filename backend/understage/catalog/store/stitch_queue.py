@@ -1,0 +1,79 @@
+"""The queue of entities whose final form is out of date."""
+
+import secrets
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.catalog.store.bulk import among, is_sqlite, listed, now
+
+
+async def enqueue_stitch(connection: AsyncConnection, refs: Collection[str]) -> None:
+    """Ask for the final forms of those of `refs` that exist; a stitch that is under way will not count as this one."""
+    if not refs:
+        return
+    # Sorted, so that replicas lock the queue's rows in one order.
+    statement = f"""
+        INSERT INTO stitch_queue (entity_ref, stitch_ticket, next_stitch_at)
+        SELECT entity_ref, :ticket, {now(connection)} FROM refresh_state
+        WHERE entity_ref {among(connection, "refs")} ORDER BY entity_ref
+        ON CONFLICT (entity_ref) DO UPDATE
+        SET stitch_ticket = excluded.stitch_ticket, next_stitch_at = excluded.next_stitch_at
+    """
+    await connection.execute(
+        text(statement), {"ticket": secrets.token_hex(8), "refs": listed(connection, sorted(refs))}
+    )
+
+
+async def is_stitch_due(connection: AsyncConnection) -> bool:
+    """Whether any entity waits for its final form."""
+    statement = f"SELECT 1 FROM stitch_queue WHERE next_stitch_at <= {now(connection)} LIMIT 1"
+    return (await connection.execute(text(statement))).first() is not None
+
+
+async def claim_stitches(connection: AsyncConnection, *, limit: int, timeout_ms: int) -> dict[str, str]:
+    """Take up to `limit` requests, the longest waiting first: reference to ticket. Others may take them after the timeout."""
+    due = f"""
+        SELECT entity_ref FROM stitch_queue WHERE next_stitch_at <= {now(connection)}
+        ORDER BY next_stitch_at, entity_ref LIMIT :limit
+    """
+    chosen = f"IN ({due})" if is_sqlite(connection) else f"= ANY (ARRAY({due} FOR UPDATE SKIP LOCKED))"
+    statement = f"""
+        UPDATE stitch_queue SET next_stitch_at = {now(connection)} + :timeout WHERE entity_ref {chosen}
+        RETURNING entity_ref, stitch_ticket
+    """
+    rows = await connection.execute(text(statement), {"limit": limit, "timeout": timeout_ms})
+    return {row.entity_ref: row.stitch_ticket for row in rows}
+
+
+async def lock_stitches(connection: AsyncConnection, tickets: Mapping[str, str]) -> set[str]:
+    """Those of the claimed references whose ticket still holds; locked until the transaction ends."""
+    locking = "" if is_sqlite(connection) else " FOR UPDATE"
+    statement = f"""
+        SELECT entity_ref, stitch_ticket FROM stitch_queue WHERE entity_ref {among(connection, "refs")}
+        ORDER BY entity_ref{locking}
+    """
+    rows = await connection.execute(text(statement), {"refs": listed(connection, list(tickets))})
+    return {row.entity_ref for row in rows if tickets[row.entity_ref] == row.stitch_ticket}
+
+
+async def release_stitches(connection: AsyncConnection, refs: Collection[str]) -> None:
+    """Make claimed requests due again: stitching was interrupted."""
+    statement = (
+        f"UPDATE stitch_queue SET next_stitch_at = {now(connection)} WHERE entity_ref {among(connection, 'refs')}"
+    )
+    await connection.execute(text(statement), {"refs": listed(connection, sorted(refs))})
+
+
+async def finish_stitches(connection: AsyncConnection, refs: Collection[str]) -> None:
+    """Take requests from the queue: their final forms are written."""
+    if refs:
+        statement = f"DELETE FROM stitch_queue WHERE entity_ref {among(connection, 'refs')}"
+        await connection.execute(text(statement), {"refs": listed(connection, sorted(refs))})
+
+
+async def count_stitches(connection: AsyncConnection) -> int:
+    """How many entities wait for their final form, those under way included."""
+    count: int = (await connection.execute(text("SELECT count(*) FROM stitch_queue"))).scalar_one()
+    return count
