@@ -52,8 +52,8 @@ def portal_build() -> Path:
         _missing(str(error))
 
 
-# Not for the session: as long as it is open, no other test of the process could call asyncio.run().
-@pytest.fixture(scope="package")
+# Not for the session: as long as Playwright is open, nothing else in this thread can call asyncio.run().
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A headless Chromium of the system."""
     program = os.environ.get("UNDERSTAGE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

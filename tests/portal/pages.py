@@ -284,7 +284,7 @@ class TaskPage:
     def links(self) -> dict[str, str]:
         """All links of the output: title to URL."""
         found = self.page.get_by_role("article").get_by_role("link").filter(has=self.page.get_by_role("button")).all()
-        return {link.get_by_role("button").inner_text(): link.get_attribute("href") or "" for link in found}
+        return {link.get_by_role("button").text_content() or "": link.get_attribute("href") or "" for link in found}
 
     def cancel(self) -> None:
         self.page.get_by_role("button", name="Cancel", exact=True).click()
