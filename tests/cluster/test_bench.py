@@ -130,6 +130,27 @@ def test_argocd_says_why_it_does_not_get_there(platform: Platform) -> None:
         platform.argocd.wait_for_application("lost", seconds=0)
 
 
+def test_argocd_takes_projects_and_applications_by_its_rest_api(platform: Platform) -> None:
+    argocd, url = platform.argocd, platform.gitea.clone_url("acme", "of-team-b")
+    destination = {"server": argocd.destination, "namespace": "team-b"}
+    project = {"metadata": {"name": "team-b"}, "spec": {"sourceRepos": [url], "destinations": [destination]}}
+    made = argocd.request("POST", "/api/v1/projects", json={"project": project})
+    assert made.status_code == httpx.codes.OK, made.text
+
+    manifest = application(platform, "team-b", url, url)
+    manifest["spec"]["project"] = "team-b"
+    made = argocd.request("POST", "/api/v1/applications", params={"validate": "false"}, json=manifest)
+    assert made.status_code == httpx.codes.OK, made.text
+    stored = argocd.application("team-b")
+    assert stored is not None
+    assert stored["spec"]["project"] == "team-b"
+
+    manifest["metadata"]["name"] = "team-b-checked"
+    refused = argocd.request("POST", "/api/v1/applications", params={"validate": "true"}, json=manifest)
+    assert refused.status_code == httpx.codes.BAD_REQUEST
+    assert "repository not accessible" in refused.json()["error"]
+
+
 def test_argocd_refuses_a_stranger(platform: Platform) -> None:
     answer = platform.argocd.request("GET", "/api/v1/applications", headers={"Authorization": "Bearer no"})
     assert answer.status_code == httpx.codes.UNAUTHORIZED
