@@ -1,4 +1,4 @@
-"""The bench as pytest fixtures, one of each part per session: a plugin module, see `conftest.py`.
+"""The bench as pytest fixtures, one of each part per session: a plugin that `tests/conftest.py` loads.
 
 Tests that ask for one of them are marked `cluster`. Where a tool is missing they are skipped with a line that says
 what to install; with `UNDERSTAGE_REQUIRE_ALL` in the environment (CI) they fail instead.
