@@ -18,6 +18,7 @@ from tests.portal.issuer import MemoryIssuer
 from tests.portal.pages import Portal
 from tests.portal.server import serve
 
+from understage.identity.credentials import Credentials
 from understage.platform.plugin import create_plugin
 from understage.portal import PortalBuildError, build_portal, create_portal
 
@@ -99,8 +100,8 @@ def portal_app(backend: CannedBackend, config: dict[str, Any]) -> FastAPI:
     async def ownership_of(user_ref: str) -> list[str] | None:
         return ["group:default/shop-team"] if user_ref == "user:default/guest" else None
 
-    async def authenticate(_request: Any) -> None:
-        return None
+    async def authenticate(_request: Any) -> Credentials:
+        return Credentials.none()
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for name, router in (("catalog", backend.catalog()), ("scaffolder", backend.scaffolder())):

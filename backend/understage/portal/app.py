@@ -25,7 +25,7 @@ class PortalRoutes:
     auth: APIRouter
     """For `/api/auth`; needs no credentials."""
     permission: APIRouter
-    """For `/api/permission`; reads the caller from `request.state.credentials`."""
+    """For `/api/permission`; takes the caller's `Credentials` from `request.state.credentials`."""
     pages: ASGIApp
     """For everything else below `base_path`."""
     base_path: str
@@ -34,7 +34,7 @@ class PortalRoutes:
     def mount(self, app: FastAPI, *, authenticate: Authenticate) -> None:
         """Add all of it to `app`, which must have its own routes already: the pages answer whatever is left.
 
-        `authenticate` makes the credentials of a question about permissions, or raises.
+        `authenticate` makes the `Credentials` of a question about permissions, or raises.
         """
         app.mount("/api/auth", create_plugin("auth", [self.auth], authenticate=_ask_nothing))
         app.mount("/api/permission", create_plugin("permission", [self.permission], authenticate=authenticate))

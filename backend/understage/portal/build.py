@@ -13,14 +13,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 from understage.portal.bundle import FRONTEND, MARKER, bundle_inputs, bundle_key, find_built_portal, portal_cache
 from understage.portal.toolchain import PortalBuildError, Toolchain, find_toolchain
 
 Progress = Callable[[str], None]
-"""Receives one line of plain text for each step that begins, and about every ten seconds of a long one."""
+"""Receives one line of plain text for each step that begins, and every ten seconds of a long one."""
 
 _NPM_CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--legacy-peer-deps", "--include=dev")
 _BUNDLER = "node_modules/@backstage/cli-module-build/bin/backstage-cli-module-build"
@@ -33,27 +35,32 @@ class _Size(NamedTuple):
     packed: int
 
 
-def build_portal(progress: Progress, *, force: bool = False, frontend: Path = FRONTEND) -> Path:
+def build_portal(
+    progress: Progress, *, force: bool = False, stop: Event | None = None, frontend: Path = FRONTEND
+) -> Path:
     """Return the folder of the bundle, building it if there is none yet (or if `force`).
 
     Blocks for one to three minutes when it builds and needs Node, npm, the npm registry and 2 GB of disk while it does;
-    at once, and with none of them, when it does not. Raises PortalBuildError, which says what is missing or what failed.
+    at once, and with none of them, when it does not. Another thread ends it by setting `stop`. Raises PortalBuildError,
+    which says what is missing or what failed.
     """
     if not force and (built := find_built_portal(frontend)):
         return built
     toolchain = find_toolchain()
     cache = portal_cache()
     cache.mkdir(parents=True, exist_ok=True)
-    with _builder_lock(cache, progress):
+    watch = _Watch(progress, stop or Event())
+    with _builder_lock(cache, watch):
         if not force and (built := find_built_portal(frontend)):
             return built
         _sweep(cache)
         _check_space(cache)
         with tempfile.TemporaryDirectory(prefix=".work-", dir=cache) as work:
-            return _build(Path(work), cache / bundle_key(frontend), toolchain, progress, frontend)
+            return _build(Path(work), cache / bundle_key(frontend), toolchain, watch, frontend)
 
 
-def _build(work: Path, result: Path, toolchain: Toolchain, progress: Progress, frontend: Path) -> Path:
+def _build(work: Path, result: Path, toolchain: Toolchain, watch: "_Watch", frontend: Path) -> Path:
+    progress = watch.progress
     started = time.monotonic()
     project = work / "project"
     for path in bundle_inputs(frontend):
@@ -63,12 +70,11 @@ def _build(work: Path, result: Path, toolchain: Toolchain, progress: Progress, f
 
     progress(f"[1/3] installing about {_package_count(project)} npm packages (once, one to three minutes)")
     npm = [str(toolchain.npm), *_NPM_CI]
-    toolchain.run(npm, cwd=project, doing="npm ci", waiting=_every_ten_seconds("[1/3] still installing", progress))
+    toolchain.run(npm, cwd=project, doing="npm ci", waiting=watch.while_waiting("[1/3] still installing"))
 
     progress("[2/3] bundling the stock frontend")
     bundler = [str(toolchain.node), _BUNDLER, "package", "build", "--role", "frontend"]
-    still = _every_ten_seconds("[2/3] still bundling", progress)
-    toolchain.run(bundler, cwd=project, doing="the bundler", waiting=still)
+    toolchain.run(bundler, cwd=project, doing="the bundler", waiting=watch.while_waiting("[2/3] still bundling"))
     if not (project / "dist" / "index.html.tmpl").is_file():
         raise PortalBuildError("The bundler ended without an error, but wrote no dist/index.html.tmpl.")
 
@@ -106,17 +112,44 @@ def _pack(dist: Path, packed: Path) -> _Size:
     return _Size(plain, wire)
 
 
+@dataclass(frozen=True)
+class _Watch:
+    """What happens while one waits: news for who looks on, and an ear for a stop."""
+
+    progress: Progress
+    stop: Event
+
+    def while_waiting(self, text: str) -> Callable[[float], None]:
+        """A function to be called often, with the seconds gone by: says `text` every ten of them, raises on a stop."""
+        said = 0
+
+        def tell(seconds: float) -> None:
+            nonlocal said
+            if self.stop.is_set():
+                raise PortalBuildError("Building the portal page was stopped before its end.")
+            if seconds // 10 > said:
+                said = int(seconds // 10)
+                self.progress(f"{text} ({seconds:.0f} s)")
+
+        return tell
+
+
 @contextmanager
-def _builder_lock(cache: Path, progress: Progress) -> Iterator[None]:
+def _builder_lock(cache: Path, watch: _Watch) -> Iterator[None]:
     """One builder at a time; the lock dies with its holder."""
     import fcntl  # not on Windows, where the rest of the package must still import
 
+    tell = watch.while_waiting("still waiting for another process that builds the portal page")
     with (cache / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("another process is building the portal page; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        started = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tell(time.monotonic() - started)
+                time.sleep(0.2)
+            else:
+                break
         yield
 
 
@@ -138,10 +171,6 @@ def _package_count(project: Path) -> int:
     """Those of the lock file that are for every platform, besides the project itself."""
     packages: Mapping[str, Mapping[str, object]] = json.loads((project / "package-lock.json").read_bytes())["packages"]
     return sum(1 for name, package in packages.items() if name and not {"os", "cpu"} & package.keys())
-
-
-def _every_ten_seconds(text: str, progress: Progress) -> Callable[[float], None]:
-    return lambda seconds: progress(f"{text} ({seconds:.0f} s)")
 
 
 def _megabytes(size: int) -> str:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from understage.errors import AuthenticationError, NotAllowedError, NotFoundError, NotImplementedError_
+from understage.identity.jwks import LocalKeys
 from understage.portal.user_token import read_user_ref
 
 DEFAULT_GUEST = "user:development/guest"
@@ -94,7 +95,7 @@ def create_auth_router(
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise AuthenticationError("No token provided")
-        user_ref = read_user_ref(token.strip(), issuer.public_jwks())
+        user_ref = await read_user_ref(token.strip(), own_keys)
         owned = await ownership(user_ref)
         if owned is None:
             return PlainTextResponse("User info not found", 404)
@@ -103,6 +104,8 @@ def create_auth_router(
     @router.get("/.well-known/jwks.json")
     async def jwks() -> dict[str, Any]:
         return issuer.public_jwks()
+
+    own_keys = LocalKeys(jwks)
 
     @router.get("/.well-known/openid-configuration")
     async def openid_configuration() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from understage.errors import InputError
+from understage.identity.credentials import Credentials, UserPrincipal
 from understage.platform.requests import read_json
 
 Decision = Literal["ALLOW", "DENY"]
@@ -35,6 +36,11 @@ class PermissionQuery(BaseModel):
     permission: Permission
     resource_ref: str | list[str] | None = Field(default=None, alias="resourceRef")
 
+    @property
+    def names_no_resource(self) -> bool:
+        """Whether it is about resources without saying which."""
+        return self.permission.type == "resource" and not self.resource_ref
+
 
 class _Questions(BaseModel):
     items: list[PermissionQuery]
@@ -44,17 +50,17 @@ class Authorize(Protocol):
     """Decides about a batch of questions."""
 
     def __call__(
-        self, queries: Sequence[PermissionQuery], *, credentials: Any
+        self, queries: Sequence[PermissionQuery], *, credentials: Credentials
     ) -> Awaitable[Sequence[Decision | list[Decision]]]:
         """Return one decision for each query, in order; a list of them where `resource_ref` is a list.
 
-        `credentials` are those of the request, as its authentication made them.
+        `credentials` are those of a person, or of nobody.
         """
         ...
 
 
 async def allow_everything(
-    queries: Sequence[PermissionQuery], *, credentials: Any
+    queries: Sequence[PermissionQuery], *, credentials: Credentials
 ) -> Sequence[Decision | list[Decision]]:
     """What holds without a permission policy, and whenever `permission.enabled` is false."""
     return [
@@ -71,20 +77,29 @@ def create_permission_router(config: Mapping[str, Any], authorize: Authorize | N
 
     @router.post("/authorize")
     async def answer(request: Request) -> dict[str, Any]:
-        try:
-            queries = _Questions.model_validate(await read_json(request)).items
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in problem["loc"]) or "the body"
-            raise InputError(f"Invalid authorize request: {where}: {problem['msg']}") from error
-        if any(query.permission.type == "resource" and not query.resource_ref for query in queries):
+        credentials: Credentials = request.state.credentials.require("user", "none")
+        queries = _parse_queries(await read_json(request))
+        if _is_direct(credentials) and any(query.names_no_resource for query in queries):
             raise InputError(
                 "Resource permissions require a resourceRef to be set. Direct user requests without a resourceRef are "
                 "not allowed."
             )
-        decisions = await decide(queries, credentials=request.state.credentials)
-        return {
-            "items": [{"id": query.id, "result": decision} for query, decision in zip(queries, decisions, strict=True)]
-        }
+        decisions = await decide(queries, credentials=credentials)
+        pairs = zip(queries, decisions, strict=True)
+        return {"items": [{"id": query.id, "result": decision} for query, decision in pairs]}
 
     return router
+
+
+def _parse_queries(body: Any) -> list[PermissionQuery]:
+    try:
+        return _Questions.model_validate(body).items
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the body"
+        raise InputError(f"Invalid authorize request: {where}: {problem['msg']}") from error
+
+
+def _is_direct(credentials: Credentials) -> bool:
+    """Whether no service asks on behalf of the caller: only services can handle decisions about unnamed resources."""
+    return not isinstance(credentials.principal, UserPrincipal) or credentials.principal.actor is None

@@ -15,6 +15,7 @@ from understage.errors import UnderstageError
 
 OLDEST_NODE: Final = 20
 _LAST_LINES: Final = 20
+_POLL_SECONDS: Final = 0.2
 
 # They would change what is built, while the cache knows the bundle by its files alone: NODE_ENV=production leaves out the
 # bundler, CI turns warnings into errors, and the bundler merges APP_CONFIG_* into the page.
@@ -37,10 +38,11 @@ class Toolchain:
     npm: Path
     version: str
 
-    def run(
-        self, command: Sequence[str], *, cwd: Path, doing: str, waiting: Callable[[float], None], every: float = 10
-    ) -> None:
-        """Run to the end, calling `waiting` with the seconds gone by; PortalBuildError with its last lines if it fails."""
+    def run(self, command: Sequence[str], *, cwd: Path, doing: str, waiting: Callable[[float], None]) -> None:
+        """Run to the end; PortalBuildError with its last lines if it fails.
+
+        `waiting` is called with the seconds gone by, some times a second; when it raises, the program is ended.
+        """
         log = cwd.parent / "output.log"
         started = time.monotonic()
         with log.open("wb") as output:
@@ -49,7 +51,7 @@ class Toolchain:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             try:
-                while (code := _poll(process, every)) is None:
+                while (code := _poll(process, _POLL_SECONDS)) is None:
                     waiting(time.monotonic() - started)
             except BaseException:
                 _end(process)

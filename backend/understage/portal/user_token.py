@@ -1,29 +1,22 @@
 """Reads the user out of a token that this service issued; used by the user-info endpoint of `guest`."""
 
-from typing import Any, Final
-
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, KeySetSerialization
+from typing import Final
 
 from understage.errors import AuthenticationError
+from understage.identity import tokens
+from understage.identity.jwks import KeyResolver
+from understage.identity.tokens import TokenError
 
-_TYPES: Final = ("vnd.backstage.user", "vnd.backstage.limited-user")
-_ALGORITHMS: Final = ["ES256", "RS256"]
-_CLAIMS: Final = jwt.JWTClaimsRegistry(
-    exp={"essential": True}, iat={"essential": True}, sub={"essential": True, "allow_blank": False}
-)
+_CLAIMS: Final = ("iat", "exp", "sub")
 
 
-def read_user_ref(token: str, jwks: dict[str, Any]) -> str:
+async def read_user_ref(token: str, keys: KeyResolver) -> str:
     """The user entity ref of a valid user or limited user token; AuthenticationError for anything else."""
-    try:
-        decoded = jwt.decode(
-            token, KeySet.import_key_set(KeySetSerialization(keys=jwks["keys"])), algorithms=_ALGORITHMS
-        )
-        _CLAIMS.validate(decoded.claims)
-    except (JoseError, ValueError) as error:
-        raise AuthenticationError("Failed user token verification") from error
-    if decoded.header.get("typ") not in _TYPES:
+    if tokens.token_type(token) not in (tokens.USER, tokens.LIMITED_USER):
         raise AuthenticationError("Illegal token")
-    return str(decoded.claims["sub"])
+    try:
+        key = await keys.key_for(tokens.read_header(token))
+        claims = tokens.verify(token, key, required=_CLAIMS)
+    except TokenError as error:
+        raise AuthenticationError("Failed user token verification") from error
+    return str(claims["sub"])

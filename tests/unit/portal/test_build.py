@@ -233,7 +233,33 @@ def test_two_builders_build_once(machine: Machine) -> None:
     assert len(results) == 2
     assert results[0] == results[1]
     assert len(machine.runs("npm")) == 1
-    assert "another process is building the portal page; waiting for it" in machine.said
+
+
+def test_a_build_is_stopped_from_another_thread(machine: Machine) -> None:
+    machine.install("npm", '#!/bin/sh\nsleep 60 &\necho $! > "$TRACES/child"\nwait\n')
+    stop = threading.Event()
+
+    def stop_once_it_runs() -> None:
+        while not machine.runs("child"):
+            time.sleep(0.01)
+        stop.set()
+
+    threading.Thread(target=stop_once_it_runs, daemon=True).start()
+    with pytest.raises(PortalBuildError, match="stopped"):
+        build_portal(machine.said.append, stop=stop, frontend=machine.frontend)
+
+    assert not _is_running(int(machine.runs("child")[0]))
+
+
+def test_waiting_for_another_builder_is_stopped_too(machine: Machine) -> None:
+    (machine.cache / "portal").mkdir(parents=True)
+    stop = threading.Event()
+    with (machine.cache / "portal" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threading.Timer(0.1, stop.set).start()
+
+        with pytest.raises(PortalBuildError, match="stopped"):
+            build_portal(machine.said.append, stop=stop, frontend=machine.frontend)
 
 
 def test_what_a_killed_builder_left_is_swept_away(machine: Machine) -> None:

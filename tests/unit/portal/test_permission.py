@@ -8,10 +8,16 @@ from fastapi import FastAPI, Request
 from tests.portal.issuer import MemoryIssuer
 from tests.unit.portal.client import Client
 
-from understage.errors import AuthenticationError
+from understage.identity.credentials import Credentials, UserPrincipal
 from understage.portal import create_portal
 from understage.portal.permission import Authorize, Decision, PermissionQuery
 
+CALLERS = {
+    "nobody": Credentials.none(),
+    "root": Credentials.user("user:default/root"),
+    "plugin": Credentials.service("plugin:catalog"),
+    "plugin for root": Credentials(UserPrincipal("user:default/root", actor="plugin:catalog")),
+}
 CREATE = {
     "id": "1",
     "permission": {"type": "basic", "name": "catalog.entity.create", "attributes": {"action": "create"}},
@@ -28,11 +34,15 @@ DELETE = {
 }
 
 
-async def deny_deletion(queries: Sequence[PermissionQuery], *, credentials: Any) -> Sequence[Decision | list[Decision]]:
+async def deny_deletion(
+    queries: Sequence[PermissionQuery], *, credentials: Credentials
+) -> Sequence[Decision | list[Decision]]:
     """A policy that shows what it was given: the root may do everything, nobody else may delete a cart."""
     denied = ("catalog.entity.delete", "component:default/cart")
     return [
-        "DENY" if (query.permission.name, query.resource_ref) == denied and credentials != "root" else "ALLOW"
+        "DENY"
+        if (query.permission.name, query.resource_ref) == denied and credentials.user_ref != "user:default/root"
+        else "ALLOW"
         for query in queries
     ]
 
@@ -41,10 +51,8 @@ def permission(*, enabled: bool, authorize: Authorize | None = None) -> Client:
     async def ownership_of(user_ref: str) -> list[str] | None:
         return None
 
-    async def authenticate(request: Request) -> str:
-        if request.headers.get("authorization") == "Bearer bad":
-            raise AuthenticationError("Illegal token")
-        return request.headers.get("authorization", "none").removeprefix("Bearer ")
+    async def authenticate(request: Request) -> Credentials:
+        return CALLERS[request.headers.get("caller", "nobody")]
 
     app = FastAPI()
     config = {"permission": {"enabled": enabled}}
@@ -69,7 +77,7 @@ def test_a_policy_decides_by_permission_resource_and_caller() -> None:
     question = {"items": [DELETE, CREATE]}
 
     guest = client.post("/api/permission/authorize", json=question)
-    root = client.post("/api/permission/authorize", json=question, headers={"Authorization": "Bearer root"})
+    root = client.post("/api/permission/authorize", json=question, headers={"caller": "root"})
 
     assert guest.json() == {"items": [{"id": "2", "result": "DENY"}, {"id": "1", "result": "ALLOW"}]}
     assert root.json() == {"items": [{"id": "2", "result": "ALLOW"}, {"id": "1", "result": "ALLOW"}]}
@@ -83,11 +91,14 @@ def test_several_resources_get_several_results() -> None:
     assert answer.json() == {"items": [{"id": "2", "result": ["ALLOW", "ALLOW"]}]}
 
 
-def test_a_resource_permission_needs_a_resource() -> None:
+def test_only_a_plugin_may_ask_without_naming_the_resource() -> None:
     question = {"items": [{key: value for key, value in DELETE.items() if key != "resourceRef"}]}
+    client = permission(enabled=True)
 
-    answer = permission(enabled=True).post("/api/permission/authorize", json=question)
+    answer = client.post("/api/permission/authorize", json=question, headers={"caller": "root"})
+    for_root = client.post("/api/permission/authorize", json=question, headers={"caller": "plugin for root"})
 
+    assert for_root.json() == {"items": [{"id": "2", "result": "ALLOW"}]}
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == (
         "Resource permissions require a resourceRef to be set. Direct user requests without a resourceRef are not "
@@ -113,9 +124,10 @@ def test_a_malformed_question_is_refused_and_the_place_is_named(body: Any, where
     assert where in answer.json()["error"]["message"]
 
 
-def test_a_bad_token_is_refused() -> None:
+def test_services_do_not_ask() -> None:
     answer = permission(enabled=True).post(
-        "/api/permission/authorize", json={"items": [CREATE]}, headers={"Authorization": "Bearer bad"}
+        "/api/permission/authorize", json={"items": [CREATE]}, headers={"caller": "plugin"}
     )
 
-    assert answer.status_code == 401
+    assert answer.status_code == 403
+    assert answer.json()["error"]["message"] == "This endpoint does not allow 'service' credentials"
