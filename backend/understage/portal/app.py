@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from understage.platform.plugin import Authenticate, create_plugin
 from understage.portal.bundle import find_built_portal
-from understage.portal.guest import Guest, OwnershipOf, UserTokenIssuer, create_auth_router
+from understage.portal.guest import Guest, OwnershipOf, SignIn, UserTokenIssuer, create_auth_router
 from understage.portal.page_config import backend_url, base_path, make_page_config
 from understage.portal.permission import Authorize, create_permission_router
 from understage.portal.security import security_headers
@@ -72,7 +72,7 @@ def create_portal(
     guest = Guest.from_config(config, development=development)
     auth_url = f"{backend_url(config)}/api/auth"
     return PortalRoutes(
-        auth=create_auth_router(guest, issuer=issuer, ownership_of=ownership_of, auth_url=auth_url),
+        auth=create_auth_router(SignIn(guest, issuer, ownership_of), auth_url=auth_url),
         permission=create_permission_router(config, authorize),
         pages=PortalPages(open_site),
         base_path=path,

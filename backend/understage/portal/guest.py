@@ -59,21 +59,17 @@ class Guest:
         )
 
 
-def create_auth_router(
-    guest: Guest | None, *, issuer: UserTokenIssuer, ownership_of: OwnershipOf, auth_url: str
-) -> APIRouter:
-    """The routes below `/api/auth`; `auth_url` is that address as the outside knows it."""
-    router = APIRouter()
+@dataclass(frozen=True)
+class SignIn:
+    """What signing in means here: the guest, who makes tokens, and who knows the groups."""
 
-    async def ownership(user_ref: str) -> list[str] | None:
-        """A user of the catalog owns as itself and as its groups; the guest needs no entity."""
-        groups = await ownership_of(user_ref)
-        if groups is not None:
-            return list(dict.fromkeys([user_ref, *groups]))
-        return list(guest.ownership_entity_refs) if guest and user_ref == guest.user_entity_ref else None
+    guest: Guest | None
+    issuer: UserTokenIssuer
+    ownership_of: OwnershipOf
 
-    @router.api_route("/guest/refresh", methods=["GET", "POST"])
-    async def refresh() -> dict[str, Any]:
+    async def refresh(self) -> dict[str, Any]:
+        """The guest's session: `{"profile", "backstageIdentity": {"token", "expiresInSeconds", "identity"}}`."""
+        guest = self.guest
         if guest is None:
             raise _unknown_provider("guest")
         if not guest.allowed:
@@ -82,30 +78,40 @@ def create_auth_router(
                 "auth.providers.guest.dangerouslyAllowOutsideDevelopment to true if everybody who reaches this address "
                 "may act as the guest."
             )
-        owned = await ownership(guest.user_entity_ref) or []
-        token, seconds = issuer.issue(guest.user_entity_ref, owned)
+        owned = await self.find_ownership(guest.user_entity_ref) or []
+        token, seconds = self.issuer.issue(guest.user_entity_ref, owned)
         identity = {"type": "user", "userEntityRef": guest.user_entity_ref, "ownershipEntityRefs": owned}
         return {
             "profile": {},
             "backstageIdentity": {"token": token, "expiresInSeconds": seconds, "identity": identity},
         }
 
-    @router.get("/v1/userinfo")
-    async def userinfo(request: Request) -> Any:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    async def find_user(self, authorization: str) -> str:
+        """The user entity ref of an Authorization header; AuthenticationError if it holds no good user token."""
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise AuthenticationError("No token provided")
-        user_ref = await read_user_ref(token.strip(), own_keys)
-        owned = await ownership(user_ref)
-        if owned is None:
-            return PlainTextResponse("User info not found", 404)
-        return {"claims": {"sub": user_ref, "ent": owned}}
+        return await read_user_ref(token.strip(), LocalKeys(self.public_jwks))
 
-    @router.get("/.well-known/jwks.json")
-    async def jwks() -> dict[str, Any]:
-        return issuer.public_jwks()
+    async def find_ownership(self, user_ref: str) -> list[str] | None:
+        """A user of the catalog owns as itself and as its groups; the guest needs no entity; None for strangers."""
+        groups = await self.ownership_of(user_ref)
+        if groups is not None:
+            return list(dict.fromkeys([user_ref, *groups]))
+        if self.guest and user_ref == self.guest.user_entity_ref:
+            return list(self.guest.ownership_entity_refs)
+        return None
 
-    own_keys = LocalKeys(jwks)
+    async def public_jwks(self) -> dict[str, Any]:
+        """The keys of the tokens made here."""
+        return self.issuer.public_jwks()
+
+
+def create_auth_router(sign_in: SignIn, *, auth_url: str) -> APIRouter:
+    """The routes below `/api/auth`; `auth_url` is that address as the outside knows it."""
+    router = APIRouter()
+    router.add_api_route("/guest/refresh", sign_in.refresh, methods=["GET", "POST"])
+    router.add_api_route("/.well-known/jwks.json", sign_in.public_jwks)
 
     @router.get("/.well-known/openid-configuration")
     async def openid_configuration() -> dict[str, Any]:
@@ -118,9 +124,17 @@ def create_auth_router(
             "claims_supported": ["sub", "ent"],
         }
 
+    @router.get("/v1/userinfo")
+    async def userinfo(request: Request) -> Any:
+        user_ref = await sign_in.find_user(request.headers.get("authorization", ""))
+        owned = await sign_in.find_ownership(user_ref)
+        if owned is None:
+            return PlainTextResponse("User info not found", 404)
+        return {"claims": {"sub": user_ref, "ent": owned}}
+
     @router.api_route("/{provider}/{step}", methods=["GET", "POST"])
     async def other(provider: str, step: str) -> Response:
-        if provider == "guest" and guest and step in ("start", "logout", "handler"):
+        if provider == "guest" and sign_in.guest and step in ("start", "logout", "handler"):
             raise NotImplementedError_("Not implemented")
         raise _unknown_provider(provider)
 
