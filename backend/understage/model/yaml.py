@@ -35,6 +35,9 @@ MAX_DEPTH = 200
 MAX_ALIASED_NODES = 100_000
 """How many nodes all aliases of a text may add, so that a few lines cannot fill the memory."""
 
+_OLD_BREAKS = "\x85\u2028\u2029"
+_PRIVATE_USE = range(0xE000, 0xF8FF)
+
 
 class Document:
     """One document of a text: its JSON value, and on demand where a part of it stands.
@@ -71,9 +74,13 @@ def parse_documents(text: str | bytes, file: str = "<text>", *, max_bytes: int =
     `file`, line and column for text that is not YAML, is longer than `max_bytes`, nests too deep, repeats a key, has a
     key that is no scalar, or expands aliases beyond the limit.
     """
-    decoded = _decode(text, file, max_bytes)
+    decoded, restore = _protect_breaks(_decode(text, file, max_bytes))
     try:
-        return _Builder(decoded, file).documents()
+        documents = _Builder(decoded, file).documents()
+        if restore:
+            for document in documents:
+                document.value = _translate(document.value, restore)
+        return documents
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -100,8 +107,8 @@ def parse_document(text: str | bytes, file: str = "<text>", *, max_bytes: int = 
 
 def line_text(text: str, line: int) -> str | None:
     """Line number `line` (from 1) of a text, None beyond its end."""
-    lines = text.splitlines()
-    return lines[line - 1] if 0 < line <= len(lines) else None
+    lines = text.split("\n")
+    return lines[line - 1].rstrip("\r") if 0 < line <= len(lines) else None
 
 
 def _decode(text: str | bytes, file: str, max_bytes: int) -> str:
@@ -115,6 +122,29 @@ def _decode(text: str | bytes, file: str, max_bytes: int) -> str:
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         raise SourceError("not UTF-8 text", file=file, line=line) from error
+
+
+def _protect_breaks(text: str) -> tuple[str, dict[int, str] | None]:
+    """Stand-ins for the characters that end a line in YAML 1.1 but not in 1.2, and the table that undoes them."""
+    present = [character for character in _OLD_BREAKS if character in text]
+    if not present:
+        return text, None
+    unused = (chr(code) for code in _PRIVATE_USE if chr(code) not in text)
+    stand_ins = dict(zip(present, unused, strict=False))
+    if len(stand_ins) < len(present):
+        return text, None
+    protected = text.translate({ord(character): stand_in for character, stand_in in stand_ins.items()})
+    return protected, {ord(stand_in): character for character, stand_in in stand_ins.items()}
+
+
+def _translate(value: Any, table: dict[int, str]) -> Any:
+    if isinstance(value, str):
+        return value.translate(table)
+    if isinstance(value, list):
+        return [_translate(item, table) for item in value]
+    if isinstance(value, dict):
+        return {key.translate(table): _translate(child, table) for key, child in value.items()}
+    return value
 
 
 def _unreadable_character(error: yaml.YAMLError, text: str, file: str) -> SourceError:

@@ -81,6 +81,14 @@ def _represent_unknown(dumper: _Dumper, value: Any) -> yaml.Node:
     raise TypeError(f"{type(value).__name__} is not a JSON value and cannot be written as YAML")
 
 
+# The dumper knows only what JSON has; PyYAML's own knows sets, dates and more, which nobody could read back.
+_Dumper.yaml_representers = {}
 _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(float, _represent_float)
+_Dumper.add_representer(int, _Dumper.represent_int)
+_Dumper.add_representer(bool, _Dumper.represent_bool)
+_Dumper.add_representer(type(None), _Dumper.represent_none)
+_Dumper.add_representer(list, _Dumper.represent_list)
+_Dumper.add_representer(tuple, _Dumper.represent_list)
+_Dumper.add_representer(dict, _Dumper.represent_dict)
 _Dumper.add_multi_representer(object, _represent_unknown)

@@ -70,7 +70,7 @@ def _float_text(value: float) -> str:
     if 0 <= exponent < 21:
         whole, fraction = digits[: exponent + 1].ljust(exponent + 1, "0"), digits[exponent + 1 :]
         return f"{sign}{whole}.{fraction}" if fraction else sign + whole
-    if -7 <= exponent < 0:
+    if -7 < exponent < 0:
         return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
     mantissa = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
     return f"{sign}{mantissa}e{exponent:+d}"
