@@ -9,6 +9,7 @@ from understage.catalog.processing.result_hash import ForeignParents, hash_resul
 from understage.catalog.store.claim_due import DueEntity
 from understage.catalog.store.write_states import UnprocessedEntity
 from understage.catalog.unprocessed import make_unprocessed
+from understage.errors import InputError
 from understage.platform.json import dumps_text
 
 
@@ -30,7 +31,8 @@ class Outcome:
         try:
             outcome.children = [make_unprocessed(child.entity, child.location_key) for child in result.children]
             outcome.entity_json = None if result.entity is None else dumps_text(result.entity)
-        except TypeError as error:
+            _check_texts(result, outcome.children)
+        except (TypeError, InputError) as error:
             result.errors.append(error)
             outcome.children = []
         outcome.errors = [serialize_error(error) for error in result.errors]
@@ -45,3 +47,12 @@ class Outcome:
         """A valid Location that could not be read has never been served: it is served, to show what is wrong."""
         entity = self.result.entity
         return not self.claimed.is_processed and entity is not None and entity["kind"] == "Location"
+
+
+def _check_texts(result: Result, children: list[UnprocessedEntity]) -> None:
+    """PostgreSQL stores no NUL character; names, locations and references have no use for one."""
+    owners = ((child.entity_ref, child.location_key or "") for child in children)
+    for texts in (*owners, *result.relations, result.refresh_keys):
+        for text in texts:
+            if "\0" in text:
+                raise InputError(f"the name or reference {text!r} holds a NUL character; remove it")

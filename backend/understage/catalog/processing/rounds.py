@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from understage.catalog.processing import measures
 from understage.catalog.processing.cache import EntityCache
@@ -70,9 +71,11 @@ class ProcessingRounds:
             if self._workers:
                 await asyncio.wait(self._workers, timeout=PATIENCE)
             done, self._done = self._done, []
-            batch = await sort_outcomes(self._database, done)
-            await self._commit(batch)
-            self._claimed.difference_update(outcome.claimed.id for outcome in done)
+            try:
+                batch = await sort_outcomes(self._database, done)
+                await self._commit(batch)
+            finally:
+                self._claimed.difference_update(outcome.claimed.id for outcome in done)
             span.set_attributes({"catalog.claimed": claimed, "catalog.changed": len(batch.changed)})
         self._measure(batch, time.perf_counter() - began)
         return bool(claimed or done)
@@ -140,7 +143,11 @@ class ProcessingRounds:
 
     async def _commit(self, batch: Sorted) -> None:
         if batch.changed or batch.caches:
-            await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
+            try:
+                await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
+            except DBAPIError:
+                log.exception("a batch could not be written, its entities are written one by one")
+                await self._commit_singly(batch)
         if batch.changed:
             self._on_commit()
         for outcome in batch.changed:
@@ -150,6 +157,19 @@ class ProcessingRounds:
                     entity=outcome.claimed.entity_ref,
                     errors=[f"{error['name']}: {error['message']}" for error in outcome.errors],
                 )
+
+    async def _commit_singly(self, batch: Sorted) -> None:
+        """So that an entity that the database refuses fails alone; its next try is in the next interval."""
+        for outcome in batch.changed:
+            await self._commit_single(Sorted([outcome], [], 0))
+
+    async def _commit_single(self, batch: Sorted) -> None:
+        try:
+            await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
+        except DBAPIError as error:
+            entity = batch.changed[0].claimed.entity_ref
+            log.error("an entity could not be written", entity=entity, error=str(error.orig))
+            measures.processed.add(1, {"result": "failed"})
 
     def _measure(self, batch: Sorted, seconds: float) -> None:
         failed = sum(1 for outcome in batch.changed if outcome.errors)

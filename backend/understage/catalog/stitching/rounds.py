@@ -1,0 +1,134 @@
+"""The stitching rounds: claim requests, build final forms, write those that differ.
+
+`CatalogEngine` repeats `run` by a loop. A request that is repeated while its round is under way keeps its place in the
+queue, and what the round built for it is not written: somebody will build it again from what is newer.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import structlog
+from opentelemetry import metrics, trace
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.catalog.stitching.final_entity import FinalForm, build_final
+from understage.catalog.store.retry import write_with_retry
+from understage.catalog.store.select_stitch_inputs import StitchInput, select_stitch_inputs
+from understage.catalog.store.stitch_queue import (
+    claim_stitches,
+    finish_stitches,
+    is_stitch_due,
+    lock_stitches,
+    release_stitches,
+)
+from understage.catalog.store.write_final import insert_search, replace_search, write_final
+from understage.errors import UnderstageError
+from understage.platform.database import Database
+
+log = structlog.get_logger(__name__)
+_tracer = trace.get_tracer("understage.catalog")
+_meter = metrics.get_meter("understage.catalog")
+_stitched = _meter.create_counter(
+    "catalog.stitched.entities.count", description="Entities stitched, by result: changed, unchanged, failed"
+)
+_duration = _meter.create_histogram(
+    "catalog.stitching.duration", unit="seconds", description="Time from the claim of a batch to its commit"
+)
+
+BATCH = 1000
+PAUSE_EVERY = 20
+
+Built = list[tuple[StitchInput, FinalForm]]
+
+
+class StitchingRounds:
+    """Stitches the queue of one database. `timeout` is after how many seconds others may take over a claim."""
+
+    def __init__(self, database: Database, *, timeout: float) -> None:
+        self._database = database
+        self._timeout_ms = int(timeout * 1000)
+        self._claimed: Mapping[str, str] = {}
+
+    async def run(self) -> bool:
+        """One round. True when there may be more to do at once."""
+        async with self._database.read() as connection:
+            if not await is_stitch_due(connection):
+                return False
+        began = time.perf_counter()
+        with _tracer.start_as_current_span("catalog stitch") as span:
+            async with self._database.write() as connection:
+                self._claimed = await claim_stitches(connection, limit=BATCH, timeout_ms=self._timeout_ms)
+            tickets = self._claimed
+            async with self._database.read() as connection:
+                inputs = await select_stitch_inputs(connection, list(tickets))
+            built, failed = await _build(inputs)
+            await self._write(built, tickets)
+            self._claimed = {}
+            span.set_attributes({"catalog.claimed": len(tickets), "catalog.changed": len(built)})
+        _duration.record(time.perf_counter() - began)
+        counts = {"changed": len(built), "failed": failed, "unchanged": len(tickets) - len(built) - failed}
+        for result, count in counts.items():
+            if count:
+                _stitched.add(count, {"result": result})
+        return bool(tickets)
+
+    async def close(self) -> None:
+        """Give back what was claimed and not written."""
+        if self._claimed:
+            refs = list(self._claimed)
+            await write_with_retry(self._database, lambda write: release_stitches(write, refs))
+            self._claimed = {}
+
+    async def _write(self, built: Built, tickets: Mapping[str, str]) -> None:
+        try:
+            await write_with_retry(self._database, lambda write: _write_batch(write, built, tickets))
+        except DBAPIError:
+            log.exception("a batch of final entities could not be written, they are written one by one")
+            for ref, ticket in tickets.items():
+                await self._write_single([item for item in built if item[0].entity_ref == ref], {ref: ticket})
+
+    async def _write_single(self, built: Built, ticket: Mapping[str, str]) -> None:
+        try:
+            await write_with_retry(self._database, lambda write: _write_batch(write, built, ticket))
+        except DBAPIError as error:
+            log.error("a final entity could not be written", entity=next(iter(ticket)), error=str(error.orig))
+
+
+async def _build(inputs: list[StitchInput]) -> tuple[Built, int]:
+    built: Built = []
+    failed = 0
+    for count, source in enumerate(inputs):
+        try:
+            form = build_final(source)
+        except (UnderstageError, TypeError) as error:
+            # The last good form stays. The owner sees it in the log only: the index has no place for the message.
+            log.error("an entity cannot be served", entity=source.entity_ref, error=str(error))
+            failed += 1
+            continue
+        if form is not None:
+            built.append((source, form))
+        if count % PAUSE_EVERY == 0:
+            # The API answers between two entities.
+            await asyncio.sleep(0)
+    return built, failed
+
+
+async def _write_batch(connection: AsyncConnection, built: Built, tickets: Mapping[str, str]) -> None:
+    current = await lock_stitches(connection, tickets)
+    mine = [(source, form) for source, form in built if source.entity_ref in current]
+    rows = [
+        {
+            "entity_id": source.id,
+            "uid": source.uid,
+            "entity_ref": source.entity_ref,
+            "final_entity": form.json,
+            "hash": form.hash,
+        }
+        for source, form in mine
+    ]
+    await write_final(connection, rows)
+    await insert_search(connection, {source.id: form.values for source, form in mine if source.final_hash is None})
+    await replace_search(connection, {source.id: form.values for source, form in mine if source.final_hash is not None})
+    await finish_stitches(connection, current)
