@@ -21,6 +21,8 @@ _HARMLESS_NAME = re.compile(
     re.IGNORECASE,
 )
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+_SECRETS_BY_NAME = "secrets"
+"""An object of this name holds nothing but secrets, whatever they are called."""
 _PRIVATE_KEY = "PRIVATE KEY-----"
 _NO_SECRETS = frozenset(("", "yes", "no", "on", "off", "true", "false"))
 _LONGEST_HARMLESS = 3
@@ -44,7 +46,7 @@ def is_secret_name(key: str) -> bool:
 
 def _redact(value: Any, *, secret: bool) -> Any:
     if isinstance(value, Mapping):
-        return {key: _redact(child, secret=is_secret_name(str(key))) for key, child in value.items()}
+        return {key: _redact_child(str(key), child) for key, child in value.items()}
     if isinstance(value, list):
         return [_redact(item, secret=secret) for item in value]
     if isinstance(value, bool) or value is None or value in _NO_SECRETS:
@@ -54,10 +56,16 @@ def _redact(value: Any, *, secret: bool) -> Any:
     return _USER_INFO.sub(REDACTED, value) if isinstance(value, str) else value
 
 
+def _redact_child(key: str, child: Any) -> Any:
+    if key == _SECRETS_BY_NAME and isinstance(child, Mapping):
+        return {name: _redact(value, secret=True) for name, value in child.items()}
+    return _redact(child, secret=is_secret_name(key))
+
+
 def _secrets(value: Any, *, secret: bool) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, child in value.items():
-            yield from _secrets(child, secret=is_secret_name(str(key)))
+            yield from _secrets_of_child(str(key), child)
     elif isinstance(value, list):
         for item in value:
             yield from _secrets(item, secret=secret)
@@ -65,3 +73,11 @@ def _secrets(value: Any, *, secret: bool) -> Iterator[str]:
         yield value
     elif isinstance(value, str):
         yield from (match[0].partition(":")[2] for match in _USER_INFO.finditer(value))
+
+
+def _secrets_of_child(key: str, child: Any) -> Iterator[str]:
+    if key == _SECRETS_BY_NAME and isinstance(child, Mapping):
+        for value in child.values():
+            yield from _secrets(value, secret=True)
+    else:
+        yield from _secrets(child, secret=is_secret_name(key))
