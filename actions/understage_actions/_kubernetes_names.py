@@ -54,12 +54,16 @@ def check_namespace(value: str) -> str:
 def team_name(team: str) -> str:
     """The name of a team, given as such or as an entity ref: `payments` for `group:default/payments`.
 
-    Raises InputError for a ref of another kind, a malformed name, or `default` (which is Argo CD's open project).
+    Raises InputError for a ref of another kind or another namespace, a malformed name, or `default` (which is Argo CD's
+    open project). Two groups of one name in two namespaces would be one team to a cluster, hence only `default` is taken.
     """
     kind, separator, rest = team.rpartition(":")
     if separator and kind.lower() != "group":
-        raise InputError(f"team {team!r} is a {kind.lower()}: choose a group")
-    name = check_label(rest.rpartition("/")[2].lower(), "team")
+        raise InputError(f"team {team[:80]!r} is a {kind.lower()[:80]}: choose a group")
+    namespace, slash, name = rest.lower().rpartition("/")
+    if slash and namespace != "default":
+        raise InputError(f"team {team[:80]!r} is not in the namespace default: choose a group that is")
+    check_label(name, "team")
     if name == "default":
         raise InputError("team 'default' is reserved: choose another group")
     return name
