@@ -58,7 +58,7 @@ def shop() -> list[Entity]:
     return [
         *services,
         entity("API", "cart-api", owner=team, type="openapi", lifecycle="production",
-               definition="openapi: 3.0.0\ninfo: {title: Cart, version: '1'}\npaths: {}\n"),
+               definition="openapi: 3.0.0\ninfo: {title: The cart service, version: '1'}\npaths: {}\n"),
         entity("System", "shop", owner=team, links={"hasPart": "component:default/cart"}),
         entity("Group", "shop-team", type="team", profile={"displayName": "Shop Team"},
                children=[], links={"hasMember": "user:default/guest"}),

@@ -126,11 +126,13 @@ def portal_url(portal_build: Path, backend: CannedBackend) -> Iterator[str]:
 
 
 @pytest.fixture
-def portal(page: Page, portal_url: str) -> Portal:
-    """The page objects, signed in as guest."""
+def portal(page: Page, portal_url: str) -> Iterator[Portal]:
+    """The page objects, signed in as guest; at the end no page may have broken, or been stopped by the policy."""
     portal = Portal(page, portal_url)
     portal.sign_in()
-    return portal
+    yield portal
+    grave = [text for text in portal.problems if text.startswith("uncaught") or "Content Security Policy" in text]
+    assert grave == []
 
 
 def _missing(what: str) -> NoReturn:

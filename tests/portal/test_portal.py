@@ -69,6 +69,14 @@ def test_an_entity_shows_its_relations_and_its_graph(portal: Portal) -> None:
     expect(entity.card("Consumed APIs")).to_be_visible()
 
 
+def test_an_api_shows_its_definition(portal: Portal) -> None:
+    api = portal.entity("api", "cart-api")
+
+    api.open_tab("Definition")
+
+    expect(portal.page.get_by_role("heading", name="The cart service")).to_be_visible()
+
+
 def test_an_entity_is_refreshed_and_unregistered(portal: Portal, backend: CannedBackend) -> None:
     entity = portal.entity("component", "cart")
 
