@@ -169,6 +169,8 @@ class PluginKeys:
 
 def _import(jwk: Any) -> Key | None:
     """A public key; None for what cannot verify a signature, which a service may publish beside."""
+    if not isinstance(jwk, dict):
+        return None
     try:
         key = import_key(jwk)
     except (JoseError, ValueError, TypeError, KeyError):
