@@ -4,6 +4,9 @@ from typing import Any
 
 from understage.errors import InputError, SourceError, UnderstageError
 
+SerializedError = dict[str, Any]
+"""`{name, message, file?, line?, column?, cause?: {name, message, …}}`, as in status items."""
+
 
 def error_name(error: BaseException) -> str:
     """The name of the wire: the error tree's, or the class's for what was not raised on purpose."""
@@ -15,9 +18,9 @@ def error_message(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def serialize_error(error: BaseException) -> dict[str, Any]:
+def serialize_error(error: BaseException) -> SerializedError:
     """`{name, message, file?, line?, column?, cause?}`."""
-    serialized: dict[str, Any] = {"name": error_name(error), "message": error_message(error)}
+    serialized: SerializedError = {"name": error_name(error), "message": error_message(error)}
     if isinstance(error, SourceError):
         position = {"file": error.file, "line": error.line, "column": error.column}
         serialized.update((key, value) for key, value in position.items() if value is not None)

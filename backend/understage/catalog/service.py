@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from understage.catalog.failure import SerializedError
 from understage.model.entity import Entity
 
 ConflictStrategy = Literal["reject", "refresh"]
-SerializedError = dict[str, Any]
-"""`{name, message, cause?: {name, message, …}, file?, line?, column?}`, as in status items."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,9 @@ class ProviderConnection(Protocol):
 class EntityProvider(Protocol):
     """A provider; `name` is unique, stays the same for ever, and is the key under `catalog.providerOptions`."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name in the database and in the configuration."""
 
     async def connect(self, connection: ProviderConnection) -> None:
         """Called once at start. Work that goes on is the provider's own task; keep the connection for it."""

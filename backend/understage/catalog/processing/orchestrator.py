@@ -5,7 +5,7 @@ those of Backstage catalog-backend 4.0.0.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -40,6 +40,8 @@ class Result:
     relations: set[Relation]
     refresh_keys: set[str]
     errors: list[Exception]
+    repeated: list[str] = field(default_factory=list)
+    """Children that were emitted more than once."""
 
     @property
     def ok(self) -> bool:
@@ -82,6 +84,7 @@ class Orchestrator:
             collector.relations,
             collector.refresh_keys,
             collector.errors,
+            collector.repeated,
         )
 
     async def _check(self, entity: Entity, run: "_Run") -> Entity:

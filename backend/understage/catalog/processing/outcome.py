@@ -1,9 +1,8 @@
 """One claimed entity and what its run gave, on the way from the orchestrator to the database."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from understage.catalog.failure import serialize_error
+from understage.catalog.failure import SerializedError, serialize_error
 from understage.catalog.processing.orchestrator import Result
 from understage.catalog.processing.result_hash import ForeignParents, hash_result
 from understage.catalog.store.claim_due import DueEntity
@@ -21,7 +20,7 @@ class Outcome:
     result: Result
     cache: str | None
     children: list[UnprocessedEntity] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[SerializedError] = field(default_factory=list)
     entity_json: str | None = None
 
     @classmethod

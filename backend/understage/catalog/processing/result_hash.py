@@ -21,7 +21,7 @@ def hash_result(
         [
             result.entity,
             sorted((child.entity_ref, child.location_key or "", child.hash) for child in children),
-            sorted(result.relations),
+            sorted(tuple(relation) for relation in result.relations),
             sorted(result.refresh_keys),
             foreign,
         ]

@@ -1,0 +1,198 @@
+"""The catalog's engine: providers, processing and stitching of one process, started and stopped by the composition root.
+
+engine = CatalogEngine(database, settings.catalog, reader, config=configuration)
+await engine.start()          # providers are connected, loops run
+engine.service                # what catalog.api calls
+await engine.stop()           # claimed work is given back
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from understage.catalog.ingestion import Ingestion
+from understage.catalog.processing.location_stage import LocationStage
+from understage.catalog.processing.orchestrator import Orchestrator
+from understage.catalog.processing.orphans import delete_orphans
+from understage.catalog.processing.rounds import ProcessingRounds
+from understage.catalog.processing.rules import Rules
+from understage.catalog.processors.registry import create_processors, installed_processors
+from understage.catalog.providers.config_locations import ConfigLocationProvider
+from understage.catalog.providers.location_store import LocationStore
+from understage.catalog.providers.registry import (
+    connect_providers,
+    enabled_providers,
+    installed_providers,
+    remove_absent_providers,
+)
+from understage.catalog.service import CatalogService
+from understage.catalog.stitching.rounds import StitchingRounds
+from understage.catalog.store.count_all import refresh_counts
+from understage.catalog.store.schedule import count_due
+from understage.catalog.store.stitch_queue import count_stitches
+from understage.config.catalog_settings import CatalogSettings
+from understage.platform.database import Database
+from understage.platform.scheduler import Loop
+from understage.sdk.processor import Processor, ProcessorSetup
+from understage.sdk.provider import EntityProvider, ProviderSetup
+from understage.sdk.reader import UrlReader
+
+STOCK_INTERVAL = (100.0, 150.0)
+POLL_SECONDS = 1.0
+STITCH_TIMEOUT_SECONDS = 60.0
+ORPHAN_SECONDS = 30.0
+COUNT_SECONDS = 30.0
+CORE_PROVIDERS = frozenset((ConfigLocationProvider.name, LocationStore.name))
+
+
+@dataclass(frozen=True)
+class Pending:
+    """How many entities wait to be processed and to be stitched, those under way included."""
+
+    processing: int
+    stitching: int
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.processing + self.stitching
+
+
+class CatalogEngine:
+    """One process's part of the ingestion road.
+
+    `config` is the merged app-config as plain data (for processors, providers and integrations), `folder` where relative
+    file targets of `catalog.locations` start (default: the working directory). `processors` (classes) and `providers` are
+    those that entry points name unless given. `interval` overrides the pause between two runs of an entity, in seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: CatalogSettings,
+        reader: UrlReader,
+        *,
+        config: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
+        processors: Sequence[type[Processor]] | None = None,
+        providers: Sequence[EntityProvider] | None = None,
+        interval: tuple[float, float] | None = None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        config = config or {}
+        folder = folder or Path.cwd()
+        orchestrator = _create_orchestrator(settings, reader, config, folder, processors)
+        locations = LocationStore(database, self.wake)
+        others = installed_providers(ProviderSetup(reader, config)) if providers is None else providers
+        self._providers = enabled_providers(
+            [locations, ConfigLocationProvider(settings.locations, folder), *others], settings.provider_options
+        )
+        self.service: CatalogService = Ingestion(
+            database,
+            settings,
+            orchestrator,
+            locations,
+            integrations=config.get("integrations") or {},
+            wake=self.wake,
+        )
+        stitching = settings.stitching_strategy
+        self._stitching = StitchingRounds(database, timeout=_seconds(stitching.stitch_timeout, STITCH_TIMEOUT_SECONDS))
+        self._processing = ProcessingRounds(
+            database,
+            orchestrator,
+            interval=interval or _interval(settings),
+            on_commit=self._wake_stitching,
+            wake=self.wake,
+        )
+        self._process_loop = Loop("catalog processing", self._processing.run, interval=POLL_SECONDS)
+        self._stitch_loop = Loop(
+            "catalog stitching", self._stitching.run, interval=_seconds(stitching.polling_interval, POLL_SECONDS)
+        )
+        self._loops = self._create_loops()
+
+    def _create_loops(self) -> list[Loop]:
+        counting = Loop("catalog counts", self._count, interval=COUNT_SECONDS)
+        if self._settings.processing_interval is False:
+            return [counting]
+        loops = [self._process_loop, self._stitch_loop, counting]
+        if self._settings.orphan_strategy == "delete":
+            loops.append(Loop("catalog orphans", self._clean_up, interval=ORPHAN_SECONDS))
+        return loops
+
+    async def start(self) -> None:
+        """Connect the providers and start the loops. Raises when a built-in provider cannot be connected."""
+        await connect_providers(self._database, self._providers, self.wake, core=CORE_PROVIDERS)
+        if self._settings.orphan_provider_strategy == "delete":
+            await remove_absent_providers(self._database, [provider.name for provider in self._providers])
+        for loop in self._loops:
+            loop.start()
+
+    async def stop(self) -> None:
+        """Stop the loops; what was claimed and not finished becomes due again."""
+        for loop in reversed(self._loops):
+            await loop.stop()
+        await self._processing.close()
+        await self._stitching.close()
+
+    def wake(self) -> None:
+        """Run the loops now."""
+        self._process_loop.wake()
+        self._stitch_loop.wake()
+
+    async def pending(self) -> Pending:
+        """What is still to be done; both are zero when everything that came in can be seen."""
+        async with self._database.read() as connection:
+            due = await count_due(connection)
+            stitches = await count_stitches(connection)
+        return Pending(due + self._processing.under_way, stitches)
+
+    async def is_idle(self) -> bool:
+        """Whether everything that came in can be seen."""
+        return (await self.pending()).total == 0
+
+    async def delete_orphans(self) -> int:
+        """Delete orphans now; the engine does so every 30 seconds unless the configuration keeps them."""
+        deleted = await delete_orphans(self._database)
+        if deleted:
+            self._wake_stitching()
+        return deleted
+
+    def _wake_stitching(self) -> None:
+        self._stitch_loop.wake()
+
+    async def _clean_up(self) -> None:
+        await self.delete_orphans()
+
+    async def _count(self) -> None:
+        await refresh_counts(self._database)
+
+
+def _create_orchestrator(
+    settings: CatalogSettings,
+    reader: UrlReader,
+    config: Mapping[str, Any],
+    folder: Path,
+    classes: Sequence[type[Processor]] | None,
+) -> Orchestrator:
+    processors = create_processors(
+        list(installed_processors() if classes is None else classes),
+        ProcessorSetup(reader, config),
+        options=settings.processor_options,
+        disable_defaults=settings.disable_default_processors,
+    )
+    return Orchestrator(processors, Rules(settings, folder), LocationStage(processors, reader))
+
+
+def _interval(settings: CatalogSettings) -> tuple[float, float]:
+    configured = settings.processing_interval
+    if not isinstance(configured, timedelta):
+        return STOCK_INTERVAL
+    seconds = max(1.0, configured.total_seconds())
+    return seconds, seconds * 1.5
+
+
+def _seconds(duration: timedelta | None, default: float) -> float:
+    return default if duration is None else duration.total_seconds()
