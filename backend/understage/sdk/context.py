@@ -86,6 +86,8 @@ class ActionContext:
     `checkpoint` runs `function` once per task, step and key: its JSON-ready result is stored, and returned without a new call
     when the step runs again after a restart or a retry. Wrap each effect that must not happen twice.
     `temporary_directory` makes an empty folder outside the workspace that is removed when the step ends.
+    `defaults` are those of the `scaffolder` section, by its keys: `defaultAuthor` ({name, email}), `defaultCommitMessage`,
+    `requireScmUserCredentials`; keys that are not configured are absent.
     """
 
     task: TaskInfo
