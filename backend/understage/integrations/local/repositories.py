@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from understage.errors import InputError, NotFoundError
+from understage.integrations.reader.path import check_file_path
 
 # One path segment that git, file systems and URLs all take as it is; never `.`, `..`, an option or another suffix.
 _NAME = re.compile(r"(?!.*\.\.)(?!.*\.(?:git|lock)$)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(?<!\.)", re.IGNORECASE)
@@ -98,21 +99,6 @@ class LocalRepositories:
         if len(segments) < 5 or segments[2] not in ("src", "raw") or segments[3] not in ("branch", "commit", "tag"):
             raise InputError(f"{url} names no file: write {self.web_url(owner, name)}/src/branch/<branch>/<path>")
         return Place(owner, name, unquote(segments[4]), check_file_path(segments[5] if len(segments) > 5 else ""))
-
-
-def check_file_path(encoded: str) -> str:
-    """The decoded path of a URL, relative and clean. Raises InputError for one that climbs, however often it is encoded."""
-    path = encoded
-    for _ in range(8):
-        if any(part in (".", "..") for part in re.split(r"[/\\]", path)) or "\0" in path:
-            raise InputError("Invalid SCM URL: path traversal is not allowed in the URL")
-        decoded = unquote(path)
-        if decoded == path:
-            break
-        path = decoded
-    else:
-        raise InputError("Invalid SCM URL: the path is encoded too often")
-    return unquote(encoded).strip("/")
 
 
 def _checked(name: str, what: str) -> str:

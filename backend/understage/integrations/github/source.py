@@ -1,0 +1,85 @@
+"""Reading files from GitHub by the contents API, or from its raw host where neither token nor API URL asks for more."""
+
+import httpx
+
+from understage.errors import ForeignError
+from understage.integrations.reader.forge_source import ForgeSource, PageUrl, Request, page_of, quoted
+from understage.platform.http import Answer, HttpClient, origin_of
+
+_KINDS = frozenset(("blob", "raw", "tree", "edit"))
+
+
+class GithubSource(ForgeSource):
+    """One entry of `integrations.github`. Refs are one segment long: branches with a slash are unsupported, as in Backstage."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        host: str = "github.com",
+        api_base_url: str | None = None,
+        raw_base_url: str | None = None,
+        token: str | None = None,
+    ) -> None:
+        is_public = host == "github.com"
+        super().__init__(
+            http, host, api_base_url or ("https://api.github.com" if is_public else f"https://{host}/api/v3")
+        )
+        self._raw = (raw_base_url or ("https://raw.githubusercontent.com" if is_public else "")).rstrip("/")
+        self._token = token
+
+    def parse(self, url: str) -> PageUrl:
+        """`https://host/o/r/{blob|raw|tree|edit}/<ref>/<path>`, or the repository alone."""
+        return page_of(url, 2, _KINDS)
+
+    def covers_request(self, url: httpx.URL) -> bool:
+        """Archives come from codeload, raw files from the raw host."""
+        origins = {origin_of(self._raw)} if self._raw else set()
+        return self.may_follow(url) or origin_of(url) in origins
+
+    def file_request(self, page: PageUrl, token: str | None) -> Request:
+        """The contents API with a token or without a raw host, else the raw host."""
+        if not (token or self._token) and self._raw:
+            return Request(f"{self._raw}/{page.project}/{quoted(page.ref or 'HEAD')}/{quoted(page.path)}", {})
+        query = f"?ref={quoted(page.ref)}" if page.ref else ""
+        return Request(
+            f"{self.api_base_url}/repos/{page.project}/contents/{quoted(page.path)}{query}",
+            self._headers(token, "application/vnd.github.v3.raw"),
+        )
+
+    def commit_request(self, page: PageUrl, token: str | None) -> Request:
+        """The commits API."""
+        ref = quoted(page.ref or "HEAD")
+        return Request(f"{self.api_base_url}/repos/{page.project}/commits/{ref}", self._headers(token))
+
+    def commit(self, answer: Answer) -> str:
+        """Its `sha`."""
+        sha = answer.json().get("sha")
+        if not isinstance(sha, str):
+            raise ForeignError(f"{self.host} answered without a commit")
+        return sha
+
+    def archive_request(self, page: PageUrl, commit: str, token: str | None) -> Request:
+        """The tarball API; redirects to codeload."""
+        return Request(f"{self.api_base_url}/repos/{page.project}/tarball/{commit}", self._headers(token))
+
+    def resolve_url(self, url: str, base: str) -> str:
+        """As everywhere, and the result is a `tree` URL, as in Backstage."""
+        resolved = super().resolve_url(url, base)
+        return _as(resolved, "tree")
+
+    def edit_url(self, url: str) -> str | None:
+        """The page's `edit` form."""
+        return _as(url, "edit")
+
+    def _headers(self, token: str | None, accept: str = "application/vnd.github.v3+json") -> dict[str, str]:
+        known = token or self._token
+        return {"Accept": accept, **({"Authorization": f"Bearer {known}"} if known else {})}
+
+
+def _as(url: str, kind: str) -> str:
+    """The page URL with another kind in its third segment."""
+    parts = url.split("/")
+    if len(parts) > 5 and parts[5] in _KINDS:
+        parts[5] = kind
+    return "/".join(parts)

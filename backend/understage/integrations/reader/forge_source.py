@@ -1,0 +1,227 @@
+"""What the forges' url readers share: a page URL is parsed, the forge's API is asked, globs go through the tree's archive.
+
+Rules of URLs and messages as in Backstage integration 2.x and backend-defaults 0.18.0.
+"""
+
+import asyncio
+import posixpath
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+import httpx
+
+from understage.errors import ForeignError, InputError, NotAllowedError, NotFoundError
+from understage.integrations.reader.archive import ArchiveLimits, unpack_tar
+from understage.integrations.reader.path import check_file_path, check_name
+from understage.platform.http import Answer, HttpClient, origin_of
+from understage.sdk.glob import compile_glob, glob_root, is_glob
+from understage.sdk.reader import ReadFile, ReadTree, SearchResult
+
+MIB = 1024 * 1024
+FILE_LIMIT = 10 * MIB
+ARCHIVE_LIMIT = 256 * MIB
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+@dataclass(frozen=True)
+class PageUrl:
+    """A file or folder of a repository, as a page of the forge names it. `project` is `owner/name`, or longer on GitLab.
+
+    `head` is the URL up to and including the ref: what a leading slash in a relative URL stands for. `ref` None means the
+    default branch.
+    """
+
+    project: str
+    ref: str | None
+    path: str
+    head: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One API request."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class ForgeSource(ABC):
+    """A `Source` on a forge's API. Subclasses say what its URLs and requests look like."""
+
+    def __init__(self, http: HttpClient, host: str, api_base_url: str, *, limits: ArchiveLimits | None = None) -> None:
+        self.http = http
+        self.host = host.lower()
+        self.api_base_url = api_base_url.rstrip("/")
+        self._limits = limits or ArchiveLimits()
+
+    def covers(self, url: str) -> bool:
+        """Whether the URL is on the forge's host (port included)."""
+        return urlsplit(url).netloc.lower() == self.host
+
+    @abstractmethod
+    def parse(self, url: str) -> PageUrl:
+        """The parts of a page URL. Raises InputError for a URL that names no file or folder."""
+
+    @abstractmethod
+    def file_request(self, page: PageUrl, token: str | None) -> Request:
+        """How to ask for a file."""
+
+    def content(self, answer: Answer) -> bytes:
+        """The file's bytes in the answer to `file_request`."""
+        return answer.body
+
+    @abstractmethod
+    def commit_request(self, page: PageUrl, token: str | None) -> Request:
+        """How to ask for the newest commit of the page's ref."""
+
+    @abstractmethod
+    def commit(self, answer: Answer) -> str:
+        """The commit hash in the answer to `commit_request`."""
+
+    @abstractmethod
+    def archive_request(self, page: PageUrl, commit: str, token: str | None) -> Request:
+        """How to ask for a tar.gz of a commit; its names begin with one folder that is dropped."""
+
+    def may_follow(self, url: httpx.URL) -> bool:
+        """Where the forge's answers may redirect to: its own origins, and secure hosts below its own name."""
+        if origin_of(url) in (origin_of(self.api_base_url), f"https://{self.host}", f"http://{self.host}"):
+            return True
+        return url.scheme == "https" and url.port is None and url.host.lower().endswith(f".{self.host}")
+
+    def covers_request(self, url: httpx.URL) -> bool:
+        """Whether requests of this source may go to `url`."""
+        return self.may_follow(url)
+
+    async def read_url(self, url: str, *, token: str | None = None) -> ReadFile:
+        """Read one file."""
+        answer = await self._ask(self.file_request(self.parse(url), token), url)
+        return ReadFile(url=url, content=self.content(answer), etag=answer.headers.get("etag"))
+
+    async def read_tree(self, url: str, destination: Path, *, token: str | None = None) -> ReadTree:
+        """Write the folder into `destination`; the etag is the commit."""
+        page = self.parse(url)
+        commit = await self._commit(page, url, token)
+        await self._unpack(page, commit, page.path, destination, url, token)
+        return ReadTree(directory=destination, etag=commit)
+
+    async def search(self, url: str, *, etag: str | None = None) -> SearchResult:
+        """Read the file, or unpack the tree and read what matches the glob."""
+        try:
+            page = self.parse(url)
+            if not is_glob(page.path):
+                return await self._search_file(page, url, etag)
+            commit = await self._commit(page, url, None)
+            if commit == etag:
+                return SearchResult(files=(), etag=commit, not_modified=True)
+            with tempfile.TemporaryDirectory(prefix="understage-read-") as folder:
+                root = glob_root(page.path)
+                await self._unpack(page, commit, root, Path(folder), url, None)
+                files = await asyncio.to_thread(_matching, Path(folder), root, page)
+            return SearchResult(files=files, etag=commit)
+        except NotFoundError:
+            return SearchResult(files=())
+
+    def resolve_url(self, url: str, base: str) -> str:
+        """A leading slash is the repository's root at the same ref; the base's query stays."""
+        parts = urlsplit(base)
+        if url.startswith("/"):
+            head = self.parse(base).head
+            resolved = f"{head.rstrip('/')}{posixpath.normpath('/' + url.lstrip('/'))}"
+            if url.endswith("/") and not resolved.endswith("/"):
+                resolved += "/"
+        else:
+            resolved = urljoin(urlunsplit(parts._replace(query="", fragment="")), url)
+        return resolved + (f"?{parts.query}" if parts.query and "?" not in resolved else "")
+
+    def edit_url(self, url: str) -> str | None:
+        """Where a person edits the file."""
+        return url
+
+    async def _search_file(self, page: PageUrl, url: str, etag: str | None) -> SearchResult:
+        request = self.file_request(page, None)
+        headers = {**request.headers, **({"If-None-Match": etag} if etag else {})}
+        answer = await self._ask(Request(request.url, headers), url)
+        if answer.status == 304 or (etag is not None and answer.headers.get("etag") == etag):
+            return SearchResult(files=(), etag=etag, not_modified=True)
+        found = answer.headers.get("etag")
+        return SearchResult(files=(ReadFile(url=url, content=self.content(answer), etag=found),), etag=found)
+
+    async def _commit(self, page: PageUrl, url: str, token: str | None) -> str:
+        return self.commit(await self._ask(self.commit_request(page, token), url))
+
+    async def _unpack(
+        self, page: PageUrl, commit: str, below: str, destination: Path, url: str, token: str | None
+    ) -> None:
+        request = self.archive_request(page, commit, token)
+        with tempfile.TemporaryFile() as file:
+            answer = await self.http.download(
+                request.url, file, headers=request.headers, max_bytes=ARCHIVE_LIMIT, allows=self.covers_request
+            )
+            _check(answer, request.url)
+            file.seek(0)
+            count = await asyncio.to_thread(unpack_tar, file, destination, strip=1, below=below, limits=self._limits)
+        if count == 0:
+            raise NotFoundError(f"{url} names no folder with files")
+
+    async def _ask(self, request: Request, url: str) -> Answer:
+        answer = await self.http.request(
+            "GET", request.url, headers=request.headers, max_bytes=FILE_LIMIT, allows=self.covers_request
+        )
+        _check(answer, url)
+        return answer
+
+
+def page_of(url: str, pattern_after: int, kinds: frozenset[str], *, kind_length: int = 1) -> PageUrl:
+    """Parse `/<project of pattern_after segments>/<kind…>/<ref>/<path>`; the kind takes `kind_length` segments.
+
+    A URL that ends with the project names the root at the default branch. Raises InputError for any other.
+    """
+    parts = urlsplit(url)
+    segments = [segment for segment in parts.path.split("/") if segment]
+    project, rest = segments[:pattern_after], segments[pattern_after:]
+    root = f"{parts.scheme}://{parts.netloc}"
+    if len(project) < pattern_after:
+        raise InputError(f"Invalid SCM URL: {url} names no repository")
+    path = "/".join(check_name(segment) for segment in project).removesuffix(".git")
+    if not rest:
+        return PageUrl(path, None, "", f"{root}/{path}")
+    if len(rest) <= kind_length or "/".join(rest[:kind_length]) not in kinds:
+        raise InputError(f"Invalid SCM URL: {url} names no file or folder of a repository")
+    ref = check_file_path(rest[kind_length])
+    head = "/".join([root, *project, *rest[: kind_length + 1]])
+    return PageUrl(path, ref, check_file_path("/".join(rest[kind_length + 1 :])), head)
+
+
+def quoted(path: str) -> str:
+    """A path for a URL, slashes kept."""
+    return quote(path, safe="/")
+
+
+def _check(answer: Answer, url: str) -> None:
+    if answer.status < 400:
+        return
+    reason = f"Request failed for {url}, {answer.status} {_REASONS.get(answer.status, '')}".rstrip()
+    if answer.status == 404:
+        raise NotFoundError(reason)
+    if answer.status == 429 or (answer.status == 403 and answer.headers.get("x-ratelimit-remaining") == "0"):
+        raise ForeignError(f"{reason} (rate limit exceeded)")
+    if answer.status in (401, 403):
+        raise NotAllowedError(f"{reason}: check the token of this host under integrations")
+    raise ForeignError(reason)
+
+
+def _matching(folder: Path, root: str, page: PageUrl) -> tuple[ReadFile, ...]:
+    pattern = compile_glob(page.path)
+    found: list[ReadFile] = []
+    for path in sorted(folder.rglob("*")):
+        name = posixpath.join(root, path.relative_to(folder).as_posix())
+        if path.is_file() and pattern.fullmatch(name):
+            if path.stat().st_size > FILE_LIMIT:
+                raise InputError(f"{name} is larger than {FILE_LIMIT // MIB} MiB")
+            found.append(ReadFile(url=f"{page.head}/{quoted(name)}", content=path.read_bytes()))
+    return tuple(found)

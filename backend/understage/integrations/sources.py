@@ -1,0 +1,63 @@
+"""The sources of files that the configuration names, in the order in which a URL is offered to them.
+
+Called by the composition root for the catalog's and the scaffolder's url reader, and for the hosts actions may ask.
+"""
+
+from collections.abc import Sequence
+
+from understage.config.backend_settings import Reading
+from understage.config.integration_settings import IntegrationSettings
+from understage.integrations.gitea.source import GiteaSource
+from understage.integrations.github.source import GithubSource
+from understage.integrations.gitlab.source import GitlabSource
+from understage.integrations.local.source import LocalSource
+from understage.integrations.reader.forge_source import ForgeSource
+from understage.integrations.reader.plain import PlainSource
+from understage.integrations.reader.readers import UrlReaders
+from understage.integrations.reader.source import Source
+from understage.platform.http import AllowRule, HostPolicy, HttpClient, origin_of, rules_of
+
+
+def create_readers(
+    settings: IntegrationSettings, reading: Reading, http: HttpClient, local: LocalSource | None = None
+) -> UrlReaders:
+    """The url reader of a configuration; `local` is the local git server, where there is one.
+
+    github.com and gitlab.com are readable without an entry, as in Backstage.
+    """
+    sources: list[Source] = [] if local is None else [local]
+    return UrlReaders([*sources, *_forges(settings, http), PlainSource(http, _rules(reading))])
+
+
+def create_policy(settings: IntegrationSettings, reading: Reading, http: HttpClient) -> HostPolicy:
+    """Which hosts actions may ask over HTTP: those of the integrations, and those of `backend.reading.allow`."""
+    origins = set()
+    for source in _forges(settings, http):
+        origins |= {origin_of(source.api_base_url), f"https://{source.host}"}
+    return HostPolicy(_rules(reading), frozenset(origins))
+
+
+def _rules(reading: Reading) -> tuple[AllowRule, ...]:
+    return rules_of((entry.host, entry.paths) for entry in reading.allow)
+
+
+def _forges(settings: IntegrationSettings, http: HttpClient) -> Sequence[ForgeSource]:
+    github = [
+        GithubSource(
+            http, host=entry.host, api_base_url=entry.api_base_url, raw_base_url=entry.raw_base_url, token=entry.token
+        )
+        for entry in settings.github
+    ]
+    gitea = [
+        GiteaSource(http, host=entry.host, base_url=entry.base_url, username=entry.username, password=entry.password)
+        for entry in settings.gitea
+    ]
+    gitlab = [
+        GitlabSource(http, host=entry.host, api_base_url=entry.api_base_url, base_url=entry.base_url, token=entry.token)
+        for entry in settings.gitlab
+    ]
+    if all(source.host != "github.com" for source in github):
+        github.append(GithubSource(http))
+    if all(source.host != "gitlab.com" for source in gitlab):
+        gitlab.append(GitlabSource(http))
+    return [*github, *gitea, *gitlab]
