@@ -283,7 +283,7 @@ FORM = {
             "title": "About the service",
             "schema": {
                 "type": "object",
-                "required": ["name", "owner"],
+                "required": ["name", "owner", "environment"],
                 "properties": {
                     "name": {"type": "string", "title": "Name", "pattern": "^[a-z][a-z0-9-]*$"},
                     "owner": {
@@ -293,6 +293,15 @@ FORM = {
                         "ui:options": {"catalogFilter": {"kind": "Group"}},
                     },
                     "language": {"type": "string", "title": "Language", "enum": ["python", "go"]},
+                    "environment": {
+                        "type": "string",
+                        "title": "Environment",
+                        "enum": ["development", "production"],
+                        "enumNames": ["Development", "Production"],
+                        "default": "development",
+                        "ui:widget": "radio",
+                    },
+                    "token": {"type": "string", "title": "Deploy token", "ui:field": "Secret"},
                 },
             },
         },

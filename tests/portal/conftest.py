@@ -106,7 +106,7 @@ def portal_app(backend: CannedBackend, config: dict[str, Any]) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for name, router in (("catalog", backend.catalog()), ("scaffolder", backend.scaffolder())):
         app.mount(f"/api/{name}", create_plugin(name, [router], authenticate=authenticate))
-    portal = create_portal(config, issuer=MemoryIssuer(), ownership_of=ownership_of)
+    portal = create_portal(config, issuer=MemoryIssuer(), ownership_of=ownership_of, development=True)
     portal.mount(app, authenticate=authenticate)
     return app
 

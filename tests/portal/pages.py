@@ -205,6 +205,11 @@ class TemplateForm:
         picker.or_(self.form.get_by_role("button", name=name)).first.click()
         self.page.get_by_role("option", name=option, exact=True).click()
 
+    def pick(self, label: str, option: str) -> None:
+        """One of the radio buttons below a label, which has a star behind it if the field is required."""
+        heading = self.page.locator("label", has_text=re.compile(rf"^{re.escape(label)}\s*\*?$"))
+        self.form.locator(".field").filter(has=heading).last.get_by_role("radio", name=option, exact=True).check()
+
     def check(self, label: str) -> None:
         self.form.get_by_role("checkbox", name=label).check()
 

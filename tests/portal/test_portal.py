@@ -116,6 +116,8 @@ def test_a_template_is_filled_in_reviewed_and_run(portal: Portal, backend: Canne
         "Name": "billing",
         "Owner": "group:default/shop-team",
         "Language": "go",
+        "Environment": "Production",
+        "Deploy token": "******",
         "System": "system:default/shop",
         "Replicas": "3",
         "Reachable from outside": "✅",
@@ -126,11 +128,14 @@ def test_a_template_is_filled_in_reviewed_and_run(portal: Portal, backend: Canne
         "name": "billing",
         "owner": "group:default/shop-team",
         "language": "go",
+        "environment": "production",
+        "token": "******",
         "system": "system:default/shop",
         "replicas": 3,
         "public": True,
     }
-    assert backend.created == [{"templateRef": "template:default/new-service", "values": values, "secrets": {}}]
+    secrets = {"token": "s3cr3t"}
+    assert backend.created == [{"templateRef": "template:default/new-service", "values": values, "secrets": secrets}]
 
     task.show_log()
     expect(task.log_line("Finished step Render")).to_be_visible()
@@ -153,6 +158,8 @@ def _fill_in(form: TemplateForm) -> None:
     form.fill("Name", "Not a name")
     form.choose("Owner", "Shop Team")
     form.choose("Language", "go")
+    form.pick("Environment", "Production")
+    form.fill_secret("Deploy token", "s3cr3t")
     form.next()
     expect(form.errors).to_have_text(['must match pattern "^[a-z][a-z0-9-]*$"'])
     form.fill("Name", "billing")

@@ -53,7 +53,7 @@ def create_portal(
     issuer: UserTokenIssuer,
     ownership_of: OwnershipOf,
     authorize: Authorize | None = None,
-    development: bool = True,
+    development: bool,
 ) -> PortalRoutes:
     """Make the portal out of the merged app-config.
 

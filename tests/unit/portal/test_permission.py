@@ -56,7 +56,9 @@ def permission(*, enabled: bool, authorize: Authorize | None = None) -> Client:
 
     app = FastAPI()
     config = {"permission": {"enabled": enabled}}
-    portal = create_portal(config, issuer=MemoryIssuer(), ownership_of=ownership_of, authorize=authorize)
+    portal = create_portal(
+        config, issuer=MemoryIssuer(), ownership_of=ownership_of, authorize=authorize, development=True
+    )
     portal.mount(app, authenticate=authenticate)
     return Client(app)
 
