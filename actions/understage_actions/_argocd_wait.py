@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from understage.sdk import ActionContext, Application, ForeignError, NotFoundError
+from understage.sdk import ActionContext, Application, Cluster, ForeignError, NotFoundError, UnderstageError
 from understage_actions._argocd_ways import Way
 
 Json = dict[str, Any]
@@ -30,8 +30,10 @@ def read_state(application: Json) -> Application:
     )
 
 
-async def wait_until_healthy(ctx: ActionContext, way: Way, name: str, timeout: float) -> Application:
-    """Wait for Synced and Healthy, at most `timeout` seconds.
+async def wait_until_healthy(
+    ctx: ActionContext, way: Way, name: str, timeout: float, cluster: Cluster | None
+) -> Application:
+    """Wait for Synced and Healthy, at most `timeout` seconds. `cluster` is where it is deployed to, if we can look there.
 
     Raises ForeignError with the last state and Argo CD's reason at the time limit or for a sync that failed for good,
     NotFoundError when the Application disappears.
@@ -52,7 +54,7 @@ async def wait_until_healthy(ctx: ActionContext, way: Way, name: str, timeout: f
         if time.monotonic() - started > timeout:
             raise ForeignError(
                 f"Application {name} is {state.sync} and {state.health} after {timeout:g} s: "
-                f"{state.message or 'Argo CD gives no reason'}. It goes on without this task; see it in Argo CD"
+                f"{await _explain(state, found, cluster)}. It goes on without this task; see it in Argo CD"
             )
         await asyncio.sleep(min(POLL_SECONDS, timeout))
 
@@ -88,6 +90,30 @@ class _Watch:
             return None
         self.error_since = self.error_since or time.monotonic()
         return "; ".join(errors) if time.monotonic() - self.error_since > GRACE_SECONDS else None
+
+
+async def _explain(state: Application, application: Json, cluster: Cluster | None) -> str:
+    """Argo CD's reason, else what the cluster says of the workloads that are not available."""
+    reasons = [state.message] if state.message else []
+    if cluster is not None:
+        try:
+            reasons += [reason async for reason in _workload_reasons(application, cluster)]
+        except UnderstageError as error:
+            reasons.append(error.message)
+    return "; ".join(reasons) or "Argo CD gives no reason"
+
+
+async def _workload_reasons(application: Json, cluster: Cluster) -> AsyncIterator[str]:
+    for resource in (application.get("status") or {}).get("resources") or []:
+        kind, name = resource.get("kind"), resource.get("name")
+        if resource.get("group") != "apps" or not name:
+            continue
+        found = await cluster.get(f"apps/{resource.get('version') or 'v1'}", kind, name, resource.get("namespace"))
+        conditions = ((found or {}).get("status") or {}).get("conditions") or []
+        for condition in conditions:
+            is_bad = condition.get("status") == ("True" if condition.get("type") == "ReplicaFailure" else "False")
+            if is_bad and condition.get("message"):
+                yield f"{kind} {name}: {condition['message']}"
 
 
 def _reasons(status: Json) -> Iterator[str]:

@@ -138,7 +138,8 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
         ctx.log.info(f"Applied Application {spec.name} to {way.place}")
     state = None
     if input.wait and not ctx.is_dry_run:
-        state = await wait_until_healthy(ctx, way, spec.name, input.wait_timeout)
+        cluster = ctx.ports.clusters.get(input.cluster)
+        state = await wait_until_healthy(ctx, way, spec.name, input.wait_timeout, cluster)
     return RegisterAppOutput(
         name=spec.name,
         project=spec.team,

@@ -38,10 +38,17 @@ class ArgoCdInstance:
         return await self._find(f"/api/v1/projects/{quote(name, safe='')}", f"read project {name}")
 
     async def apply_project(self, project: Json) -> None:
-        """Create or update an AppProject. Errors as `apply_application`."""
+        """Create or update an AppProject; with `metadata.resourceVersion`, update that version only.
+
+        Raises ConflictError when it changed since, else as `apply_application`.
+        """
         name = project["metadata"]["name"]
-        body = {"project": project, "upsert": True}
-        await self._request("POST", "/api/v1/projects", f"write project {name}", body=body)
+        what = f"write project {name}"
+        if "resourceVersion" in project["metadata"]:
+            path = f"/api/v1/projects/{quote(name, safe='')}"
+            await self._request("PUT", path, what, body={"project": project})
+        else:
+            await self._request("POST", "/api/v1/projects", what, body={"project": project, "upsert": True})
 
     async def get_application(self, name: str) -> Json | None:
         """The Application object, or None."""
