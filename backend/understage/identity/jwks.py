@@ -29,6 +29,7 @@ STALE_AGE = 3 * MAX_AGE
 FAILURE_PAUSE = 2.0
 """How long a failed request is not repeated, so that forged tokens do not become a flood of requests."""
 CLIENT_LIMIT = 100
+LOCAL_AGE = 60.0
 
 
 class KeyResolver(Protocol):
@@ -40,17 +41,29 @@ class KeyResolver(Protocol):
 
 
 class LocalKeys:
-    """Keys published by this very process, asked without a request."""
+    """Keys published by this very process, asked without a request and remembered for a minute."""
 
-    def __init__(self, public_jwks: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+    def __init__(
+        self,
+        public_jwks: Callable[[], Awaitable[Mapping[str, Any]]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._public_jwks = public_jwks
+        self._clock = clock
+        self._keys: dict[str, Key] = {}
+        self._read_at = float("-inf")
 
     async def key_for(self, header: Mapping[str, Any]) -> Key:
         """The key with the header's id."""
-        for jwk in (await self._public_jwks())["keys"]:
-            if jwk.get("kid") == header.get("kid") and (key := _import(jwk)) is not None:
-                return key
-        raise TokenError(f"no key {header.get('kid')!r} of this service")
+        kid = str(header.get("kid"))
+        if kid not in self._keys or self._clock() - self._read_at >= LOCAL_AGE:
+            imported = map(_import, (await self._public_jwks())["keys"])
+            self._keys = {str(key.kid): key for key in imported if key is not None}
+            self._read_at = self._clock()
+        if kid not in self._keys:
+            raise TokenError(f"no key {kid!r} of this service")
+        return self._keys[kid]
 
 
 class JwksClient:

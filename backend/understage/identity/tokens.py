@@ -122,6 +122,8 @@ def limit_user_token(token: str) -> tuple[str, int]:
     return ".".join((_encode(limited_header), _encode(limited_claims), proof)), expires
 
 
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, which is as far as dates go."""
 _REGISTRY = jws.JWSRegistry(strict_check_header=False)
 
 
@@ -170,6 +172,8 @@ def _number(claims: Claims, name: str, default: float) -> float:
     value = claims.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TokenError(f"the claim {name} is no number")
+    if not -_LAST_SECOND < value < _LAST_SECOND:
+        raise TokenError(f"the claim {name} is out of range")
     return value
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 from tests.unit.identity.conftest import Installation
@@ -79,6 +81,8 @@ def test_token_of_a_foreign_key_is_refused(install: Install) -> None:
         ({"alg": "ES256", "typ": tokens.USER}, {"exp": 1}),
         ({"alg": "ES256", "typ": tokens.USER}, {"exp": "soon"}),
         ({"alg": "ES256", "typ": tokens.USER}, {"exp": None}),
+        ({"alg": "ES256", "typ": tokens.USER}, {"exp": 10**30}),
+        ({"alg": "ES256", "typ": tokens.USER}, {"exp": float("inf")}),
     ],
 )
 def test_weak_or_expired_user_token_is_refused(
@@ -179,6 +183,47 @@ def test_old_user_token_without_type_is_taken(install: Install) -> None:
     header = {"alg": "ES256", "kid": key.kid}
     token = jwt.encode(header, claims(), key, algorithms=["ES256"], default_type=None)
     assert check(installation, f"Bearer {token}").user_ref == ALICE
+
+
+odd = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.lists(st.text(max_size=3), max_size=2)
+    | st.just({})
+)
+odd_header = st.fixed_dictionaries(
+    {},
+    optional={
+        "typ": odd | st.sampled_from([tokens.USER, tokens.LIMITED_USER, tokens.PLUGIN]),
+        "alg": odd | st.sampled_from(["ES256", "none", "HS256"]),
+        "kid": odd | st.just("KNOWN"),
+        "crit": odd,
+        "b64": odd,
+        "jwk": odd,
+        "zip": odd,
+    },
+)
+odd_claims = st.fixed_dictionaries(
+    {},
+    optional={"sub": odd | st.just("scaffolder"), "aud": odd | st.just("catalog"), "exp": odd, "iat": odd, "obo": odd},
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(odd_header, odd_claims | odd, st.text(alphabet="ab-_=!", max_size=12))
+def test_no_token_however_odd_is_more_than_refused(
+    install: Install, header: dict[str, Any], body: Any, signature: str
+) -> None:
+    installation = install()
+    key = generate_key()
+    published = {"keys": [{**key.as_dict(private=False), "kid": "KNOWN"}]}
+    installation.network.serve(installation.auth_jwks, lambda: published)
+    installation.network.serve(installation.scaffolder_jwks, lambda: published)
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, body)]
+    with pytest.raises(AuthenticationError):
+        asyncio.run(installation.catalog.authenticate_token(".".join((*parts, signature))))
 
 
 STATIC = {"type": "static", "options": {"token": "ci-token-123", "subject": "ci"}}

@@ -164,6 +164,29 @@ def test_own_plugins_are_asked_without_a_request_and_others_where_discovery_says
     assert [request[1] for request in network.requests] == ["http://side/search/.backstage/auth/v1/jwks.json"]
 
 
+def test_own_keys_are_remembered_for_a_minute(clock: Clock) -> None:
+    keys = [generate_key()]
+    reads = 0
+
+    async def published() -> dict[str, Any]:
+        nonlocal reads
+        reads += 1
+        return {"keys": [key.as_dict(private=False) for key in keys]}
+
+    local = LocalKeys(published, clock=clock)
+    old = keys[0]
+    for _ in range(3):
+        assert asyncio.run(local.key_for(header(old))).kid == old.kid
+    assert reads == 1
+    keys[:] = [generate_key()]
+    assert asyncio.run(local.key_for(header(keys[0]))).kid == keys[0].kid
+    clock.now += 60
+    with pytest.raises(TokenError, match="no key"):
+        asyncio.run(local.key_for(header(old)))
+    with pytest.raises(TokenError, match="no key"):
+        asyncio.run(local.key_for({"alg": "ES256"}))
+
+
 def test_made_up_plugin_ids_do_not_fill_the_memory() -> None:
     plugin_keys = PluginKeys(Discovery(Settings()), Network())
     kept = plugin_keys("scaffolder")
