@@ -143,8 +143,13 @@ class Forges(Protocol):
 class Cluster(Protocol):
     """One Kubernetes cluster. Manifests are plain dicts as in YAML."""
 
-    name: str
-    server: str
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
 
     async def apply(self, manifest: Json, *, force: bool = False, dry_run: bool = False) -> Json:
         """Server-side apply with the field manager `understage`; returns the stored object.
@@ -201,8 +206,13 @@ class Application:
 class ArgoCd(Protocol):
     """One Argo CD by its REST API."""
 
-    name: str
-    url: str
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+
+    @property
+    def url(self) -> str:
+        """Its address, for people and for requests."""
 
     async def get_project(self, name: str) -> Json | None:
         """The AppProject object, or None."""
