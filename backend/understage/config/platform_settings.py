@@ -145,11 +145,13 @@ class TelemetrySettings(Section):
 class UnderstageSettings(Section):
     """The `understage` section: everything that the stock backend has no key for.
 
+    `forge` is the host that new repositories go to, where several forges are configured.
     `encryption_key` (any text; from it the key is derived that secrets are stored under) is generated into the data
     directory when absent, which is enough for one replica.
     """
 
     data_directory: Text = ".understage"
+    forge: Text | None = None
     encryption_key: Secret | None = None
     kubernetes: ClusterSettings = ClusterSettings()
     gitops: GitopsSettings = GitopsSettings()

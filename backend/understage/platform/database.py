@@ -81,6 +81,12 @@ class Database:
         except Exception as error:
             raise ServiceUnavailableError(f"The database does not answer: {error}") from error
 
+    def describe(self) -> str:
+        """Which database it is, for people: a file, or an address without password."""
+        if self.dialect == "sqlite":
+            return f"SQLite, {self.url.database}"
+        return f"PostgreSQL, {self.url.database} at {self.url.host or 'localhost'}:{self.url.port or 5432}"
+
     async def close(self) -> None:
         """Close all connections."""
         await self._reader.dispose()

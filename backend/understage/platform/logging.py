@@ -17,9 +17,12 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING,
 QUIET = ("httpx", "httpcore", "alembic", "aiosqlite", "asyncio", "uvicorn.access", "sqlalchemy", "kubernetes")
 
 
-def configure_logging(*, json: bool | None = None) -> None:
-    """Set up structlog and the standard library's root logger; `json` defaults to: standard error is no terminal."""
-    level = LEVELS.get(os.environ.get("LOG_LEVEL", "info").lower(), logging.INFO)
+def configure_logging(*, json: bool | None = None, level: str = "info") -> None:
+    """Set up structlog and the standard library's root logger; `json` defaults to: standard error is no terminal.
+
+    `level` counts unless LOG_LEVEL is set.
+    """
+    least = LEVELS.get(os.environ.get("LOG_LEVEL", level).lower(), logging.INFO)
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +33,7 @@ def configure_logging(*, json: bool | None = None) -> None:
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
@@ -48,9 +51,9 @@ def configure_logging(*, json: bool | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(least)
     for name in QUIET:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        logging.getLogger(name).setLevel(max(least, logging.WARNING))
 
 
 def _add_trace(_logger: Any, _method: str, event: Any) -> Any:

@@ -46,9 +46,7 @@ async def select_page(
     return [PageRow(sorted_by, uid, entity) for sorted_by, uid, entity in rows]
 
 
-def _ordered(
-    order: str | None, down: bool, after: tuple[str | None, str] | None
-) -> Select[tuple[str | None, str, str]]:
+def _ordered(order: str | None, down: bool, after: tuple[str | None, str] | None) -> Select[str | None, str, str]:
     uid = final_entities.c.uid
     if order is None:
         statement = select(literal(None), uid, final_entities.c.final_entity)

@@ -1,0 +1,50 @@
+"""Outgoing JSON requests of the service itself: keys, permissions, and calls between plugins.
+
+Requests to a plugin of this very process are handed over without a socket, so that a service behind a proxy, or one that is
+still starting, can always reach itself.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+from understage.identity.outgoing import Answer
+from understage.platform.http import HttpClient
+from understage.platform.json import loads
+
+
+class ServiceFetch:
+    """Implements `identity.outgoing.Fetch`. `own_base` is our internal address, e.g. `http://localhost:7007/api/`."""
+
+    def __init__(self, client: HttpClient, own_base: str) -> None:
+        self._client = client
+        self._own_base = own_base
+        self._own: httpx.AsyncClient | None = None
+
+    def attach(self, web: ASGIApp) -> None:
+        """Hand requests to ourselves over to `web`, the root application."""
+        self._own = httpx.AsyncClient(transport=httpx.ASGITransport(web))
+
+    async def __call__(
+        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, json: Any = None
+    ) -> Answer:
+        """Send a request; the answer's body is None where it is no JSON."""
+        if self._own is not None and url.startswith(self._own_base):
+            response = await self._own.request(method, url, headers=dict(headers or {}), json=json)
+            return Answer(response.status_code, _parse(response.content))
+        answer = await self._client.request(method, url, headers=headers, json=json)
+        return Answer(answer.status, _parse(answer.body))
+
+    async def close(self) -> None:
+        """Close what `attach` opened."""
+        if self._own is not None:
+            await self._own.aclose()
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return loads(body) if body else None
+    except ValueError:
+        return None

@@ -1,0 +1,56 @@
+"""Wires the integrations: everything by which catalog and actions reach the world."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from understage.config.settings import Settings
+from understage.config.sources import Configuration
+from understage.integrations.argocd import argocd_from_config
+from understage.integrations.forges import create_forges
+from understage.integrations.git.command import GitCommand
+from understage.integrations.git.remotes import GitRemotes
+from understage.integrations.helm import helm_from_config
+from understage.integrations.http import PolicedHttp
+from understage.integrations.kubernetes import clusters_from_config
+from understage.integrations.local.forge import LocalForge
+from understage.integrations.local.repositories import LocalRepositories
+from understage.integrations.local.source import LocalSource
+from understage.integrations.reader.readers import UrlReaders
+from understage.integrations.sources import create_policy, create_readers
+from understage.platform.http import HttpClient
+from understage.sdk.ports import ArgoCds, Clusters, Forges, Git, Helm, Http
+
+
+@dataclass(frozen=True)
+class Integrations:
+    """The ports that are the same for every task, and the local git server."""
+
+    reader: UrlReaders
+    git: Git
+    forges: Forges
+    clusters: Clusters
+    helm: Helm
+    argocd: ArgoCds
+    http: Http
+    local: LocalSource
+
+
+def create_integrations(
+    configuration: Configuration, settings: Settings, http: HttpClient, *, root: Path, data_directory: Path
+) -> Integrations:
+    """Make them from the configuration; relative paths in it start at `root`. Nothing is reached yet."""
+    repositories = LocalRepositories(data_directory / "git", settings.backend.base_url)
+    command = GitCommand()
+    local = LocalSource(repositories, command)
+    return Integrations(
+        reader=create_readers(settings.integrations, settings.backend.reading, http, local),
+        git=GitRemotes(data_directory / "git-state", command, repositories.locate),
+        forges=create_forges(
+            settings.integrations, http, LocalForge(repositories, command), preferred=settings.understage.forge
+        ),
+        clusters=clusters_from_config(configuration.data),
+        helm=helm_from_config(configuration.data),
+        argocd=argocd_from_config(configuration.data),
+        http=PolicedHttp(http, create_policy(settings.integrations, settings.backend.reading, http)),
+        local=local,
+    )

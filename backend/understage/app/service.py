@@ -1,0 +1,155 @@
+"""One running Understage: its parts in the order they are made, started and stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from fastapi import FastAPI
+
+from understage.app.http import ServiceFetch
+from understage.app.identity import JWKS_PATH, Identity, create_identity
+from understage.app.integrations import Integrations, create_integrations
+from understage.app.web import Health, create_root
+from understage.catalog.access import Access
+from understage.catalog.api.routers import create_catalog_routers
+from understage.catalog.engine import CatalogEngine
+from understage.catalog.store.select_by_refs import select_by_refs
+from understage.catalog.store.select_problems import select_problems
+from understage.config.settings import Settings
+from understage.config.sources import Configuration
+from understage.errors import InputError
+from understage.identity.discovery import Discovery
+from understage.platform.database import Database
+from understage.platform.database_config import open_database
+from understage.platform.http import HttpClient
+from understage.platform.migrations import migrate
+from understage.platform.plugin import create_plugin
+
+IDLE_POLL_SECONDS = 0.1
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass
+class Service:
+    """Made by `create_service`, which has migrated the database; `web` answers 503 until `start` has returned."""
+
+    web: FastAPI
+    database: Database
+    engine: CatalogEngine
+    health: Health
+    http: HttpClient
+    fetch: ServiceFetch
+
+    async def start(self) -> None:
+        """Start all background work."""
+        await self.engine.start()
+        self.health.is_started = True
+
+    def begin_stop(self) -> None:
+        """Tell load balancers and open streams that the end is near; may be called from a signal handler."""
+        self.health.is_stopping = True
+
+    async def stop(self) -> None:
+        """Stop all background work, give back what is under way, close connections."""
+        self.begin_stop()
+        await self.engine.stop()
+        await self.fetch.close()
+        await self.http.close()
+        await self.database.close()
+
+    async def wait_until_ingested(self, seconds: float) -> None:
+        """Return when everything that was registered can be seen, at the latest after `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not await self.engine.is_idle():  # noqa: ASYNC110 - the state is in the database, nobody signals it
+                    await asyncio.sleep(IDLE_POLL_SECONDS)
+
+    async def count_entities(self) -> tuple[int, Sequence[str]]:
+        """How many entities are served, and a line for each that has a problem."""
+        async with self.database.read() as connection:
+            return await select_problems(connection)
+
+
+async def create_service(configuration: Configuration, settings: Settings, *, root: Path, standalone: bool) -> Service:
+    """Make a service from the configuration; relative paths in it start at `root`.
+
+    `standalone` adds the portal: stock page, guest sign-in, local git server.
+    """
+    data_directory = (root / settings.understage.data_directory).resolve()
+    database = await open_database(settings.backend.database, root=root, data_directory=data_directory)
+    await migrate(database)
+    http = HttpClient()
+    fetch = ServiceFetch(http, Discovery(settings).internal("{plugin}").replace("%7Bplugin%7D", ""))
+    identity = create_identity(
+        settings, database, fetch, root=root, data_directory=data_directory, signs_in_users=standalone
+    )
+    integrations = create_integrations(configuration, settings, http, root=root, data_directory=data_directory)
+    engine = CatalogEngine(database, settings.catalog, integrations.reader, config=configuration.data, folder=root)
+    health = Health([database.check])
+    web = create_root(
+        _no_lifespan, health, settings.backend.cors, with_metrics=settings.understage.telemetry.prometheus
+    )
+    _mount_catalog(web, database, identity, engine, health)
+    if standalone:
+        _mount_portal(web, configuration, settings, database, identity, integrations)
+    fetch.attach(web)
+    return Service(web, database, engine, health, http, fetch)
+
+
+def _mount_catalog(web: FastAPI, database: Database, identity: Identity, engine: CatalogEngine, health: Health) -> None:
+    plugin = identity.plugins["catalog"]
+    routers = [
+        plugin.create_router(),
+        *create_catalog_routers(database, Access(plugin.authorizer), engine.service),
+    ]
+    web.mount(
+        "/api/catalog",
+        create_plugin(
+            "catalog",
+            routers,
+            authenticate=plugin.authenticate,
+            is_ready=lambda: health.is_started,
+            public_paths=[JWKS_PATH],
+        ),
+    )
+
+
+def _mount_portal(
+    web: FastAPI,
+    configuration: Configuration,
+    settings: Settings,
+    database: Database,
+    identity: Identity,
+    integrations: Integrations,
+) -> None:
+    from understage.portal.app import create_portal
+    from understage.portal.git_server import create_git_server
+
+    if identity.users is None:
+        raise InputError("the portal needs an issuer of user tokens")
+
+    async def ownership_of(user_ref: str) -> list[str] | None:
+        async with database.read() as connection:
+            found = await select_by_refs(connection, [user_ref])
+        if user_ref not in found:
+            return None
+        relations = orjson.loads(found[user_ref]).get("relations", [])
+        return [relation["targetRef"] for relation in relations if relation["type"] == "memberOf"]
+
+    portal = create_portal(
+        configuration.data,
+        issuer=identity.users,
+        ownership_of=ownership_of,
+        development=settings.backend.listen.host in LOOPBACK,
+    )
+    web.mount("/git", create_git_server(integrations.local))
+    portal.mount(web, authenticate=identity.plugins["catalog"].authenticate)
+
+
+@asynccontextmanager
+async def _no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    """The service is started before it is served, and stopped after."""
+    yield

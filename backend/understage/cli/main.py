@@ -1,0 +1,119 @@
+"""The commands, their options and their help."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understage import __version__
+from understage.cli.console import fail, say
+from understage.errors import UnderstageError
+
+app = typer.Typer(
+    name="understage",
+    help="Catalog and scaffolder backends for Backstage, in Python.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+portal_commands = typer.Typer(help="The stock Backstage page that `understage up` serves.", no_args_is_help=True)
+config_commands = typer.Typer(help="The configuration as it is read.", no_args_is_help=True)
+app.add_typer(portal_commands, name="portal")
+app.add_typer(config_commands, name="config")
+
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option("--config", help="A configuration file; may be repeated, later ones win. Default: app-config.yaml."),
+]
+PortOption = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Listen here; wins over the files.")]
+
+
+@app.command()
+def up(config: ConfigOption = None, port: PortOption = None) -> None:
+    """Run everything on this machine: API, stock Backstage page, guest sign-in.
+
+    The first start builds the page from its npm packages (Node 20 or newer, about two minutes); without Node the API starts
+    all the same.
+
+    Examples:
+      understage up
+      understage up --port 8080
+      understage up --config app-config.yaml --config my-forge.yaml
+    """
+    from understage.cli.server import run_up
+
+    run_up(config or [], port)
+
+
+@app.command()
+def serve(config: ConfigOption = None, port: PortOption = None) -> None:
+    """Run the API for an existing Backstage: the production form.
+
+    User tokens are checked by the keys of the auth backend that `discovery.endpoints` names.
+
+    Examples:
+      understage serve --config app-config.yaml --config app-config.production.yaml
+      APP_CONFIG_backend_database_client=pg understage serve
+    """
+    from understage.cli.server import run_serve
+
+    run_serve(config or [], port)
+
+
+@app.command()
+def migrate(config: ConfigOption = None) -> None:
+    """Bring the database to this release's schema; `up` and `serve` do it at every start."""
+    from understage.cli.server import run_migrate
+
+    run_migrate(config or [])
+
+
+@app.command()
+def health(
+    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
+) -> None:
+    """Ask a running service whether it is ready; exit code 1 when it is not (for container health checks)."""
+    from understage.cli.health import check_health
+
+    check_health(url)
+
+
+@portal_commands.command("build")
+def portal_build(
+    force: Annotated[bool, typer.Option("--force", help="Build anew even if it is built already.")] = False,
+) -> None:
+    """Build the page from its npm packages into the cache; `up` does it on first start."""
+    from understage.portal.build import build_portal
+
+    say(f"Built: {build_portal(say, force=force)}")
+
+
+@config_commands.command("print")
+def config_print(config: ConfigOption = None) -> None:
+    """Print the merged configuration as YAML, secrets masked."""
+    from understage.cli.configuration import print_configuration
+
+    print_configuration(config or [])
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Catalog and scaffolder backends for Backstage, in Python."""
+    if show:
+        say(f"understage {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point. Errors meant for people end in one line and exit code 1; `UNDERSTAGE_DEBUG=1` shows where."""
+    try:
+        app(standalone_mode=True)
+    except UnderstageError as error:
+        if os.environ.get("UNDERSTAGE_DEBUG"):
+            raise
+        fail(error.message)
+        sys.exit(1)
