@@ -248,7 +248,7 @@ def test_a_build_is_stopped_from_another_thread(machine: Machine) -> None:
     with pytest.raises(PortalBuildError, match="stopped"):
         build_portal(machine.said.append, stop=stop, frontend=machine.frontend)
 
-    assert not _is_running(int(machine.runs("child")[0]))
+    assert _ends_soon(int(machine.runs("child")[0]))
 
 
 def test_waiting_for_another_builder_is_stopped_too(machine: Machine) -> None:
@@ -286,18 +286,23 @@ def test_a_builder_that_is_interrupted_takes_npm_with_it(machine: Machine) -> No
         machine.build()
 
     assert started.is_set()
-    assert not _is_running(int(machine.runs("child")[0]))
+    assert _ends_soon(int(machine.runs("child")[0]))
     with (machine.cache / "portal" / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # free again
 
 
-def _is_running(pid: int) -> bool:
-    """Zombies do not run: whoever reaps orphans here may take a while."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+def _ends_soon(pid: int) -> bool:
+    """A kill takes effect a moment later. Zombies have ended: whoever reaps orphans here may take a while."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def test_too_little_disk_is_noticed_before_the_download(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
