@@ -11,6 +11,10 @@ import yaml
 from understage.model.yaml_scalar import resolve_scalar
 
 
+# Special to YAML 1.1 though PyYAML's resolver lets them pass; Helm and kubectl read y and n as booleans.
+_OTHER_SPECIAL = frozenset({"=", "<<", "y", "Y", "n", "N"})
+
+
 class _Dumper(yaml.CSafeDumper):
     """Dumps without aliases, keys in the order given."""
 
@@ -43,7 +47,7 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
         style = "|"
     elif "\n" in text:
         style = '"'
-    elif not isinstance(resolve_scalar(text, True, None), str) or text in ("=", "<<"):
+    elif not isinstance(resolve_scalar(text, True, None), str) or text in _OTHER_SPECIAL:
         style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
