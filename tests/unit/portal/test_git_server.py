@@ -5,15 +5,15 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from starlette.testclient import TestClient
 
 from understage.integrations.git.remotes import GitRemotes
 from understage.integrations.local.forge import LocalForge
@@ -69,9 +69,15 @@ def app(repositories: LocalRepositories) -> Starlette:
     return Starlette(routes=[Mount("/git", create_git_server(LocalSource(repositories)))])
 
 
+def browser(app: Starlette, base_url: str, *, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 50000))
+    return httpx.AsyncClient(transport=transport, base_url=base_url, headers=headers, follow_redirects=True)
+
+
 @pytest.fixture
-def client(app: Starlette, repositories: LocalRepositories) -> TestClient:
-    return TestClient(app, base_url=repositories.base_url, client=("127.0.0.1", 50000))
+async def client(app: Starlette, repositories: LocalRepositories) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(app, repositories.base_url) as client:
+        yield client
 
 
 def run(*command: str, cwd: Path | None = None, check: bool = True) -> str:
@@ -116,30 +122,30 @@ def test_a_hook_in_a_pushed_tree_does_not_run(app: Starlette, repositories: Loca
     assert not (tmp_path / "pwned").exists()
 
 
-def test_pages_lead_from_the_list_to_a_file(client: TestClient) -> None:
-    assert "team/web" in client.get("/git/").text
-    page = client.get("/git/team/web").text
+async def test_pages_lead_from_the_list_to_a_file(client: httpx.AsyncClient) -> None:
+    assert "team/web" in (await client.get("/git/")).text
+    page = (await client.get("/git/team/web")).text
     assert "git clone http://localhost:" in page
     assert "/git/team/web/src/branch/main/docs" in page
     assert "/git/team/web/src/branch/feature%2Fx/" in page
-    assert "a&amp;b.md" in client.get("/git/team/web/src/branch/main/docs").text
-    assert client.get("/git/team/web/src/branch/main/docs/a%26b.md").text.count("<pre>text</pre>") == 1
-    assert client.get("/git/team/web/src/branch/feature%2Fx/docs").status_code == 200
-    assert "5 bytes, not text" in client.get("/git/team/web/src/branch/main/image.png").text
-    assert "empty" in client.get("/git/team/empty").text
-    assert client.get("/git/team/web.git").url.path == "/git/team/web"
+    assert "a&amp;b.md" in (await client.get("/git/team/web/src/branch/main/docs")).text
+    assert (await client.get("/git/team/web/src/branch/main/docs/a%26b.md")).text.count("<pre>text</pre>") == 1
+    assert (await client.get("/git/team/web/src/branch/feature%2Fx/docs")).status_code == 200
+    assert "5 bytes, not text" in (await client.get("/git/team/web/src/branch/main/image.png")).text
+    assert "empty" in (await client.get("/git/team/empty")).text
+    assert (await client.get("/git/team/web.git")).url.path == "/git/team/web"
 
 
-def test_nothing_that_was_published_runs_in_the_browser(client: TestClient) -> None:
-    page = client.get("/git/team/web/src/branch/main/README.md")
+async def test_nothing_that_was_published_runs_in_the_browser(client: httpx.AsyncClient) -> None:
+    page = await client.get("/git/team/web/src/branch/main/README.md")
     assert "# Hello &lt;script&gt;" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    raw = client.get("/git/team/web/raw/branch/main/page.html")
+    raw = await client.get("/git/team/web/raw/branch/main/page.html")
     assert raw.text == "<script>alert(1)</script>"
     assert raw.headers["content-type"] == "text/plain; charset=utf-8"
     assert raw.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in raw.headers["content-security-policy"]
-    assert client.get("/git/team/web/raw/branch/main/image.png").headers["content-disposition"] == "attachment"
+    assert (await client.get("/git/team/web/raw/branch/main/image.png")).headers["content-disposition"] == "attachment"
 
 
 @pytest.mark.parametrize(
@@ -159,25 +165,26 @@ def test_nothing_that_was_published_runs_in_the_browser(client: TestClient) -> N
         ("/git/team/web.git/info/refs?service=git-upload-archive", 400),
     ],
 )
-def test_what_is_not_there_or_not_served(client: TestClient, path: str, status: int) -> None:
-    answer = client.get(path)
+async def test_what_is_not_there_or_not_served(client: httpx.AsyncClient, path: str, status: int) -> None:
+    answer = await client.get(path)
     assert answer.status_code == status
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-def test_a_post_is_gits_only(client: TestClient) -> None:
-    assert client.post("/git/team/web", data={"x": "1"}).status_code == 404
-    wrong_type = client.post(
+async def test_a_post_is_gits_only(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/git/team/web", data={"x": "1"})).status_code == 404
+    wrong_type = await client.post(
         "/git/team/web.git/git-receive-pack", content=b"0000", headers={"content-type": "text/plain"}
     )
     assert wrong_type.status_code == 415
 
 
-def test_other_machines_and_other_names_are_refused(app: Starlette, repositories: LocalRepositories) -> None:
+async def test_other_machines_and_other_names_are_refused(app: Starlette, repositories: LocalRepositories) -> None:
     url = repositories.base_url
-    remote = TestClient(app, base_url=url, client=("10.0.0.7", 50000))
-    assert remote.get("/git/").status_code == 403
-    rebound = TestClient(app, base_url="http://evil.example", client=("127.0.0.1", 50000))
-    assert rebound.get("/git/team/web").status_code == 403
-    proxied = TestClient(app, base_url=url, client=("127.0.0.1", 50000), headers={"x-forwarded-for": "10.0.0.7"})
-    assert proxied.get("/git/").status_code == 403
+    async with (
+        browser(app, url, address="10.0.0.7") as remote,
+        browser(app, "http://evil.example") as rebound,
+        browser(app, url, **{"x-forwarded-for": "10.0.0.7"}) as proxied,
+    ):
+        for client in (remote, rebound, proxied):
+            assert (await client.get("/git/team/web")).status_code == 403

@@ -76,14 +76,14 @@ NO_ACCESS = Access()
 
 @dataclass(frozen=True)
 class GitCommand:
-    """How git is run. `proxies` hands on the proxies of the service's environment.
+    """How git is run. `proxies` hands on the proxies of the service's environment; `config` is configuration for each run.
 
     `run` returns the standard output; it kills git when the time is over or the caller is cancelled.
     """
 
     timeout: float = DEFAULT_TIMEOUT
     proxies: bool = False
-    extra_environment: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict)
 
     async def run(
         self,
@@ -107,8 +107,7 @@ class GitCommand:
                 "git is not installed where the service runs: install it (e.g. apt install git)"
             )
         full_environment = {
-            **self._environment(access),
-            **self.extra_environment,
+            **self.environment(access),
             **(environment or {}),
         }
         if git_dir is not None:
@@ -137,15 +136,16 @@ class GitCommand:
         except TimeoutError as error:
             raise ForeignError(f"git {verb} took longer than {self.timeout:g} seconds and was stopped") from error
         finally:
-            await _end(process)
+            await end_process(process)
         if process.returncode != 0:
             raise explain(verb, _mask(errors.decode("utf-8", "replace"), access.credentials), process.returncode)
         return output
 
-    def _environment(self, access: Access) -> dict[str, str]:
+    def environment(self, access: Access = NO_ACCESS) -> dict[str, str]:
+        """The whole environment of a run: nothing of the service's own but where programs and certificates are."""
         names = (*_PASSED_ON, *(_PROXIES if self.proxies else ()))
         environment = {name: os.environ[name] for name in names if name in os.environ}
-        config = dict(_ALWAYS)
+        config = {**_ALWAYS, **self.config}
         if access.credentials is not None:
             config[f"http.{_origin(access.url)}/.extraHeader"] = f"Authorization: Basic {_basic(access.credentials)}"
         environment.update(
@@ -168,6 +168,14 @@ class GitCommand:
             environment[f"GIT_CONFIG_KEY_{index}"] = key
             environment[f"GIT_CONFIG_VALUE_{index}"] = value
         return environment
+
+
+def find_git() -> str:
+    """The git binary. Raises ServiceUnavailableError when there is none."""
+    binary = shutil.which("git")
+    if binary is None:
+        raise ServiceUnavailableError("git is not installed where the service runs: install it (e.g. apt install git)")
+    return binary
 
 
 def check_branch(branch: str) -> str:
@@ -208,7 +216,7 @@ async def _write(process: asyncio.subprocess.Process, data: bytes | None) -> Non
     process.stdin.close()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_process(process: asyncio.subprocess.Process) -> None:
     """Kill what is left of git and the programs it started; reaps it even when the caller is cancelled."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
