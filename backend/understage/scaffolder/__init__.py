@@ -1,1 +1,1 @@
-"""."""
+"""The scaffolder road: template -> parameters -> task -> steps -> actions -> events -> event stream."""

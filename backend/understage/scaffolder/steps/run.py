@@ -1,0 +1,83 @@
+"""What stands between the interpreter of steps and the engine that owns a task: one claimed run of one task.
+
+The engine (`tasks`) implements `TaskRun` for a task it has claimed, the dry run implements it in memory; `steps.interpreter`
+is the only caller. Every write goes out under the fencing number of the claim: a run that lost its task gets `LostTaskError`
+from the next call and must end without another effect.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from understage.errors import UnderstageError
+
+StepStatus = Literal["processing", "completed", "failed", "skipped", "cancelled"]
+
+
+class LostTaskError(UnderstageError):
+    """Another worker owns the task now; nothing may be written any more."""
+
+    name = "ConflictError"
+    status = 409
+
+
+@dataclass(frozen=True)
+class FinishedStep:
+    """A step that ended in an earlier run: its status and, when completed, its output."""
+
+    status: StepStatus
+    output: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What earlier runs of the task left: finished steps by id, stored checkpoints by (step id, key)."""
+
+    steps: Mapping[str, FinishedStep] = field(default_factory=dict)
+    checkpoints: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended: with its output, or with an error `{name, message}` that is safe to show."""
+
+    output: Mapping[str, Any] | None = None
+    error: Mapping[str, str] | None = None
+
+
+class TaskRun(Protocol):
+    """One claimed run. Messages are redacted before they come here."""
+
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The task's spec as stored."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The task's secrets in clear, in memory only."""
+
+    @property
+    def state(self) -> TaskState:
+        """What earlier runs left."""
+
+    @property
+    def workspace(self) -> Path:
+        """The task's folder, restored to the state after the last finished step."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a cancel was asked for; the engine also cancels the running asyncio task."""
+
+    async def log(self, message: str, *, step_id: str | None = None, status: StepStatus | None = None) -> None:
+        """Append a log event. Lines are kept in order and may be written in batches; `finish_step` writes them all."""
+
+    async def finish_step(self, step_id: str, finished: FinishedStep, message: str) -> None:
+        """Store output, closing event and workspace snapshot of a step in one commit."""
+
+    async def save_checkpoint(self, step_id: str, key: str, value: Any) -> None:
+        """Store a checkpoint's JSON value, with the workspace snapshot."""

@@ -1,0 +1,36 @@
+"""Ask for the end of a task."""
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.scaffolder.store.append_events import NewEvent, append_events
+from understage.scaffolder.store.finish_task import finish_task
+from understage.scaffolder.store.tables import task_events, tasks
+
+
+async def cancel_task(connection: AsyncConnection, task_id: str) -> None:
+    """Note the wish and its event, erase the secrets; a task that has not started ends here.
+
+    The event names the step of the latest event that has one, 0 without such an event, as Backstage does.
+    """
+    statement = select(tasks.c.status).where(tasks.c.id == task_id).with_for_update()
+    status = (await connection.execute(statement)).scalar_one()
+    latest = (
+        select(task_events.c.step_id)
+        .where(task_events.c.task_id == task_id, task_events.c.step_id.is_not(None))
+        .order_by(task_events.c.id.desc())
+        .limit(1)
+    )
+    step_id = (await connection.execute(latest)).scalar() or 0
+    message = f"Step {step_id} has been cancelled."
+    event = NewEvent(task_id, "cancelled", {"message": message, "stepId": step_id, "status": "cancelled"})
+    await append_events(connection, [event])
+    if status == "open":
+        await finish_task(connection, task_id, "cancelled")
+        body = {
+            "message": "Run completed with status: cancelled",
+            "error": {"name": "Error", "message": f"Task {task_id} was cancelled before it started."},
+        }
+        await append_events(connection, [NewEvent(task_id, "completion", body)])
+    elif status == "processing":
+        await connection.execute(update(tasks).where(tasks.c.id == task_id).values(cancel_requested=True, secrets=None))

@@ -1,0 +1,81 @@
+"""Take tasks to run: new ones, and those whose owner's lease is past."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.platform.database import now_ms
+from understage.scaffolder.store.append_events import NewEvent, append_events
+from understage.scaffolder.store.tables import tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task and the right to run it: every write of the run names `fence` and the next `journal` number."""
+
+    task_id: str
+    fence: int
+    journal: int
+    spec: str
+    secrets: bytes | None
+    created_by: str | None
+    is_recoverable: bool
+    resumed: bool
+    deaths: int
+    cancel_requested: bool
+    waited_ms: int
+
+
+async def claim_tasks(connection: AsyncConnection, *, owner: str, limit: int, lease_ms: int) -> list[Claim]:
+    """Claim up to `limit` tasks, those first that were queued first; a resumed one gets its `recovered` event."""
+    due = or_(
+        tasks.c.status == "open",
+        and_(tasks.c.status == "processing", tasks.c.lease_until < now_ms()),
+    )
+    chosen = (
+        select(tasks.c.seq)
+        .where(due)
+        .order_by(tasks.c.queued_at, tasks.c.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    died = and_(tasks.c.status == "processing", tasks.c.owner.is_not(None))
+    statement = (
+        update(tasks)
+        .where(tasks.c.seq.in_(select(chosen.c.seq)))
+        .values(
+            status="processing",
+            owner=owner,
+            fence=tasks.c.fence + 1,
+            lease_until=now_ms() + lease_ms,
+            last_heartbeat_at=now_ms(),
+            resumed=tasks.c.status == "processing",
+            deaths=tasks.c.deaths + case((died, 1), else_=0),
+        )
+        .returning(
+            tasks.c.id,
+            tasks.c.fence,
+            tasks.c.journal,
+            tasks.c.spec,
+            tasks.c.secrets,
+            tasks.c.created_by,
+            tasks.c.is_recoverable,
+            tasks.c.resumed,
+            tasks.c.deaths,
+            tasks.c.cancel_requested,
+            tasks.c.last_heartbeat_at - tasks.c.queued_at,
+            tasks.c.queued_at,
+            tasks.c.seq,
+        )
+    )
+    rows = sorted(await connection.execute(statement), key=lambda row: (row[-2], row[-1]))
+    claims = [Claim(*row[:-2]) for row in rows]
+    await append_events(connection, [_recovered(claim) for claim in claims if claim.resumed])
+    return claims
+
+
+def _recovered(claim: Claim) -> NewEvent:
+    strategy = "startOver" if claim.is_recoverable else "none"
+    return NewEvent(claim.task_id, "recovered", {"recoverStrategy": strategy})

@@ -1,0 +1,27 @@
+"""Keep or give back claims."""
+
+from sqlalchemy import and_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.platform.database import now_ms
+from understage.scaffolder.store.tables import tasks
+
+
+async def renew_leases(connection: AsyncConnection, *, owner: str, lease_ms: int) -> dict[str, tuple[int, bool]]:
+    """Renew all claims of `owner`; returns what it still owns: task id -> (fence, whether cancelling was asked for)."""
+    statement = (
+        update(tasks)
+        .where(tasks.c.owner == owner, tasks.c.status == "processing")
+        .values(lease_until=now_ms() + lease_ms, last_heartbeat_at=now_ms())
+        .returning(tasks.c.id, tasks.c.fence, tasks.c.cancel_requested)
+    )
+    return {row[0]: (row[1], bool(row[2])) for row in await connection.execute(statement)}
+
+
+async def release_claim(connection: AsyncConnection, task_id: str, fence: int) -> None:
+    """Let anybody continue the task at once. Without an owner it does not count as a death."""
+    await connection.execute(
+        update(tasks)
+        .where(and_(tasks.c.id == task_id, tasks.c.fence == fence, tasks.c.status == "processing"))
+        .values(lease_until=0, owner=None)
+    )
