@@ -144,10 +144,13 @@ class CatalogEngine:
 
     async def pending(self) -> Pending:
         """What is still to be done; both are zero when everything that came in can be seen."""
+        claims, before = self._processing.claims, self._processing.under_way
         async with self._database.read() as connection:
             due = await count_due(connection)
             stitches = await count_stitches(connection)
-        return Pending(due + self._processing.under_way, stitches)
+        # What was claimed and finished while the database counted may have left more behind.
+        meanwhile = int(self._processing.claims != claims)
+        return Pending(due + max(before, self._processing.under_way, meanwhile), stitches)
 
     async def is_idle(self) -> bool:
         """Whether everything that came in can be seen."""

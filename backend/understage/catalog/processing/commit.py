@@ -56,7 +56,7 @@ async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Sort
 
 async def commit_outcomes(connection: AsyncConnection, batch: Sorted) -> None:
     """Write them. Entities that were deleted or taken over meanwhile are left out."""
-    await write_caches(connection, [{"id": item.claimed.id, "cache": item.cache} for item in batch.caches])
+    await write_caches(connection, [(item.cache, item.claimed.id) for item in batch.caches])
     outcomes = await _still_ours(connection, batch.changed)
     if not outcomes:
         return
@@ -69,7 +69,7 @@ async def commit_outcomes(connection: AsyncConnection, batch: Sorted) -> None:
         await replace_refresh_keys(connection, {item.claimed.id: item.result.refresh_keys for item in good})
     first = [outcome for outcome in bad if outcome.is_first_sight]
     await write_processed(connection, [_row(outcome, written) for outcome in [*good, *first]])
-    await write_errors(connection, [_row(outcome, written) for outcome in bad if not outcome.is_first_sight])
+    await write_errors(connection, [_row(outcome, written)[1:] for outcome in bad if not outcome.is_first_sight])
     stitch.update(outcome.claimed.entity_ref for outcome in outcomes)
     await enqueue_stitch(connection, stitch)
 
@@ -97,10 +97,5 @@ def _hash(outcome: Outcome, parents: dict[str, list[str]]) -> str:
 
 
 def _row(outcome: Outcome, written: WrittenChildren) -> Row:
-    return {
-        "id": outcome.claimed.id,
-        "processed_entity": outcome.entity_json,
-        "result_hash": _hash(outcome, written.parents),
-        "errors": dumps_text(outcome.errors),
-        "cache": outcome.cache,
-    }
+    errors = dumps_text(outcome.errors)
+    return outcome.entity_json, _hash(outcome, written.parents), errors, outcome.cache, outcome.claimed.id

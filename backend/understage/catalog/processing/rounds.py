@@ -54,11 +54,14 @@ class ProcessingRounds:
         self._workers: set[asyncio.Task[None]] = set()
         self._claimed: set[int] = set()
         self._done: list[Outcome] = []
+        self._is_claiming = False
+        self.claims = 0
+        """How many claims were made so far: who counts what is pending sees by it that one happened meanwhile."""
 
     @property
     def under_way(self) -> int:
-        """How many entities are claimed and not committed."""
-        return len(self._claimed)
+        """How many entities are claimed and not committed, at least one while a claim is being made."""
+        return max(len(self._claimed), int(self._is_claiming))
 
     async def run(self) -> bool:
         """One round. True when there may be more to do at once."""
@@ -100,8 +103,13 @@ class ProcessingRounds:
             return 0
         measures.queue_delay.record(delay / 1000)
         interval = int(random.uniform(*self._interval) * 1000)
-        async with self._database.write() as connection:
-            claimed = await claim_due(connection, limit=room, interval_ms=interval)
+        self.claims += 1
+        self._is_claiming = True
+        try:
+            async with self._database.write() as connection:
+                claimed = await claim_due(connection, limit=room, interval_ms=interval)
+        finally:
+            self._is_claiming = False
         new = [entity for entity in claimed if entity.id not in self._claimed]
         self._claimed.update(entity.id for entity in new)
         self._queue.extend(new)

@@ -118,16 +118,7 @@ async def _build(inputs: list[StitchInput]) -> tuple[Built, int]:
 async def _write_batch(connection: AsyncConnection, built: Built, tickets: Mapping[str, str]) -> None:
     current = await lock_stitches(connection, tickets)
     mine = [(source, form) for source, form in built if source.entity_ref in current]
-    rows = [
-        {
-            "entity_id": source.id,
-            "uid": source.uid,
-            "entity_ref": source.entity_ref,
-            "final_entity": form.json,
-            "hash": form.hash,
-        }
-        for source, form in mine
-    ]
+    rows = [(source.id, source.uid, source.entity_ref, form.json, form.hash) for source, form in mine]
     await write_final(connection, rows)
     await insert_search(connection, {source.id: form.values for source, form in mine if source.final_hash is None})
     await replace_search(connection, {source.id: form.values for source, form in mine if source.final_hash is not None})

@@ -1,7 +1,7 @@
 """The search index of one final entity: its leaves, lower-cased, as Backstage catalog-backend 4.0.0 builds them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from understage.catalog.store.write_final import SearchValue
@@ -25,7 +25,8 @@ def search_values(entity: Entity, relations: Sequence[tuple[str, str]]) -> list[
 
     Raises InputError when two keys differ only in case: the index could not tell them apart.
     """
-    leaves = list(_walk("", entity))
+    leaves: list[Leaf] = []
+    _walk("", entity, leaves)
     metadata = entity["metadata"]
     leaves.append(("metadata.name", metadata["name"]))
     leaves.append(("metadata.namespace", metadata.get("namespace") or DEFAULT_NAMESPACE))
@@ -34,19 +35,20 @@ def search_values(entity: Entity, relations: Sequence[tuple[str, str]]) -> list[
     return _index(leaves)
 
 
-def _walk(path: str, value: Any) -> Iterator[Leaf]:
+def _walk(path: str, value: Any, leaves: list[Leaf]) -> None:
     if path in _SKIPPED:
         return
     if isinstance(value, dict):
+        prefix = f"{path}." if path else ""
         for key, item in value.items():
-            yield from _walk(f"{path}.{key}" if path else key, item)
+            _walk(prefix + key, item, leaves)
     elif isinstance(value, list):
         for item in value:
-            yield from _walk(path, item)
+            _walk(path, item, leaves)
             if isinstance(item, str):
-                yield f"{path}.{item}", _MEMBER
+                leaves.append((f"{path}.{item}", _MEMBER))
     else:
-        yield path, value
+        leaves.append((path, value))
 
 
 def _index(leaves: Sequence[Leaf]) -> list[SearchValue]:
@@ -60,10 +62,10 @@ def _index(leaves: Sequence[Leaf]) -> list[SearchValue]:
             continue
         text = _text(value)
         if text is None or len(text) > LONGEST_VALUE:
-            rows.setdefault((key, None), SearchValue(key, None, None))
+            rows.setdefault((key, None), (key, None, None))
         else:
             lowered = text.lower()
-            rows.setdefault((key, lowered), SearchValue(key, lowered, text))
+            rows.setdefault((key, lowered), (key, lowered, text))
     return list(rows.values())
 
 

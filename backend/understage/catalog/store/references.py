@@ -63,8 +63,7 @@ async def select_source_keys(connection: AsyncConnection) -> list[str]:
 async def insert_references(connection: AsyncConnection, edges: Sequence[NewReference]) -> None:
     """Insert edges; edges from or to entities that are gone must not be among them."""
     types = {"source_key": "text", "source_entity_ref": "text", "target_entity_ref": "text"}
-    rows = [dict(zip(types, edge, strict=True)) for edge in edges]
-    await insert_rows(connection, "refresh_state_references", types, rows)
+    await insert_rows(connection, "refresh_state_references", types, edges)
 
 
 async def delete_references(connection: AsyncConnection, ids: Sequence[int]) -> None:

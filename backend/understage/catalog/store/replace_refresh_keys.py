@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import among, insert_rows, listed
+from understage.catalog.store.bulk import Row, among, delete_rows, insert_rows, listed
 
 LONGEST_KEY = 255
 KEPT_OF_LONG_KEY = 180
+_TYPES = {"entity_id": "bigint", "key": "text"}
 
 
 def stored_key(key: str) -> str:
@@ -25,12 +26,12 @@ async def replace_refresh_keys(connection: AsyncConnection, emitted: Mapping[int
     statement = f"SELECT entity_id, key FROM refresh_keys WHERE entity_id {among(connection, 'ids', 'bigint')}"
     for row in await connection.execute(text(statement), {"ids": listed(connection, list(emitted))}):
         stored.setdefault(row.entity_id, set()).add(row.key)
-    added: list[dict[str, object]] = []
+    added: list[Row] = []
+    removed: list[Row] = []
     for entity_id, keys in emitted.items():
         after = {stored_key(key) for key in keys}
         before = stored.get(entity_id, set())
-        added.extend({"entity_id": entity_id, "key": key} for key in sorted(after - before))
-        if gone := before - after:
-            statement = f"DELETE FROM refresh_keys WHERE entity_id = :id AND key {among(connection, 'keys')}"
-            await connection.execute(text(statement), {"id": entity_id, "keys": listed(connection, sorted(gone))})
-    await insert_rows(connection, "refresh_keys", {"entity_id": "bigint", "key": "text"}, added)
+        added.extend((entity_id, key) for key in sorted(after - before))
+        removed.extend((entity_id, key) for key in sorted(before - after))
+    await delete_rows(connection, "refresh_keys", _TYPES, removed)
+    await insert_rows(connection, "refresh_keys", _TYPES, added)

@@ -1,21 +1,14 @@
 """Write final entities and their search rows, touching only what differs."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import Row, among, delete_ids, insert_rows, listed, now
 
-
-class SearchValue(NamedTuple):
-    """One row of the search index: a leaf, its lower-case value and its value as written."""
-
-    key: str
-    value: str | None
-    original_value: str | None
-
+SearchValue = tuple[str, str | None, str | None]
+"""One row of the search index: the key, the lower-case value and the value as written."""
 
 _FINAL = {
     "entity_id": "bigint",
@@ -29,13 +22,13 @@ _SEARCH = {"entity_id": "bigint", "key": "text", "value": "text", "original_valu
 
 
 async def write_final(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Rows `{entity_id, uid, entity_ref, final_entity, hash}`; those that exist are replaced."""
+    """Rows (entity_id, uid, entity_ref, final_entity, hash); those that exist are replaced."""
     at = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
     await insert_rows(
         connection,
         "final_entities",
         _FINAL,
-        [{**row, "last_updated_at": at} for row in rows],
+        [(*row, at) for row in rows],
         on_conflict="""ON CONFLICT (entity_id) DO UPDATE SET final_entity = excluded.final_entity,
             hash = excluded.hash, last_updated_at = excluded.last_updated_at""",
     )
@@ -43,11 +36,7 @@ async def write_final(connection: AsyncConnection, rows: Sequence[Row]) -> None:
 
 async def insert_search(connection: AsyncConnection, values: Mapping[int, Collection[SearchValue]]) -> None:
     """Index entities (by row id) that are not in the index yet."""
-    rows = [
-        {"entity_id": entity_id, "key": value.key, "value": value.value, "original_value": value.original_value}
-        for entity_id, entity_values in values.items()
-        for value in entity_values
-    ]
+    rows = [(entity_id, *value) for entity_id, entity_values in values.items() for value in entity_values]
     await insert_rows(connection, "search", _SEARCH, rows)
 
 
@@ -62,7 +51,7 @@ async def replace_search(connection: AsyncConnection, values: Mapping[int, Colle
     wanted = {entity_id: set(entity_values) for entity_id, entity_values in values.items()}
     gone: list[int] = []
     for row in await connection.execute(text(statement), {"ids": listed(connection, list(values))}):
-        value = SearchValue(*row[2:])
+        value: SearchValue = (row.key, row.value, row.original_value)
         # A second row of the same value is one too many.
         if value in wanted[row.entity_id]:
             wanted[row.entity_id].remove(value)

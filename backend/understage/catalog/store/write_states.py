@@ -20,56 +20,40 @@ class UnprocessedEntity:
     location_key: str | None
 
 
+_INSERTED = {
+    "uid": "text",
+    "entity_ref": "text",
+    "unprocessed_entity": "text",
+    "unprocessed_hash": "text",
+    "next_update_at": "bigint",
+    "last_discovery_at": "bigint",
+    "location_key": "text",
+}
+_UPDATED = {
+    "unprocessed_entity": "text",
+    "unprocessed_hash": "text",
+    "location_key": "text",
+    "next_update_at": "bigint",
+    "last_discovery_at": "bigint",
+    "id": "bigint",
+}
+
+
 async def insert_states(connection: AsyncConnection, entities: Sequence[UnprocessedEntity]) -> None:
     """Insert entities under fresh uids; a reference that another replica inserted meanwhile is left as it is."""
     at = await _time(connection)
     rows = [
-        {
-            "uid": str(uuid.uuid4()),
-            "entity_ref": entity.entity_ref,
-            "unprocessed_entity": entity.json,
-            "unprocessed_hash": entity.hash,
-            "next_update_at": at,
-            "last_discovery_at": at,
-            "location_key": entity.location_key,
-        }
+        (str(uuid.uuid4()), entity.entity_ref, entity.json, entity.hash, at, at, entity.location_key)
         for entity in entities
     ]
-    types = {
-        "uid": "text",
-        "entity_ref": "text",
-        "unprocessed_entity": "text",
-        "unprocessed_hash": "text",
-        "next_update_at": "bigint",
-        "last_discovery_at": "bigint",
-        "location_key": "text",
-    }
-    await insert_rows(connection, "refresh_state", types, rows, on_conflict="ON CONFLICT (entity_ref) DO NOTHING")
+    await insert_rows(connection, "refresh_state", _INSERTED, rows, on_conflict="ON CONFLICT (entity_ref) DO NOTHING")
 
 
 async def update_states(connection: AsyncConnection, entities: Sequence[tuple[int, UnprocessedEntity]]) -> None:
     """Replace the unprocessed form of rows by id."""
     at = await _time(connection)
-    rows = [
-        {
-            "id": row_id,
-            "unprocessed_entity": entity.json,
-            "unprocessed_hash": entity.hash,
-            "location_key": entity.location_key,
-            "next_update_at": at,
-            "last_discovery_at": at,
-        }
-        for row_id, entity in entities
-    ]
-    types = {
-        "id": "bigint",
-        "unprocessed_entity": "text",
-        "unprocessed_hash": "text",
-        "location_key": "text",
-        "next_update_at": "bigint",
-        "last_discovery_at": "bigint",
-    }
-    await update_rows(connection, "refresh_state", "id", types, rows)
+    rows = [(entity.json, entity.hash, entity.location_key, at, at, row_id) for row_id, entity in entities]
+    await update_rows(connection, "refresh_state", _UPDATED, rows)
 
 
 async def _time(connection: AsyncConnection) -> int:
