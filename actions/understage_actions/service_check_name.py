@@ -74,7 +74,7 @@ async def check_name(ctx: ActionContext, input: CheckNameInput) -> CheckNameOutp
             ctx.log.error(f"{what}: {problem}")
             taken.append(problem)
     if taken:
-        raise ConflictError("The name is taken. " + " ".join(f"{problem.rstrip('.')}." for problem in taken))
+        raise ConflictError("\n".join(["The name is taken, nothing was made:", *(f"- {problem}" for problem in taken)]))
     return CheckNameOutput(checked=checked)
 
 

@@ -261,9 +261,13 @@ async def test_all_that_is_taken_is_told_at_once(tmp_path: Path) -> None:
     )
     with pytest.raises(ConflictError) as caught:
         await check(tmp_path, ports)
-    assert caught.value.message == snapshot(
-        "The name is taken. component:default/ledger is in the catalog. Repository payments/ledger on forge.test exists: https://forge.test/payments/ledger. Namespace ledger-staging in cluster default belongs to team storefront: choose another name. Application ledger-staging in Argo CD default exists."
-    )
+    assert caught.value.message == snapshot("""\
+The name is taken, nothing was made:
+- component:default/ledger is in the catalog
+- Repository payments/ledger on forge.test exists: https://forge.test/payments/ledger
+- Namespace ledger-staging in cluster default belongs to team storefront: choose another name
+- Application ledger-staging in Argo CD default exists\
+""")
 
 
 async def test_what_is_in_the_gitops_repository_is_taken(tmp_path: Path) -> None:
