@@ -278,6 +278,7 @@ def test_a_builder_that_is_interrupted_takes_npm_with_it(machine: Machine) -> No
     def interrupt() -> None:
         while not machine.runs("child"):
             time.sleep(0.01)
+        time.sleep(0.3)  # the builder is waiting for npm by then, as somebody's is who presses Ctrl-C
         started.set()
         os.kill(os.getpid(), signal.SIGINT)
 
