@@ -84,8 +84,9 @@ class CatalogPage:
         return self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=name, exact=True))
 
     def select(self, filter_name: Literal["Kind", "Type"], value: str) -> None:
+        """The spelling of kinds differs in case between lists of them; `value` matches any."""
         self.page.get_by_label(filter_name, exact=True).get_by_role("button").click()
-        self.page.get_by_role("option", name=value, exact=True).click()
+        self.page.get_by_role("option", name=re.compile(f"^{re.escape(value)}$", re.IGNORECASE)).click()
 
     def show(self, which: Literal["Owned", "Starred", "All"]) -> None:
         self.page.get_by_role("menuitem", name=re.compile(f"^{which}")).click()
