@@ -1,0 +1,147 @@
+"""From a folder of the workspace to a repository on a forge. Called by the publish actions.
+
+A taken name is refused before anything is touched. A step that was interrupted goes on where it was: it takes the repository it
+had made for its own, and a push of the same files counts as done.
+"""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from understage.sdk import (
+    ActionContext,
+    ConflictError,
+    Forge,
+    GitAuthor,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    Repository,
+)
+from understage_actions._effects import begun_before
+from understage_actions._tree import walk
+
+READABLE_WITHIN = 20.0
+_PAUSES = (0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The repository to make, and its first commit."""
+
+    owner: str
+    name: str
+    description: str
+    private: bool
+    branch: str
+    source_path: str
+    message: str
+    author: GitAuthor
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was made."""
+
+    repository: Repository
+    commit_hash: str
+
+
+async def publish(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Published:
+    """Create the repository and push the folder to it.
+
+    Raises ConflictError when the name is taken, InputError for a source that is no folder of the workspace.
+    """
+    source = source_folder(ctx, wanted.source_path)
+    repository = await _create(ctx, forge, wanted)
+    ctx.log.info(f"Pushing to {repository.clone_url}, branch {wanted.branch}")
+
+    async def push() -> str:
+        return await ctx.ports.git.publish(
+            source,
+            repository.clone_url,
+            branch=wanted.branch,
+            message=wanted.message,
+            author=wanted.author,
+            credentials=forge.credentials,
+        )
+
+    commit = await ctx.checkpoint(f"push.{forge.type}.{wanted.owner}.{wanted.name}", push)
+    await _wait_until_readable(ctx, forge, repository, wanted.branch, source)
+    return Published(repository, commit)
+
+
+def source_folder(ctx: ActionContext, path: str | None) -> Path:
+    """The folder to publish. Raises InputError when it is none, NotAllowedError outside of the workspace."""
+    folder = ctx.workspace.resolve(path or ".")
+    if not folder.is_dir():
+        raise InputError(f"sourcePath {path} is no folder of the workspace")
+    return folder
+
+
+def author_of(ctx: ActionContext, name: str | None, email: str | None) -> GitAuthor:
+    """The step's author, else the configured one, else Backstage's own default."""
+    default = ctx.defaults.get("defaultAuthor") or {}
+    return GitAuthor(
+        name or default.get("name") or "Scaffolder",
+        email or default.get("email") or "scaffolder@backstage.io",
+    )
+
+
+def message_of(ctx: ActionContext, message: str | None, fallback: str = "initial commit") -> str:
+    """The step's commit message, else the configured one, else `fallback`."""
+    return message or ctx.defaults.get("defaultCommitMessage") or fallback
+
+
+def branch_folder_url(forge: Forge, repository: Repository, branch: str) -> str:
+    """URL of the repository's root at a branch, ending in a slash: what relative URLs are resolved against."""
+    return forge.contents_url(repository, branch).rstrip("/") + "/"
+
+
+async def _create(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Repository:
+    key = f"{forge.type}.repo.{wanted.owner}.{wanted.name}"
+    resumed = await begun_before(ctx, key)
+
+    async def create() -> dict[str, Any]:
+        ctx.log.info(f"Creating repository {wanted.owner}/{wanted.name} on {forge.host}")
+        try:
+            created = await forge.create_repository(
+                wanted.owner,
+                wanted.name,
+                description=wanted.description,
+                private=wanted.private,
+                default_branch=wanted.branch,
+            )
+        except ConflictError:
+            existing = await forge.get_repository(wanted.owner, wanted.name) if resumed else None
+            if existing is None:
+                raise
+            created = existing
+        return asdict(created)
+
+    return Repository(**await ctx.checkpoint(f"create.{key}", create))
+
+
+async def _wait_until_readable(
+    ctx: ActionContext, forge: Forge, repository: Repository, branch: str, source: Path
+) -> None:
+    """Forges take a push in before their API shows it; what follows may read the files at once."""
+    name = next((str(relative) for relative, path in walk(source) if path.is_file() and not path.is_symlink()), None)
+    if name is None:
+        return
+    url = forge.contents_url(repository, branch, name)
+    waited = 0.0
+    pauses = iter(_PAUSES)
+    while waited < READABLE_WITHIN:
+        try:
+            await ctx.ports.reader.read_url(url)
+        except NotFoundError:
+            pause = next(pauses, _PAUSES[-1])
+            await asyncio.sleep(pause)
+            waited += pause
+        except NotAllowedError:
+            return  # the reader may not read this forge; nothing will
+        else:
+            return
+    ctx.log.warn(f"{url} cannot be read yet, {READABLE_WITHIN:g} seconds after the push")

@@ -1,0 +1,140 @@
+"""Rendering a fetched folder into the workspace, file by file. Called by `fetch:template` and `fetch:template:file`.
+
+The algorithm, its log lines and its skips are those of Backstage scaffolder-backend 4.2.0; but a link that leads out of the
+template, or a name that leads out of the target folder, fails the step.
+"""
+
+import shutil
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from understage.sdk import ActionContext, InputError, NotAllowedError, SourceError, StepLog, Workspace, compile_glob
+from understage_actions._tree import destination_in, walk
+
+_BINARY_PROBE = 8000
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """The template language with a step's values and options. `values` stand as `values`, or `cookiecutter`."""
+
+    ctx: ActionContext
+    values: Mapping[str, Any]
+    cookiecutter_compat: bool = False
+    trim_blocks: bool = False
+    lstrip_blocks: bool = False
+
+    def render(self, text: str, file: str) -> str:
+        """Rendered text. Raises SourceError that names `file`, line and column."""
+        try:
+            return self.ctx.ports.templating.render_text(
+                text,
+                self.values,
+                cookiecutter_compat=self.cookiecutter_compat,
+                trim_blocks=self.trim_blocks,
+                lstrip_blocks=self.lstrip_blocks,
+            )
+        except InputError as error:
+            raise SourceError(
+                getattr(error, "reason", error.message),
+                file=file,
+                line=getattr(error, "line", None),
+                column=getattr(error, "column", None),
+            ) from error
+
+
+@dataclass(frozen=True)
+class TreeRendering:
+    """Renders the tree `source` into `target` (a path in the workspace).
+
+    `extension` is the suffix, dot included, of the files whose contents are rendered; None means all but those that
+    `plain` (globs, also of folders) match. Existing files stay unless `replace`.
+    """
+
+    renderer: Renderer
+    source: Path
+    target: str
+    extension: str | None = None
+    plain: Sequence[str] = ()
+    replace: bool = False
+
+    @property
+    def log(self) -> StepLog:
+        """The step's log."""
+        return self.renderer.ctx.log
+
+    def run(self, entries: Sequence[tuple[PurePosixPath, Path]]) -> None:
+        """Render each entry: `(path relative to the template, path on disk)`."""
+        output = self.renderer.ctx.workspace.resolve(self.target)
+        output.mkdir(parents=True, exist_ok=True)
+        folder = Workspace(output)
+        untouched = self._untouched([relative for relative, _ in entries])
+        for relative, path in entries:
+            self._write_entry(folder, relative, path, is_plain=relative in untouched)
+        self.log.info(f"Template result written to {output}")
+
+    def _untouched(self, names: Sequence[PurePosixPath]) -> set[PurePosixPath]:
+        patterns = [compile_glob(pattern, dot=True) for pattern in self.plain]
+        found: set[PurePosixPath] = set()
+        for name in names:
+            if name.parent in found or any(pattern.fullmatch(str(name)) for pattern in patterns):
+                found.add(name)
+        return found
+
+    def _write_entry(self, folder: Workspace, relative: PurePosixPath, path: Path, *, is_plain: bool) -> None:
+        name, renders = str(relative), not is_plain
+        if self.extension is not None:
+            renders = relative.suffix == self.extension
+            name = name.removesuffix(self.extension) if renders and not path.is_dir() else name
+        rendered = self.renderer.render(name, f"the name of {relative}")
+        # A name whose condition is false renders to nothing: the entry is left out, with all that is in it.
+        if not rendered or rendered.startswith("/") or "//" in rendered or rendered.endswith("/"):
+            return
+        if ".." in PurePosixPath(rendered).parts:
+            raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
+        existing = folder.path / rendered
+        if path.is_dir() and not path.is_symlink():
+            self.log.info(f"Writing directory {relative} to template output path.")
+            if existing.is_file():
+                raise InputError(f"{relative} cannot be written: {rendered} is a file already")
+            folder.resolve(rendered).mkdir(parents=True, exist_ok=True)
+        elif self.replace or not (existing.is_symlink() or existing.exists()):
+            if existing.is_dir() and not existing.is_symlink():
+                raise InputError(f"{relative} cannot be written: {rendered} is a folder already")
+            self._write_file(relative, path, destination_in(folder, rendered), renders=renders)
+
+    def _write_file(self, relative: PurePosixPath, path: Path, target: Path, *, renders: bool) -> None:
+        if not renders:
+            self.log.info(f"Copying file/directory {relative} without processing.")
+            shutil.copy2(path, target, follow_symlinks=False)
+        elif path.is_symlink() or (text := read_text(path)) is None:
+            self.log.info(f"Copying file binary or symbolic link at {relative}, to template output path.")
+            shutil.copy2(path, target, follow_symlinks=False)
+        else:
+            mode = path.stat().st_mode
+            self.log.info(f"Writing file {relative} to template output path with mode {mode}.")
+            target.write_text(self.renderer.render(text, str(relative)), "utf-8", newline="")
+            target.chmod(stat.S_IMODE(mode))
+
+
+def read_text(path: Path) -> str | None:
+    """The file as UTF-8 text, line ends as they are; None for a binary one."""
+    return as_text(path.read_bytes())
+
+
+def as_text(content: bytes) -> str | None:
+    """`content` as UTF-8 text; None when it is binary."""
+    if b"\0" in content[:_BINARY_PROBE]:
+        return None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def list_entries(source: Path) -> list[tuple[PurePosixPath, Path]]:
+    """Everything in a fetched template, folders before what is in them."""
+    return list(walk(source))

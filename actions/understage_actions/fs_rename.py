@@ -1,0 +1,67 @@
+"""`fs:rename`: files and folders of the workspace get another name."""
+
+import asyncio
+import shutil
+
+from pydantic import Field
+
+from understage.sdk import ActionContext, ActionModel, ConflictError, Example, InputError, NotFoundError, action
+from understage_actions._tree import destination_in
+
+
+class Rename(ActionModel):
+    """One file or folder."""
+
+    from_: str = Field(alias="from", description="The source location of the file to be renamed")
+    to: str = Field(description="The destination of the new file")
+    overwrite: bool = Field(default=False, description="Overwrite existing file or directory, default is false")
+
+
+class RenameInput(ActionModel):
+    """What to rename."""
+
+    files: list[Rename] = Field(description="A list of file and directory names that will be renamed")
+
+
+@action(
+    "fs:rename",
+    description="Renames files and directories within the workspace",
+    examples=[
+        Example(
+            "Rename files, one over another",
+            {
+                "files": [
+                    {"from": "file1.txt", "to": "docs/renamed.txt"},
+                    {"from": "file2.txt", "to": "file3.txt", "overwrite": True},
+                ]
+            },
+        )
+    ],
+    supports_dry_run=True,
+)
+async def rename(ctx: ActionContext, input: RenameInput) -> None:
+    """Rename in the order given."""
+    for file in input.files:
+        await asyncio.to_thread(_rename, ctx, file)
+
+
+def _rename(ctx: ActionContext, file: Rename) -> None:
+    root = ctx.workspace.path.resolve()
+    source = ctx.workspace.resolve(file.from_)
+    ctx.workspace.resolve(file.to)
+    if source == root:
+        raise InputError("the workspace itself cannot be renamed")
+    if not source.exists():
+        raise NotFoundError(f"{file.from_} does not exist in the workspace")
+    destination = destination_in(ctx.workspace, file.to)
+    if destination == root or destination.is_relative_to(source) or source.is_relative_to(destination):
+        raise InputError(f"{file.from_} cannot be renamed to {file.to}: one lies in the other")
+    if destination.exists():
+        if not file.overwrite:
+            raise ConflictError(f"{file.to}: dest already exists. Set overwrite to replace it")
+        if destination.is_dir():
+            shutil.rmtree(destination)
+        else:
+            destination.unlink()
+    source.rename(destination)
+    ctx.log.info(f"File {source} renamed to {destination} successfully")

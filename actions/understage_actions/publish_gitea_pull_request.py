@@ -1,0 +1,143 @@
+"""`publish:gitea:pull-request`: the workspace's files on a branch of an existing repository, and a pull request for them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from understage.sdk import (
+    ActionContext,
+    ActionModel,
+    Example,
+    Forge,
+    InputError,
+    NotFoundError,
+    Repository,
+    Workspace,
+    action,
+)
+from understage_actions._publishing import author_of, message_of, source_folder
+from understage_actions._tree import copy_tree
+from understage_actions.publish_gitea import find_gitea
+
+
+class GiteaPullRequestInput(ActionModel):
+    """The change and the pull request."""
+
+    repo_url: str = Field(description="Repository location, as the RepoUrlPicker gives it: `host?owner=…&repo=…`")
+    branch_name: str = Field(description="The branch the change is made on")
+    title: str = Field(description="The name for the pull request")
+    description: str = Field(default="", description="The description of the pull request")
+    target_branch_name: str | None = Field(
+        default=None, description="The branch to merge into; default: the repository's default branch"
+    )
+    source_path: str | None = Field(
+        default=None, description="Subdirectory of the workspace to take the files from; default: all of it"
+    )
+    target_path: str | None = Field(default=None, description="Subdirectory of the repository to put the files in")
+    files_to_delete: list[str] = Field(default_factory=list, description="Paths of files to delete in the repository")
+    commit_message: str | None = Field(default=None, description="The commit message; default: the title")
+    git_author_name: str | None = Field(default=None, description="Author of the commit")
+    git_author_email: str | None = Field(default=None, description="E-mail address of the author")
+
+
+class GiteaPullRequestOutput(ActionModel):
+    """The pull request; only `targetBranchName` when the files are in the repository already."""
+
+    target_branch_name: str = Field(description="The branch to merge into")
+    remote_url: str | None = Field(default=None, description="Link to the pull request")
+    pull_request_number: int | None = Field(default=None, description="The pull request number")
+    commit_hash: str | None = Field(default=None, description="The commit on the branch")
+
+
+@action(
+    "publish:gitea:pull-request",
+    description="Creates a branch with the workspace's files in a Gitea repository, and opens a pull request for it.",
+    examples=[
+        Example(
+            "Propose the workspace's files",
+            {
+                "repoUrl": "gitea.com?repo=web&owner=team-a",
+                "branchName": "add-docs",
+                "title": "Add documentation",
+                "description": "Written by the scaffolder",
+            },
+        ),
+        Example(
+            "Replace a file in a folder",
+            {
+                "repoUrl": "gitea.com?repo=web&owner=team-a",
+                "branchName": "new-values",
+                "title": "Change values",
+                "sourcePath": "values",
+                "targetPath": "deploy",
+                "filesToDelete": ["deploy/old.yaml"],
+            },
+        ),
+    ],
+)
+async def publish_gitea_pull_request(ctx: ActionContext, input: GiteaPullRequestInput) -> GiteaPullRequestOutput:
+    """Clone, change, push, open."""
+    place, owner, forge = find_gitea(ctx, input.repo_url)
+    repository = await forge.get_repository(owner, place.repo)
+    if repository is None:
+        raise NotFoundError(f"There is no repository {owner}/{place.repo} on {forge.host}: publish it first")
+    target = input.target_branch_name or repository.default_branch
+    if input.branch_name == target:
+        raise InputError(f"branchName must be another branch than the one to merge into, {target}")
+
+    async def push() -> dict[str, str | None]:
+        return {"commit": await _push(ctx, input, forge, repository, target)}
+
+    pushed = await ctx.checkpoint(f"push.{owner}.{place.repo}.{input.branch_name}", push)
+    commit = pushed["commit"]
+    if commit is None:
+        ctx.log.warn("No pull request is opened: the repository has these files already")
+        return GiteaPullRequestOutput(target_branch_name=target)
+
+    async def open_request() -> dict[str, Any]:
+        opened = await forge.open_pull_request(
+            owner,
+            place.repo,
+            title=input.title,
+            body=input.description,
+            source_branch=input.branch_name,
+            target_branch=target,
+        )
+        return {"number": opened.number, "url": opened.url}
+
+    opened = await ctx.checkpoint(f"open.{owner}.{place.repo}.{input.branch_name}", open_request)
+    ctx.log.info(f"Pull request {opened['number']}: {opened['url']}")
+    return GiteaPullRequestOutput(
+        target_branch_name=target,
+        remote_url=opened["url"],
+        pull_request_number=opened["number"],
+        commit_hash=commit,
+    )
+
+
+async def _push(
+    ctx: ActionContext, input: GiteaPullRequestInput, forge: Forge, repository: Repository, target: str
+) -> str | None:
+    source = source_folder(ctx, input.source_path)
+    clone = ctx.temporary_directory()
+    await ctx.ports.git.clone(repository.clone_url, clone, branch=target, credentials=forge.credentials)
+    await asyncio.to_thread(_change, Workspace(clone), source, input)
+    ctx.log.info(f"Pushing to {repository.clone_url}, branch {input.branch_name}")
+    return await ctx.ports.git.push_changes(
+        clone,
+        branch=input.branch_name,
+        message=message_of(ctx, input.commit_message, input.title),
+        author=author_of(ctx, input.git_author_name, input.git_author_email),
+        credentials=forge.credentials,
+    )
+
+
+def _change(clone: Workspace, source: Path, input: GiteaPullRequestInput) -> None:
+    copy_tree(source, clone, input.target_path or ".")
+    for name in input.files_to_delete:
+        path = clone.resolve(name)
+        if not path.is_file():
+            raise NotFoundError(f"{name} cannot be deleted: the repository has no such file")
+        path.unlink()
