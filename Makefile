@@ -55,3 +55,7 @@ contracts: install ## import-linter: who may import whom
 .PHONY: tools
 tools: install ## build the bench's Go tools into the cache
 	$(RUN) python -m tests.cluster.tools build
+
+.PHONY: print-uv
+print-uv:
+	@echo $(UV)
