@@ -1,0 +1,1 @@
+"""Tasks: created, claimed, run step by step, resumed elsewhere when their worker dies."""
