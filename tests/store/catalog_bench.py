@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from understage.catalog.engine import CatalogEngine
 from understage.config.catalog_settings import CatalogSettings
-from understage.errors import NotAllowedError
+from understage.errors import NotAllowedError, NotFoundError
 from understage.platform.database import Database
 from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult
@@ -31,8 +31,6 @@ class PagesReader:
     async def read_url(self, url: str, *, token: str | None = None) -> ReadFile:
         found = await self.search(url)
         if not found.files:
-            from understage.errors import NotFoundError
-
             raise NotFoundError(f"could not read {url}, 404 Not Found")
         return found.files[0]
 

@@ -54,6 +54,7 @@ class ProcessingRounds:
         self._workers: set[asyncio.Task[None]] = set()
         self._claimed: set[int] = set()
         self._done: list[Outcome] = []
+        self._claim_task: asyncio.Task[int] | None = None
         self._is_claiming = False
         self.claims = 0
         """How many claims were made so far: who counts what is pending sees by it that one happened meanwhile."""
@@ -66,7 +67,9 @@ class ProcessingRounds:
     async def run(self) -> bool:
         """One round. True when there may be more to do at once."""
         began = time.perf_counter()
-        claimed = await self._claim()
+        self._claim_task = asyncio.create_task(self._claim())
+        # A claim that is cut off may be committed all the same: `close` waits for it.
+        claimed = await asyncio.shield(self._claim_task)
         if not claimed and not self._workers and not self._done:
             return False
         with measures.tracer.start_as_current_span("catalog process") as span:
@@ -77,14 +80,18 @@ class ProcessingRounds:
             try:
                 batch = await sort_outcomes(self._database, done)
                 await self._commit(batch)
-            finally:
-                self._claimed.difference_update(outcome.claimed.id for outcome in done)
+            except Exception:
+                self._forget(done)
+                raise
+            self._forget(done)
             span.set_attributes({"catalog.claimed": claimed, "catalog.changed": len(batch.changed)})
         self._measure(batch, time.perf_counter() - began)
         return bool(claimed or done)
 
     async def close(self) -> None:
         """Stop what is running, and make what is not committed due again for another start or replica."""
+        if self._claim_task is not None:
+            await asyncio.gather(self._claim_task, return_exceptions=True)
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -94,6 +101,9 @@ class ProcessingRounds:
             ids = list(self._claimed)
             await write_with_retry(self._database, lambda write: release_claim(write, ids))
             self._claimed.clear()
+
+    def _forget(self, done: list[Outcome]) -> None:
+        self._claimed.difference_update(outcome.claimed.id for outcome in done)
 
     async def _claim(self) -> int:
         room = BATCH - len(self._claimed)

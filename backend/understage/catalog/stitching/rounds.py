@@ -50,6 +50,7 @@ class StitchingRounds:
         self._database = database
         self._timeout_ms = int(timeout * 1000)
         self._claimed: Mapping[str, str] = {}
+        self._claim_task: asyncio.Task[Mapping[str, str]] | None = None
 
     async def run(self) -> bool:
         """One round. True when there may be more to do at once."""
@@ -58,9 +59,9 @@ class StitchingRounds:
                 return False
         began = time.perf_counter()
         with _tracer.start_as_current_span("catalog stitch") as span:
-            async with self._database.write() as connection:
-                self._claimed = await claim_stitches(connection, limit=BATCH, timeout_ms=self._timeout_ms)
-            tickets = self._claimed
+            self._claim_task = asyncio.create_task(self._claim())
+            # A claim that is cut off may be committed all the same: `close` waits for it.
+            tickets = await asyncio.shield(self._claim_task)
             async with self._database.read() as connection:
                 inputs = await select_stitch_inputs(connection, list(tickets))
             built, failed = await _build(inputs)
@@ -76,10 +77,17 @@ class StitchingRounds:
 
     async def close(self) -> None:
         """Give back what was claimed and not written."""
+        if self._claim_task is not None:
+            await asyncio.gather(self._claim_task, return_exceptions=True)
         if self._claimed:
             refs = list(self._claimed)
             await write_with_retry(self._database, lambda write: release_stitches(write, refs))
             self._claimed = {}
+
+    async def _claim(self) -> Mapping[str, str]:
+        async with self._database.write() as connection:
+            self._claimed = await claim_stitches(connection, limit=BATCH, timeout_ms=self._timeout_ms)
+        return self._claimed
 
     async def _write(self, built: Built, tickets: Mapping[str, str]) -> None:
         try:

@@ -39,10 +39,11 @@ async def claim_due(connection: AsyncConnection, *, limit: int, interval_ms: int
     due = f"SELECT id FROM refresh_state WHERE next_update_at <= {now(connection)} ORDER BY next_update_at, id LIMIT :limit"
     chosen = f"IN ({due})" if is_sqlite(connection) else f"= ANY (ARRAY({due} FOR UPDATE SKIP LOCKED))"
 
+    # Not IS NOT NULL: SQLite 3.40 takes that for true in RETURNING.
     statement = f"""
         UPDATE refresh_state SET next_update_at = {now(connection)} + :interval
         WHERE id {chosen}
-        RETURNING id, uid, entity_ref, unprocessed_entity, processed_entity IS NOT NULL, result_hash, cache, location_key
+        RETURNING id, uid, entity_ref, unprocessed_entity, coalesce(processed_entity, '') <> '', result_hash, cache, location_key
     """
     rows = await connection.execute(text(statement), {"limit": limit, "interval": interval_ms})
     return sorted((DueEntity(*row) for row in rows), key=lambda entity: entity.id)
