@@ -18,6 +18,7 @@ from understage.errors import (
     UnderstageError,
 )
 from understage.integrations.argocd.settings import InstanceSettings
+from understage.platform.http import HttpClient
 
 MAX_ANSWER_BYTES = 20 * 1024 * 1024
 Json = dict[str, Any]
@@ -101,20 +102,25 @@ class ArgoCdInstance:
         return self._session_token
 
     async def _exchange(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Json]:
-        content = None if body is None else json.dumps(body).encode()
-        if content is not None:
-            headers = {**headers, "Content-Type": "application/json"}
+        verify = not self._settings.skip_tls_verify
+        client = HttpClient(transport=httpx.AsyncHTTPTransport(verify=verify))
         try:
-            async with (
-                httpx.AsyncClient(verify=not self._settings.skip_tls_verify, timeout=self._timeout) as client,
-                client.stream(method, self.url + path, content=content, headers=headers) as response,
-            ):
-                return response.status_code, _decode(await _read(response))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            answer = await client.request(
+                method,
+                self.url + path,
+                headers=headers,
+                json=body,
+                timeout=self._timeout,
+                max_bytes=MAX_ANSWER_BYTES,
+            )
+        except ForeignError as error:
             raise ForeignError(
-                f"Argo CD {self.name!r} at {self.url} does not answer: {str(error) or type(error).__name__}. Check that it "
-                f"runs and that {self._settings.source} names its address"
+                f"Argo CD {self.name!r} at {self.url} does not answer: {error.message}. Check that it runs and that "
+                f"{self._settings.source} names its address"
             ) from error
+        finally:
+            await client.close()
+        return answer.status, _decode(answer.body)
 
     def _refusal(self, status: int, answer: Json, what: str) -> UnderstageError:
         message = str(answer.get("message") or answer.get("error") or f"status {status}").rstrip(".")
@@ -132,17 +138,6 @@ class ArgoCdInstance:
         if status in kinds:
             return kinds[status](f"{place}: {message}")
         return ForeignError(f"{place}: {message} (status {status})")
-
-
-async def _read(response: httpx.Response) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            raise ForeignError(f"Argo CD answered with more than the {MAX_ANSWER_BYTES} bytes that are read")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _decode(payload: bytes) -> Json:

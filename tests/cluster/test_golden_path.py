@@ -1,0 +1,128 @@
+"""`new-service` on the bench: from the form's values to running pods, with real forge, cluster, Argo CD, git and Helm.
+
+The steps are run by the small runner of the skeletons' tests; the whole way through the browser is a test of its own.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.bench import Platform
+from tests.cluster.bench.process import wait_for
+from tests.unit.skeletons.golden_path import Run, run_steps, templating
+
+from understage.errors import ConflictError
+from understage.integrations.argocd import argocd_from_config
+from understage.integrations.git.remotes import GitRemotes
+from understage.integrations.gitea.forge import create_gitea_forge
+from understage.integrations.helm import HelmBinary
+from understage.integrations.kubernetes import clusters_from_config
+from understage.integrations.local.forge import LocalForge
+from understage.integrations.local.repositories import LocalRepositories
+from understage.platform.http import HttpClient
+from understage.sdk import Forge, Ports
+from understage.sdk.testing import FakeCatalog, FakeForges, fake_ports
+
+FORM = {
+    "name": "ledger",
+    "description": "Double-entry books",
+    "owner": "group:default/treasury",
+    "language": "python",
+    "environment": "production",
+    "imageRegistry": "registry.example.com",
+}
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpClient]:
+    client = HttpClient()
+    yield client
+    await client.close()
+
+
+def ports_of(platform: Platform, http: HttpClient, helm_binary: Path, tmp_path: Path) -> Ports:
+    gitea = platform.gitea
+    forge = create_gitea_forge(
+        http, host=gitea.host, base_url=gitea.url, username=gitea.username, password=gitea.password
+    )
+    location = f"{gitea.url}/treasury/ledger/src/branch/main/catalog-info.yaml"
+    component = {"kind": "Component", "metadata": {"namespace": "default", "name": "ledger"}}
+    config = platform.app_config()
+    return fake_ports(
+        forges=FakeForges([forge]),
+        git=GitRemotes(tmp_path / "git"),
+        helm=HelmBinary(str(helm_binary)),
+        clusters=clusters_from_config(config),
+        argocd=argocd_from_config(config),
+        catalog=FakeCatalog(reachable={location: [component]}),
+        templating=templating(),
+    )
+
+
+async def run(tmp_path: Path, name: str, ports: Ports, **form: Any) -> Run:
+    workspace = tmp_path / name
+    workspace.mkdir()
+    return await run_steps(workspace, {**FORM, **form}, ports)
+
+
+async def test_a_service_from_the_form_to_running_pods(
+    platform: Platform, http: HttpClient, helm_binary: Path, tmp_path: Path
+) -> None:
+    platform.gitea.create_organization("treasury")
+    ports = ports_of(platform, http, helm_binary, tmp_path)
+    done = await run(tmp_path, "first", ports)
+    assert done.skipped == ["gitops"]
+    assert [link["title"] for link in done.output["links"]] == [
+        "Repository",
+        "Application in Argo CD",
+        "Open in the catalog",
+    ]
+    (text,) = done.output["text"]
+    assert "Synced, Healthy" in text["content"]
+
+    assert 'owner: "group:default/treasury"' in (platform.gitea.read("treasury", "ledger", "catalog-info.yaml") or "")
+    assert platform.gitea.read("treasury", "ledger", "deploy/charts/base-service/values.schema.json")
+    assert wait_for("two pods", lambda: len(platform.cluster.pods("ledger-production")) == 2, 60)
+    deployment = platform.cluster.get("/apis/apps/v1/namespaces/ledger-production/deployments/ledger")
+    assert deployment is not None
+    assert deployment["metadata"]["labels"]["team"] == "treasury"
+
+    with pytest.raises(ConflictError) as caught:
+        await run(tmp_path, "second", ports, owner="group:default/treasury")
+    assert "Repository treasury/ledger" in caught.value.message
+    assert "Application ledger-production in Argo CD bench exists" in caught.value.message
+    with pytest.raises(ConflictError, match="Namespace ledger-production in cluster bench belongs to team treasury"):
+        await run(tmp_path, "third", ports, owner="group:default/payments")
+    assert platform.gitea.request("GET", "/repos/payments/ledger").status_code == 404
+    assert len(platform.cluster.pods("ledger-production")) == 2
+
+
+async def test_the_embedded_default_writes_repositories_that_git_can_clone(helm_binary: Path, tmp_path: Path) -> None:
+    repositories = LocalRepositories(tmp_path / "repositories", "http://localhost:7007")
+    forge: Forge = LocalForge(repositories)
+    git = GitRemotes(tmp_path / "git", locate=repositories.locate)
+    component = {"kind": "Component", "metadata": {"namespace": "default", "name": "ledger"}}
+    catalog = FakeCatalog(
+        reachable={repositories.contents_url("treasury", "ledger", "main", "catalog-info.yaml"): [component]}
+    )
+    ports = fake_ports(
+        forges=FakeForges([forge]), git=git, helm=HelmBinary(str(helm_binary)), catalog=catalog, templating=templating()
+    )
+    done = await run(tmp_path, "first", ports)
+    assert done.skipped == []
+    assert "git clone http://localhost:7007/git/platform/gitops.git" in done.output["text"][0]["content"]
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    await git.clone(repositories.clone_url("platform", "gitops"), clone)
+    files = sorted(str(path.relative_to(clone)) for path in clone.rglob("*.yaml"))
+    assert files == [
+        "infrastructure/teams/treasury/applications/ledger-production.yaml",
+        "infrastructure/teams/treasury/namespaces/ledger-production.yaml",
+        "infrastructure/teams/treasury/project.yaml",
+        "rendered/ledger-production.yaml",
+    ]
+    with pytest.raises(ConflictError, match=r"Repository treasury/ledger on localhost:7007 exists"):
+        await run(tmp_path, "second", ports)
+    with pytest.raises(ConflictError, match=r"application ledger-production belongs to team treasury"):
+        await run(tmp_path, "third", ports, owner="group:default/payments")
