@@ -21,6 +21,7 @@ from understage.platform.database import Database
 from understage.platform.plugin import json_response
 
 PLUGINS = ("catalog", "scaffolder")
+STANDALONE_PLUGINS = (*PLUGINS, "permission")
 JWKS_PATH = "/.backstage/auth/v1/jwks.json"
 
 
@@ -58,19 +59,28 @@ class Identity:
 
 
 def create_identity(
-    settings: Settings, database: Database, fetch: Fetch, *, root: Path, data_directory: Path, signs_in_users: bool
+    settings: Settings,
+    database: Database,
+    fetch: Fetch,
+    *,
+    root: Path,
+    data_directory: Path,
+    signs_in_users: bool,
 ) -> Identity:
     """Wire it from the settings."""
     discovery = Discovery(settings)
     auth = settings.backend.auth
     users = _create_user_issuer(settings, discovery, data_directory) if signs_in_users else None
-    keys = {plugin: _create_keys(settings, database, plugin, root) for plugin in PLUGINS}
-    local = {plugin: LocalKeys(keys[plugin].public_jwks) for plugin in PLUGINS}
+    ours = STANDALONE_PLUGINS if signs_in_users else PLUGINS
+    keys = {plugin: _create_keys(settings, database, plugin, root) for plugin in ours}
+    # A plugin of this name that discovery places elsewhere signs with keys of its own.
+    here = [plugin for plugin in ours if discovery.internal(plugin) == discovery.own(plugin)]
+    local = {plugin: LocalKeys(keys[plugin].public_jwks) for plugin in here}
     plugin_keys = PluginKeys(discovery, fetch, local)
     user_keys = _create_user_keys(users, discovery, fetch)
     off = auth.dangerously_disable_default_auth_policy
     plugins = {}
-    for plugin in PLUGINS:
+    for plugin in ours:
         issuer = PluginTokenIssuer(plugin, keys[plugin], auth_policy_disabled=off)
         plugins[plugin] = PluginIdentity(
             authenticator=Authenticator(

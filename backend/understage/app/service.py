@@ -1,9 +1,9 @@
 """One running Understage: its parts in the order they are made, started and stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -42,6 +42,11 @@ class Service:
     health: Health
     http: HttpClient
     fetch: ServiceFetch
+    stop_listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def on_stop(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when a stop begins."""
+        self.stop_listeners.append(listener)
 
     async def start(self) -> None:
         """Start all background work."""
@@ -49,8 +54,10 @@ class Service:
         self.health.is_started = True
 
     def begin_stop(self) -> None:
-        """Tell load balancers and open streams that the end is near; may be called from a signal handler."""
+        """Tell load balancers and open streams that the end is near; may be called twice, and from a signal handler."""
         self.health.is_stopping = True
+        for listener in self.stop_listeners:
+            listener()
 
     async def stop(self) -> None:
         """Stop all background work, give back what is under way, close connections."""
@@ -82,7 +89,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     database = await open_database(settings.backend.database, root=root, data_directory=data_directory)
     await migrate(database)
     http = HttpClient()
-    fetch = ServiceFetch(http, Discovery(settings).internal("{plugin}").replace("%7Bplugin%7D", ""))
+    fetch = ServiceFetch(http, Discovery(settings).own("").rstrip("/") + "/")
     identity = create_identity(
         settings, database, fetch, root=root, data_directory=data_directory, signs_in_users=standalone
     )
@@ -146,7 +153,7 @@ def _mount_portal(
         development=settings.backend.listen.host in LOOPBACK,
     )
     web.mount("/git", create_git_server(integrations.local))
-    portal.mount(web, authenticate=identity.plugins["catalog"].authenticate)
+    portal.mount(web, authenticate=identity.plugins["permission"].authenticate)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -175,12 +176,14 @@ async def _prepare_portal(service: Service) -> bool:
     from understage.portal.toolchain import PortalBuildError
 
     loop = asyncio.get_running_loop()
+    stop = threading.Event()
+    service.on_stop(stop.set)
 
     def report(line: str) -> None:
         loop.call_soon_threadsafe(say, f"  portal    {line}")
 
     try:
-        folder = await asyncio.to_thread(build_portal, report)
+        folder = await asyncio.to_thread(build_portal, report, stop=stop)
     except PortalBuildError as error:
         lack("portal", error.message)
         return False

@@ -36,6 +36,10 @@ class Discovery:
         """The address at which backends reach a plugin, such as `http://localhost:7007/api/auth`."""
         return _resolve(self._internal, self._own_internal, plugin_id)
 
+    def own(self, plugin_id: str) -> str:
+        """The address of a plugin of this very process, whatever `discovery.endpoints` say."""
+        return _resolve({}, self._own_internal, plugin_id)
+
     def external(self, plugin_id: str) -> str:
         """The address at which browsers reach a plugin."""
         return _resolve(self._external, self._own_external, plugin_id)
