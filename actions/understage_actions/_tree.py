@@ -40,6 +40,7 @@ def destination_in(folder: Workspace, relative: str | PurePosixPath) -> Path:
     Raises NotAllowedError for a path that leads out of the folder.
     """
     pure = PurePosixPath(str(relative))
+    folder.resolve(str(pure))
     parent = folder.resolve(str(pure.parent))
     target = parent / pure.name
     if pure.name in ("", "..") or "\0" in pure.name or not target.is_relative_to(folder.path.resolve()):
