@@ -54,7 +54,7 @@ def choose_target(ctx: ActionContext, repository: Mapping[str, Any] | None = Non
     chosen = repository or ctx.defaults.get("gitopsRepository")
     if not chosen or not chosen.get("owner") or not chosen.get("name"):
         raise InputError(
-            "No GitOps repository is configured: set understage.gitops.repository, or name one in the step's `repository`"
+            "No GitOps repository is configured: set understage.gitops, or name one in the step's `repository`"
         )
     host = chosen.get("host")
     forge = ctx.ports.forges.get(host) if host else ctx.ports.forges.default()

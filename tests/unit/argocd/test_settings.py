@@ -31,6 +31,12 @@ def test_instances_by_name() -> None:
         instances.get("test")
 
 
+def test_people_may_have_another_address() -> None:
+    found = argocd_from_config(configured({**MAIN, "frontendUrl": "https://cd.example.com/"})).get()
+    assert found is not None
+    assert found.url == "https://cd.example.com"
+
+
 def test_credentials_may_be_shared() -> None:
     found = read_instance_settings(configured({"name": "a", "url": "https://a"}, username="bot", password="p4ss"))[0]
     assert (found.username, found.password, found.token) == ("bot", "p4ss", None)

@@ -1,5 +1,6 @@
 """Which clusters a configuration names."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,12 @@ def test_both_keys_are_read_in_order() -> None:
 def test_other_locator_methods_are_left_to_the_stock_plugin() -> None:
     config = {"kubernetes": {"clusterLocatorMethods": [{"type": "catalog"}, {"type": "gke", "projectId": "x"}]}}
     assert read_cluster_settings(config) == []
+
+
+def test_relative_paths_start_at_the_configuration(tmp_path: Path) -> None:
+    config = {**stock({**PROD, "caFile": "ca.pem"}), **own({"name": "laptop", "kubeconfig": "kubeconfig"})}
+    laptop, prod = read_cluster_settings(config, tmp_path)
+    assert (laptop.kubeconfig, prod.ca_file) == (tmp_path / "kubeconfig", tmp_path / "ca.pem")
 
 
 def test_a_token_does_not_show_in_a_representation() -> None:

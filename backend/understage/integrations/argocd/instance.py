@@ -29,7 +29,7 @@ class ArgoCdInstance:
 
     def __init__(self, settings: InstanceSettings, *, timeout: float = 30.0) -> None:
         self.name = settings.name
-        self.url = settings.url
+        self.url = settings.frontend_url or settings.url
         self._settings = settings
         self._timeout = timeout
         self._session_token: str | None = None
@@ -107,7 +107,7 @@ class ArgoCdInstance:
         try:
             answer = await client.request(
                 method,
-                self.url + path,
+                self._settings.url + path,
                 headers=headers,
                 json=body,
                 timeout=self._timeout,
@@ -115,7 +115,7 @@ class ArgoCdInstance:
             )
         except ForeignError as error:
             raise ForeignError(
-                f"Argo CD {self.name!r} at {self.url} does not answer: {error.message}. Check that it runs and that "
+                f"Argo CD {self.name!r} at {self._settings.url} does not answer: {error.message}. Check that it runs and that "
                 f"{self._settings.source} names its address"
             ) from error
         finally:

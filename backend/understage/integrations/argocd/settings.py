@@ -21,7 +21,10 @@ KEY = "argocd.appLocatorMethods"
 
 @dataclass(frozen=True)
 class InstanceSettings:
-    """One instance: `url` without a trailing slash, and a `token` or `username` with `password`."""
+    """One instance: `url` without a trailing slash, and a `token` or `username` with `password`.
+
+    `frontend_url` is the address for people where it is another one.
+    """
 
     name: str
     url: str
@@ -30,6 +33,7 @@ class InstanceSettings:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     skip_tls_verify: bool = False
+    frontend_url: str | None = None
 
 
 def read_instance_settings(config: Mapping[str, Any]) -> list[InstanceSettings]:
@@ -69,7 +73,9 @@ def _instance(entry: Mapping[str, Any], section: Mapping[str, Any], key: str) ->
         token=token,
         username=username,
         password=password,
-        skip_tls_verify=entry.get("skipTLSVerify") is True,
+        # a value of the environment is text; `insecure` is what other plugins call it
+        skip_tls_verify=any(entry.get(member) in (True, "true") for member in ("skipTLSVerify", "insecure")),
+        frontend_url=(_text(entry, "frontendUrl") or "").rstrip("/") or None,
     )
 
 

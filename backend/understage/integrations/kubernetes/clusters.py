@@ -1,6 +1,7 @@
 """The configured clusters by name: `ctx.ports.clusters` of every action."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from understage.errors import InputError
@@ -31,6 +32,6 @@ class KubernetesClusters:
         )
 
 
-def clusters_from_config(config: Mapping[str, Any]) -> KubernetesClusters:
-    """The clusters of the merged app-config; InputError as `read_cluster_settings`."""
-    return KubernetesClusters(read_cluster_settings(config))
+def clusters_from_config(config: Mapping[str, Any], root: Path = Path()) -> KubernetesClusters:
+    """The clusters of the merged app-config; relative paths start at `root`. InputError as `read_cluster_settings`."""
+    return KubernetesClusters(read_cluster_settings(config, root))

@@ -45,20 +45,20 @@ class ClusterSettings:
     in_cluster: bool = False
 
 
-def read_cluster_settings(config: Mapping[str, Any]) -> list[ClusterSettings]:
-    """The clusters that the merged app-config names, in its order, own key first.
+def read_cluster_settings(config: Mapping[str, Any], root: Path = Path()) -> list[ClusterSettings]:
+    """The clusters that the merged app-config names, in its order, own key first; relative paths start at `root`.
 
     Locator methods other than `config` are left to the stock Kubernetes plugin. Raises InputError, naming the key, for an
     incomplete cluster or a name that stands there twice.
     """
     own = _list(_map(_map(config.get("understage")).get("kubernetes")).get("clusters"), OWN_KEY)
-    found = [_own_cluster(_map(entry), f"{OWN_KEY}[{index}]") for index, entry in enumerate(own)]
+    found = [_own_cluster(_map(entry), f"{OWN_KEY}[{index}]", root) for index, entry in enumerate(own)]
     methods = _list(_map(config.get("kubernetes")).get("clusterLocatorMethods"), STOCK_KEY)
     for number, method in enumerate(methods):
         if _map(method).get("type") == "config":
             key = f"{STOCK_KEY}[{number}].clusters"
             for index, entry in enumerate(_list(_map(method).get("clusters"), key)):
-                found.append(_stock_cluster(_map(entry), f"{key}[{index}]"))
+                found.append(_stock_cluster(_map(entry), f"{key}[{index}]", root))
     names: set[str] = set()
     for cluster in found:
         if cluster.name in names:
@@ -67,22 +67,22 @@ def read_cluster_settings(config: Mapping[str, Any]) -> list[ClusterSettings]:
     return found
 
 
-def _own_cluster(entry: Mapping[str, Any], key: str) -> ClusterSettings:
+def _own_cluster(entry: Mapping[str, Any], key: str, root: Path) -> ClusterSettings:
     name = _text(entry, "name", key)
-    if entry.get("inCluster") is True:
+    if _is_on(entry, "inCluster"):
         return ClusterSettings(name, key, in_cluster=True)
     if "kubeconfig" in entry:
         context = entry.get("context")
         return ClusterSettings(
             name,
             key,
-            kubeconfig=Path(_text(entry, "kubeconfig", key)).expanduser(),
+            kubeconfig=root / Path(_text(entry, "kubeconfig", key)).expanduser(),
             context=str(context) if context is not None else None,
         )
     raise InputError(f"{key}: cluster {name!r} needs `kubeconfig` (with an optional `context`) or `inCluster: true`")
 
 
-def _stock_cluster(entry: Mapping[str, Any], key: str) -> ClusterSettings:
+def _stock_cluster(entry: Mapping[str, Any], key: str, root: Path) -> ClusterSettings:
     provider = entry.get("authProvider", "serviceAccount")
     token = entry.get("serviceAccountToken")
     if provider != "serviceAccount" and token is None:
@@ -100,9 +100,13 @@ def _stock_cluster(entry: Mapping[str, Any], key: str) -> ClusterSettings:
         url=_text(entry, "url", key).rstrip("/"),
         token=str(token),
         ca_data=entry.get("caData"),
-        ca_file=Path(str(ca_file)) if ca_file else None,
-        skip_tls_verify=entry.get("skipTLSVerify") is True,
+        ca_file=root / str(ca_file) if ca_file else None,
+        skip_tls_verify=_is_on(entry, "skipTLSVerify"),
     )
+
+
+def _is_on(entry: Mapping[str, Any], member: str) -> bool:
+    return entry.get(member) in (True, "true")  # a value of the environment is text
 
 
 def _map(value: Any) -> Mapping[str, Any]:
