@@ -1,0 +1,99 @@
+"""What must be the same in two answers: the answer with everything taken out that is each backend's own.
+
+uids, ids, etags, times, addresses and the inside of cursors are replaced by their names; cursors are decoded first, so that
+what a client may find in one is compared too.
+"""
+
+import base64
+import binascii
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
+LOG_ID = re.compile(r"logId=[0-9a-f]+")
+CURSORS = frozenset({"nextCursor", "prevCursor"})
+HEADERS = ("content-type", "link")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client gets to see of a response, normalised."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+    def lines(self) -> list[str]:
+        """Text to show and to compare by line."""
+        headers = [f"{name}: {value}" for name, value in self.headers.items()]
+        body = self.body if isinstance(self.body, str) else json.dumps(self.body, indent=1, ensure_ascii=False)
+        return [f"HTTP {self.status}", *headers, "", *body.splitlines()]
+
+    def difference(self, other: "Answer", names: tuple[str, str]) -> str:
+        """A unified diff, empty when equal."""
+        if self == other:
+            return ""
+        return "\n".join(difflib.unified_diff(self.lines(), other.lines(), *names, n=4, lineterm=""))
+
+
+def normalise(response: httpx.Response, base: str, *, any_order: bool = False) -> Answer:
+    """The comparable part of a response of the backend at `base`.
+
+    `any_order`: the outermost list of the body (or its `items`) has no order that clients may rely on.
+    """
+    try:
+        body = response.json()
+    except ValueError:
+        body = response.text
+    body = _normalise(body, base)
+    if any_order:
+        body = _sorted(body)
+    headers = {
+        name: _cursor_in_link(_text(response.headers[name], base)) for name in HEADERS if name in response.headers
+    }
+    return Answer(response.status_code, headers, body)
+
+
+def _normalise(value: Any, base: str, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _normalise(item, base, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_normalise(item, base, key) for item in value]
+    if not isinstance(value, str):
+        return value
+    if key == "etag":
+        return "<etag>"
+    if key in CURSORS:
+        return _normalise(decode_cursor(value), base)
+    return _text(value, base)
+
+
+def _text(value: str, base: str) -> str:
+    value = UUID.sub("<uuid>", value.replace(base, "<base>"))
+    return LOG_ID.sub("logId=<id>", TIME.sub("<time>", value))
+
+
+def _cursor_in_link(value: str) -> str:
+    return re.sub(r"after=[^&>]+", "after=<cursor>", value)
+
+
+def decode_cursor(cursor: str) -> Any:
+    """The inside of a cursor, or the cursor when it is not base64 of JSON."""
+    try:
+        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), validate=True))
+    except (ValueError, binascii.Error):
+        return cursor
+
+
+def _sorted(body: Any) -> Any:
+    if isinstance(body, dict) and isinstance(body.get("items"), list):
+        return {**body, "items": _sorted(body["items"])}
+    if isinstance(body, list):
+        return sorted(body, key=lambda item: json.dumps(item, sort_keys=True))
+    return body
