@@ -15,6 +15,7 @@ from understage.catalog.engine import CatalogEngine
 from understage.config.catalog_settings import CatalogSettings
 from understage.errors import NotAllowedError, NotFoundError
 from understage.platform.database import Database
+from understage.sdk.processor import Processor
 from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult
 
@@ -137,12 +138,21 @@ async def running(
     locations: Sequence[Mapping[str, Any]] = (),
     providers: Sequence[EntityProvider] = (),
     reader: PagesReader | None = None,
+    processors: Sequence[type[Processor]] | None = None,
     **catalog: Any,
 ) -> AsyncIterator[Bench]:
     """A running engine with these `catalog.locations` and other keys of the `catalog` section."""
     reader = reader or PagesReader()
     settings = CatalogSettings.model_validate({"locations": list(locations), **catalog})
-    engine = CatalogEngine(database, settings, reader, folder=folder, providers=providers, interval=(3600, 3600))
+    engine = CatalogEngine(
+        database,
+        settings,
+        reader,
+        folder=folder,
+        processors=processors,
+        providers=providers,
+        interval=(3600, 3600),
+    )
     bench = Bench(database, engine, reader, folder)
     await engine.start()
     try:

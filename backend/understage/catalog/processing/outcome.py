@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from understage.catalog.failure import SerializedError, serialize_error
+from understage.catalog.processing.collector import Child
 from understage.catalog.processing.orchestrator import Result
 from understage.catalog.processing.result_hash import ForeignParents, hash_result
 from understage.catalog.store.claim_due import DueEntity
@@ -28,7 +29,7 @@ class Outcome:
         """Make the rows of a result."""
         outcome = cls(claimed, result, cache)
         try:
-            outcome.children = [make_unprocessed(child.entity, child.location_key) for child in result.children]
+            outcome.children = [_serialize(child) for child in result.children]
             outcome.entity_json = None if result.entity is None else dumps_text(result.entity)
             _check_texts(result, outcome.children)
         except (TypeError, InputError) as error:
@@ -46,6 +47,13 @@ class Outcome:
         """A valid Location that could not be read has never been served: it is served, to show what is wrong."""
         entity = self.result.entity
         return not self.claimed.is_processed and entity is not None and entity["kind"] == "Location"
+
+
+def _serialize(child: Child) -> UnprocessedEntity:
+    try:
+        return make_unprocessed(child.entity, child.location_key)
+    except TypeError as error:
+        raise InputError(f"{child.ref} holds a value that JSON has no form for: {error}") from error
 
 
 def _check_texts(result: Result, children: list[UnprocessedEntity]) -> None:

@@ -173,6 +173,7 @@ class ProcessingRounds:
                 log.warning(
                     "an entity has errors; what was good before stays",
                     entity=outcome.claimed.entity_ref,
+                    location=outcome.claimed.location_key,
                     errors=[f"{error['name']}: {error['message']}" for error in outcome.errors],
                 )
 

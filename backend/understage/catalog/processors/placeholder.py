@@ -11,7 +11,7 @@ from understage.catalog.processors.placeholder_source import PlaceholderSource
 from understage.errors import InputError, SourceError
 from understage.model.entity import Entity
 from understage.model.yaml import parse_document
-from understage.platform.json import loads
+from understage.platform.json import loads, normalize_numbers
 from understage.sdk.processor import ProcessingContext, Processor, ProcessorSetup
 
 Resolver = Callable[[str, bytes, str], Any]
@@ -29,7 +29,7 @@ def _text(name: str, content: bytes, place: str) -> str:
 
 def _json(name: str, content: bytes, place: str) -> Any:
     try:
-        return loads(content.removeprefix(b"\xef\xbb\xbf"))
+        return normalize_numbers(loads(content.removeprefix(b"\xef\xbb\xbf")))
     except ValueError as error:
         raise InputError(f"Placeholder ${name} failed to parse JSON data at {place}, {error}") from error
 
