@@ -93,7 +93,7 @@ def number_text(value: float) -> str | None:
         if not exponent:
             return mantissa
         number = int(power)
-        if -7 <= number < 0:
+        if -7 < number < 0:
             return f"{value:.{len(mantissa.replace('.', '').lstrip('-')) - 1 - number}f}"
         return f"{mantissa}e{'+' if number > 0 else '-'}{abs(number)}"
     return str(value)
