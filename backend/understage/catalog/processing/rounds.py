@@ -19,7 +19,7 @@ from understage.catalog.processing.commit import Sorted, commit_outcomes, sort_o
 from understage.catalog.processing.orchestrator import Orchestrator, Result
 from understage.catalog.processing.outcome import Outcome
 from understage.catalog.store.claim_due import DueEntity, claim_due, longest_delay_ms, release_claim
-from understage.catalog.store.retry import write_with_retry
+from understage.catalog.store.retry import LostRace, write_with_retry
 from understage.platform.database import Database
 from understage.platform.json import loads
 
@@ -163,7 +163,7 @@ class ProcessingRounds:
         if batch.changed or batch.caches:
             try:
                 await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
-            except DBAPIError:
+            except (DBAPIError, LostRace):
                 log.exception("a batch could not be written, its entities are written one by one")
                 await self._commit_singly(batch)
         if batch.changed:
@@ -185,9 +185,9 @@ class ProcessingRounds:
     async def _commit_single(self, batch: Sorted) -> None:
         try:
             await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
-        except DBAPIError as error:
+        except (DBAPIError, LostRace) as error:
             entity = batch.changed[0].claimed.entity_ref
-            log.error("an entity could not be written", entity=entity, error=str(error.orig))
+            log.error("an entity could not be written", entity=entity, error=str(getattr(error, "orig", error)))
             measures.processed.add(1, {"result": "failed"})
 
     def _measure(self, batch: Sorted, seconds: float) -> None:

@@ -42,18 +42,17 @@ def listed(connection: AsyncConnection, values: Sequence[Any]) -> Any:
 
 async def insert_rows(
     connection: AsyncConnection, table: str, types: Types, rows: Sequence[Row], *, on_conflict: str = ""
-) -> None:
-    """Insert rows, in their order; `on_conflict` is the clause after the values, if any."""
+) -> int:
+    """Insert rows, in their order; `on_conflict` is the clause after the values, if any. Returns how many were written."""
     if not rows:
-        return
+        return 0
     columns = ", ".join(types)
     if is_sqlite(connection):
         marks = ", ".join("?" * len(types))
         statement = f"INSERT INTO {table} ({columns}) VALUES ({marks}) {on_conflict}"
-        await connection.exec_driver_sql(statement, cast(Any, rows))
-        return
+        return (await connection.exec_driver_sql(statement, cast(Any, rows))).rowcount
     statement = f"INSERT INTO {table} ({columns}) SELECT * FROM {_given(types)} {on_conflict}"
-    await connection.execute(text(statement), _columns(types, rows))
+    return (await connection.execute(text(statement), _columns(types, rows))).rowcount
 
 
 async def update_rows(connection: AsyncConnection, table: str, types: Types, rows: Sequence[Row]) -> None:

@@ -17,14 +17,22 @@ WORTH_A_RETRY = frozenset(("40P01", "40001", "23503"))
 T = TypeVar("T")
 
 
+class LostRace(Exception):
+    """Another replica wrote first; raised by store operations whose caller must look again."""
+
+
 async def write_with_retry(database: Database, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     """Run `work` in a transaction; up to four times when it lost against another replica. `work` must be repeatable."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with database.write() as connection:
                 return await work(connection)
-        except DBAPIError as error:
-            if attempt == ATTEMPTS or getattr(error.orig, "sqlstate", None) not in WORTH_A_RETRY:
+        except (DBAPIError, LostRace) as error:
+            if attempt == ATTEMPTS or not _is_worth_a_retry(error):
                 raise
             await asyncio.sleep(FIRST_PAUSE * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _is_worth_a_retry(error: DBAPIError | LostRace) -> bool:
+    return isinstance(error, LostRace) or getattr(error.orig, "sqlstate", None) in WORTH_A_RETRY

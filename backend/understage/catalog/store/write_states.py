@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import insert_rows, now, update_rows
+from understage.catalog.store.retry import LostRace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,16 @@ _UPDATED = {
 
 
 async def insert_states(connection: AsyncConnection, entities: Sequence[UnprocessedEntity]) -> None:
-    """Insert entities under fresh uids; a reference that another replica inserted meanwhile is left as it is."""
+    """Insert entities under fresh uids. Raises LostRace when another replica inserted one of the references meanwhile."""
     at = await _time(connection)
     rows = [
         (str(uuid.uuid4()), entity.entity_ref, entity.json, entity.hash, at, at, entity.location_key)
-        for entity in entities
+        # Replicas insert in one order, so that they wait for each other instead of locking each other out.
+        for entity in sorted(entities, key=lambda entity: entity.entity_ref)
     ]
-    await insert_rows(connection, "refresh_state", _INSERTED, rows, on_conflict="ON CONFLICT (entity_ref) DO NOTHING")
+    unique = "ON CONFLICT (entity_ref) DO NOTHING"
+    if await insert_rows(connection, "refresh_state", _INSERTED, rows, on_conflict=unique) < len(rows):
+        raise LostRace
 
 
 async def update_states(connection: AsyncConnection, entities: Sequence[tuple[int, UnprocessedEntity]]) -> None:
