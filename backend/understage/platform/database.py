@@ -53,7 +53,9 @@ class Database:
         url: URL,
         schema: str | None = None,
         folder: "tempfile.TemporaryDirectory[str] | None" = None,
+        ssl: str | None = None,
     ) -> None:
+        self._ssl = ssl
         self._reader = reader
         self._folder = folder  # a temporary database's files live as long as the database
         self._writer = writer
@@ -72,6 +74,10 @@ class Database:
         """A transaction for writing: committed when the block ends, rolled back when it raises."""
         async with self._writer.begin() as connection:
             yield connection
+
+    def separate(self) -> "Database":
+        """The same database by connections of its own, for another thread's event loop. To be closed before this one."""
+        return connect(self.url, schema=self.schema, ssl=self._ssl)
 
     async def check(self) -> None:
         """Raises ServiceUnavailableError when the database does not answer."""
@@ -116,7 +122,7 @@ def connect(url: str | URL, *, schema: str | None = None, ssl: str | None = None
         pool_pre_ping=True,
         connect_args=arguments,
     )
-    return Database(engine, engine, url=parsed, schema=schema)
+    return Database(engine, engine, url=parsed, schema=schema, ssl=ssl)
 
 
 def connect_sqlite_file(path: Path) -> Database:

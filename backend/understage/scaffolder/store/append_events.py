@@ -24,15 +24,16 @@ class NewEvent:
 
 
 async def append_events(connection: AsyncConnection, events: Sequence[NewEvent]) -> None:
-    """Insert events in order, one by one: ids must ascend as they do."""
-    for event in events:
-        step_id = event.body.get("stepId")
-        await connection.execute(
-            insert(task_events).values(
-                task_id=event.task_id,
-                event_type=event.type,
-                step_id=step_id if isinstance(step_id, str) else None,
-                body=dumps_text(event.body),
-                created_at=now_ms(),
-            )
-        )
+    """Insert events in the order given, which is that of their ids."""
+    if not events:
+        return
+    rows = [
+        {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": dumps_text(event.body)}
+        for event in events
+    ]
+    await connection.execute(insert(task_events).values(created_at=now_ms()), rows)
+
+
+def _step_of(event: NewEvent) -> str | None:
+    step_id = event.body.get("stepId")
+    return step_id if isinstance(step_id, str) else None

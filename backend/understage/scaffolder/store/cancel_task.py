@@ -26,10 +26,10 @@ async def cancel_task(connection: AsyncConnection, task_id: str) -> None:
     event = NewEvent(task_id, "cancelled", {"message": message, "stepId": step_id, "status": "cancelled"})
     await append_events(connection, [event])
     if status == "open":
-        await finish_task(connection, task_id, "cancelled")
+        await finish_task(connection, task_id, "failed")
         body = {
-            "message": "Run completed with status: cancelled",
-            "error": {"name": "Error", "message": f"Task {task_id} was cancelled before it started."},
+            "message": "Run completed with status: failed",
+            "error": {"name": "Error", "message": f"Task {task_id} has been cancelled before it started."},
         }
         await append_events(connection, [NewEvent(task_id, "completion", body)])
     elif status == "processing":

@@ -1,5 +1,6 @@
 """Take tasks to run: new ones, and those whose owner's lease is past."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import and_, case, or_, select, update
@@ -24,14 +25,20 @@ class Claim:
     resumed: bool
     deaths: int
     cancel_requested: bool
+    traceparent: str | None
     waited_ms: int
 
 
-async def claim_tasks(connection: AsyncConnection, *, owner: str, limit: int, lease_ms: int) -> list[Claim]:
-    """Claim up to `limit` tasks, those first that were queued first; a resumed one gets its `recovered` event."""
+async def claim_tasks(
+    connection: AsyncConnection, *, owner: str, limit: int, lease_ms: int, running: Collection[str] = ()
+) -> list[Claim]:
+    """Claim up to `limit` tasks, those first that were queued first; a resumed one gets its `recovered` event.
+
+    `running` are those that the caller still runs itself: a late renewal is no reason to start them twice.
+    """
     due = or_(
         tasks.c.status == "open",
-        and_(tasks.c.status == "processing", tasks.c.lease_until < now_ms()),
+        and_(tasks.c.status == "processing", tasks.c.lease_until < now_ms(), tasks.c.id.not_in(running)),
     )
     chosen = (
         select(tasks.c.seq)
@@ -65,6 +72,7 @@ async def claim_tasks(connection: AsyncConnection, *, owner: str, limit: int, le
             tasks.c.resumed,
             tasks.c.deaths,
             tasks.c.cancel_requested,
+            tasks.c.traceparent,
             tasks.c.last_heartbeat_at - tasks.c.queued_at,
             tasks.c.queued_at,
             tasks.c.seq,

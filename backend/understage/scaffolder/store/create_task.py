@@ -15,6 +15,7 @@ async def create_task(
     secrets: bytes | None,
     created_by: str | None,
     is_recoverable: bool,
+    traceparent: str | None = None,
 ) -> None:
     """Insert an open task; `spec` is JSON, `secrets` encrypted."""
     await connection.execute(
@@ -25,6 +26,7 @@ async def create_task(
             secrets=secrets,
             created_by=created_by,
             is_recoverable=is_recoverable,
+            traceparent=traceparent,
             created_at=now_ms(),
             queued_at=now_ms(),
         )

@@ -45,13 +45,11 @@ async def put_step(connection: AsyncConnection, task_id: str, step: StoredStep) 
     )
 
 
-async def select_checkpoint(connection: AsyncConnection, task_id: str, step_id: str, key: str) -> bytes | None:
-    """The stored value, encrypted; None without one."""
-    statement = select(task_checkpoints.c.value).where(
-        task_checkpoints.c.task_id == task_id, task_checkpoints.c.step_id == step_id, task_checkpoints.c.key == key
-    )
-    value: bytes | None = (await connection.execute(statement)).scalar()
-    return value
+async def select_checkpoints(connection: AsyncConnection, task_id: str) -> dict[tuple[str, str], bytes]:
+    """All stored checkpoints by (step id, key), encrypted."""
+    columns = (task_checkpoints.c.step_id, task_checkpoints.c.key, task_checkpoints.c.value)
+    rows = await connection.execute(select(*columns).where(task_checkpoints.c.task_id == task_id))
+    return {(row.step_id, row.key): row.value for row in rows}
 
 
 async def put_checkpoint(connection: AsyncConnection, task_id: str, step_id: str, key: str, value: bytes) -> None:

@@ -1,5 +1,7 @@
 """Keep or give back claims."""
 
+from collections.abc import Collection
+
 from sqlalchemy import and_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -7,11 +9,13 @@ from understage.platform.database import now_ms
 from understage.scaffolder.store.tables import tasks
 
 
-async def renew_leases(connection: AsyncConnection, *, owner: str, lease_ms: int) -> dict[str, tuple[int, bool]]:
-    """Renew all claims of `owner`; returns what it still owns: task id -> (fence, whether cancelling was asked for)."""
+async def renew_leases(
+    connection: AsyncConnection, task_ids: Collection[str], *, owner: str, lease_ms: int
+) -> dict[str, tuple[int, bool]]:
+    """Renew claims of `owner`; returns those it still has: task id -> (fence, whether cancelling was asked for)."""
     statement = (
         update(tasks)
-        .where(tasks.c.owner == owner, tasks.c.status == "processing")
+        .where(tasks.c.id.in_(task_ids), tasks.c.owner == owner, tasks.c.status == "processing")
         .values(lease_until=now_ms() + lease_ms, last_heartbeat_at=now_ms())
         .returning(tasks.c.id, tasks.c.fence, tasks.c.cancel_requested)
     )

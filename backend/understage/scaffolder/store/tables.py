@@ -25,6 +25,7 @@ class Task(SQLModel, table=True):
     `owner` runs it until `lease_until` and renews that; whoever finds the lease past takes over. Each claim raises `fence`,
     each transaction of the run raises `journal`; a write that does not name both is refused. `resumed` says that the
     present claim continues an interrupted run, `deaths` how often its process died since it last made progress.
+    `traceparent` (W3C) is that of the request which created it.
     """
 
     __tablename__ = "tasks"
@@ -40,6 +41,7 @@ class Task(SQLModel, table=True):
     is_recoverable: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     secrets: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     created_by: str | None = Field(default=None, sa_column=Column(BinaryText))
+    traceparent: str | None = Field(default=None, sa_column=Column(Text))
     created_at: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
     queued_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     last_heartbeat_at: int | None = Field(default=None, sa_column=Column(BigInteger))

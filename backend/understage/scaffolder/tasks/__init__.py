@@ -1,1 +1,1 @@
-"""Tasks: created, claimed, run step by step, resumed elsewhere when their worker dies."""
+"""Tasks: who may start and end them, who runs which when, and what survives the end of a process."""

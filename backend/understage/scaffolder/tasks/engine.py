@@ -1,0 +1,64 @@
+"""The port of task engines: what runs tasks, and decides which process does.
+
+A task is its row; the engine is told about it after the row is committed, and finds by itself what it was not told about
+(a process may die in between). `database_engine` is the default; an engine that schedules elsewhere keeps the same promises:
+
+- every open task is run, the oldest first, by one worker at a time, and continued elsewhere when that worker dies;
+- what a run writes, it writes under the fence of its claim;
+- a task whose row says `cancel_requested` is interrupted within a second.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from understage.scaffolder.store.claim_tasks import Claim
+from understage.scaffolder.tasks.run import ClaimedRun
+
+Interruption = Literal["cancel", "handover", "lost"]
+
+
+@dataclass
+class RunControl:
+    """How the engine speaks to a run: why it was interrupted; and the run back: nothing is left to interrupt.
+
+    `run` and `discard` belong to the execution: what runs, and what to throw away after a success.
+    """
+
+    interruption: Interruption | None = None
+    is_over: bool = False
+    run: ClaimedRun | None = None
+    discard: Callable[[], Awaitable[None]] | None = None
+
+    def interrupt(self, reason: Interruption) -> None:
+        """Note why; the first reason stands."""
+        self.interruption = self.interruption or reason
+        if self.run is not None and self.interruption == "cancel":
+            self.run.cancel()
+
+
+class Execute(Protocol):
+    """Runs a claimed task to its end, or to its interruption (CancelledError at any await). Never raises anything else."""
+
+    async def __call__(self, claim: Claim, control: RunControl) -> None:
+        """Run it."""
+
+
+class TaskEngine(Protocol):
+    """Runs tasks."""
+
+    async def start(self) -> None:
+        """Begin to take tasks."""
+
+    async def stop(self, grace: float) -> None:
+        """Take no more; let running ones end for `grace` seconds, then hand them over to other processes at once."""
+
+    async def submit(self, task_id: str) -> None:
+        """There is a new open task."""
+
+    async def interrupt(self, task_id: str) -> None:
+        """The row of the task says that it is to be cancelled: see to it now."""
+
+    @property
+    def problem(self) -> Exception | None:
+        """What keeps the engine from taking tasks at the moment, for health checks."""

@@ -1,0 +1,239 @@
+"""A claimed task from claim to end: workspace, interpreter, interruption, completion. The engines' `Execute`.
+
+The interpreter (`run_steps`) is handed in. Whatever it does, the run ends in one of four ways: completed or failed (the
+completion event, the status and the erased secrets are one transaction); cancelled (the same, as failed); handed over (the
+lease is given back); lost (nothing is written any more).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.propagate import extract
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.errors import UnderstageError
+from understage.identity.audit import Auditor
+from understage.platform.database import Database
+from understage.platform.telemetry import tracer
+from understage.scaffolder.cipher import Cipher
+from understage.scaffolder.events import TaskSignals
+from understage.scaffolder.steps.run import LostTaskError, Outcome, TaskRun
+from understage.scaffolder.store.append_events import NewEvent
+from understage.scaffolder.store.claim_tasks import Claim
+from understage.scaffolder.store.finish_task import finish_task
+from understage.scaffolder.store.notify import notify
+from understage.scaffolder.store.renew_leases import release_claim
+from understage.scaffolder.tasks.engine import RunControl
+from understage.scaffolder.tasks.journal import Journal
+from understage.scaffolder.tasks.measures import measure_task
+from understage.scaffolder.tasks.outage import through_outage
+from understage.scaffolder.tasks.parameters_audit import shorten
+from understage.scaffolder.tasks.run import ClaimedRun, read_rest, read_secrets, read_spec
+from understage.scaffolder.tasks.snapshots import Snapshots
+from understage.scaffolder.workspace import SnapshotStore
+
+log = structlog.get_logger(__name__)
+
+RunSteps = Callable[[TaskRun], Awaitable[Outcome]]
+
+INTERRUPTION_SECONDS = 0.5
+MAX_DEATHS = 5
+
+
+class _TaskFailedError(UnderstageError):
+    """For the audit log: the task ended with an error."""
+
+
+class Execution:
+    """Executes claims, any number at once. `folder` holds the workspaces of this machine."""
+
+    def __init__(
+        self,
+        database: Database,
+        run_steps: RunSteps,
+        *,
+        signals: TaskSignals,
+        cipher: Cipher,
+        snapshots: SnapshotStore,
+        folder: Path,
+        auditor: Auditor,
+        audited_length: int = 256,
+    ) -> None:
+        self._database = database
+        self._run_steps = run_steps
+        self._signals = signals
+        self._cipher = cipher
+        self._store = snapshots
+        self._folder = folder
+        self._auditor = auditor
+        self._audited_length = audited_length
+
+    async def __call__(self, claim: Claim, control: RunControl) -> None:
+        """As `tasks.engine.Execute` says."""
+        journal = Journal(
+            self._database,
+            claim.task_id,
+            fence=claim.fence,
+            number=claim.journal,
+            changed=self._signals.changed,
+        )
+        self._signals.changed(claim.task_id)
+        work = asyncio.create_task(self._run(claim, journal, control), name=f"steps of {claim.task_id}")
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError:
+            await self._interrupt(claim, journal, control, work)
+            return
+        with suppress(LostTaskError):
+            work.result()
+
+    async def _interrupt(self, claim: Claim, journal: Journal, control: RunControl, work: "asyncio.Task[None]") -> None:
+        """End the run for another reason than its own. An action that does not let go is left behind, unable to write."""
+        if control.interruption == "lost":
+            journal.close()
+        work.cancel()
+        _, pending = await asyncio.wait({work}, timeout=INTERRUPTION_SECONDS)
+        journal.close()
+        if pending:
+            log.warning("a task's action goes on although it was interrupted", task=claim.task_id)
+            work.add_done_callback(_see)
+        if control.is_over or control.interruption == "lost":
+            return
+        if control.interruption == "cancel":
+            with suppress(LostTaskError):
+                await self._finish(claim, journal, control, self._cancelled(claim, control))
+            return
+        with suppress(LostTaskError):
+            await journal.commit(last=True)
+        await through_outage(lambda: self._release(claim), name="release of a task")
+
+    async def _release(self, claim: Claim) -> None:
+        async with self._database.write() as connection:
+            await release_claim(connection, claim.task_id, claim.fence)
+            await notify(connection, "queue", claim.task_id)
+
+    async def _run(self, claim: Claim, journal: Journal, control: RunControl) -> None:
+        spec = read_spec(claim.spec)
+        template = (spec.get("templateInfo") or {}).get("entityRef") or ""
+        parent = extract({"traceparent": claim.traceparent}) if claim.traceparent else None
+        attributes: dict[str, Any] = {"scaffolder.task.id": claim.task_id, "scaffolder.template": template}
+        with tracer.start_as_current_span("scaffolder.task", context=parent, attributes=attributes) as span:
+            done = measure_task(template)
+            status = "interrupted"
+            try:
+                with self._audited(claim, spec):
+                    outcome = await self._outcome(claim, journal, control)
+                    status = "completed" if outcome.error is None else "failed"
+                    if outcome.error is not None:
+                        span.set_status(trace.Status(trace.StatusCode.ERROR, outcome.error["name"]))
+                        raise _TaskFailedError(outcome.error["message"])
+            except _TaskFailedError:
+                log.info("task failed", task=claim.task_id)
+            finally:
+                if status != "interrupted":
+                    done(status)
+
+    async def _outcome(self, claim: Claim, journal: Journal, control: RunControl) -> Outcome:
+        """Run and finish, whatever happens but interruption."""
+        if claim.cancel_requested:
+            outcome = self._cancelled(claim, control)
+        elif claim.deaths >= MAX_DEATHS:
+            outcome = _failure(
+                "Error", f"The task was given up: its worker died {claim.deaths} times at the same place"
+            )
+        else:
+            outcome = await self._run_in_workspace(claim, journal, control)
+        if control.interruption is not None:
+            # The interruption came while the interpreter was ending; how the run ends is decided there.
+            raise asyncio.CancelledError
+        await self._finish(claim, journal, control, outcome)
+        return outcome
+
+    async def _run_in_workspace(self, claim: Claim, journal: Journal, control: RunControl) -> Outcome:
+        snapshots: Snapshots | None = None
+        try:
+            rest = await through_outage(
+                lambda: read_rest(self._database, claim.task_id, self._cipher), name="start of a task"
+            )
+            snapshots = Snapshots(
+                claim.task_id,
+                self._folder / f"{claim.task_id}-{claim.fence}",
+                fence=claim.fence,
+                cipher=self._cipher,
+                store=self._store,
+                stored=rest.snapshot,
+            )
+            await snapshots.restore()
+            secrets = read_secrets(self._cipher, claim.task_id, claim.secrets)
+            run = ClaimedRun(
+                claim.task_id,
+                read_spec(claim.spec),
+                secrets,
+                rest.state,
+                journal=journal,
+                snapshots=snapshots,
+                cipher=self._cipher,
+            )
+            control.run = run
+            control.discard = snapshots.discard
+            outcome = await self._run_steps(run)
+        except LostTaskError:
+            raise
+        except UnderstageError as error:
+            outcome = _failure(error.name, error.message)
+        except Exception:
+            log.exception("the interpreter broke", task=claim.task_id)
+            outcome = _failure(
+                "Error", "The task ended by an internal error; the service's log has it under the task's id"
+            )
+        finally:
+            if snapshots is not None:
+                await asyncio.shield(snapshots.remove_folder())
+        return outcome
+
+    async def _finish(self, claim: Claim, journal: Journal, control: RunControl, outcome: Outcome) -> None:
+        status = "completed" if outcome.error is None else "failed"
+        body: dict[str, Any] = {"message": f"Run completed with status: {status}"}
+        body |= {"output": dict(outcome.output or {})} if outcome.error is None else {"error": dict(outcome.error)}
+
+        async def write(connection: AsyncConnection) -> None:
+            await finish_task(connection, claim.task_id, status)
+
+        await journal.commit([NewEvent(claim.task_id, "completion", body)], write, last=True)
+        control.is_over = True
+        if outcome.error is None and control.discard is not None:
+            await control.discard()
+        log.info("task ended", task=claim.task_id, status=status)
+
+    def _cancelled(self, claim: Claim, control: RunControl) -> Outcome:
+        step_id = control.run.current_step if control.run is not None else None
+        if step_id is None:
+            return _failure("Error", f"Task {claim.task_id} has been cancelled.")
+        names = {step["id"]: step["name"] for step in read_spec(claim.spec)["steps"]}
+        return _failure("Error", f"Step {step_id} ({names.get(step_id)}) of task {claim.task_id} has been cancelled.")
+
+    @contextmanager
+    def _audited(self, claim: Claim, spec: Mapping[str, Any]) -> Iterator[None]:
+        meta = {
+            "actionType": "execution",
+            "taskId": claim.task_id,
+            "createdBy": claim.created_by,
+            "taskParameters": shorten(spec.get("parameters"), self._audited_length),
+            "templateRef": (spec.get("templateInfo") or {}).get("entityRef"),
+        }
+        with self._auditor.event("task", severity="medium", meta=meta):
+            yield
+
+
+def _failure(name: str, message: str) -> Outcome:
+    return Outcome(error={"name": name, "message": message})
+
+
+def _see(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()  # nobody waits for it any more

@@ -1,0 +1,107 @@
+"""The workspace of one run: restored at its start, kept with every commit that may be continued from."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.scaffolder.cipher import Cipher
+from understage.scaffolder.store.progress import StoredSnapshot, put_snapshot
+from understage.scaffolder.tasks.outage import is_outage
+from understage.scaffolder.workspace import SnapshotStore, fingerprint, make_folder, pack, remove_folder
+
+log = structlog.get_logger(__name__)
+
+IN_DATABASE_BYTES = 256 * 1024
+
+
+class Snapshots:
+    """Snapshots of the folder of one claim."""
+
+    def __init__(
+        self,
+        task_id: str,
+        folder: Path,
+        *,
+        fence: int,
+        cipher: Cipher,
+        store: SnapshotStore,
+        stored: StoredSnapshot | None,
+    ) -> None:
+        self.folder = folder
+        self._task_id = task_id
+        self._fence = fence
+        self._cipher = cipher
+        self._store = store
+        self._stored = stored
+        self._fingerprint: str | None = None
+        self._count = 0
+
+    @property
+    def _place(self) -> str:
+        return f"{self._task_id}/workspace"
+
+    async def restore(self) -> None:
+        """Make the folder, as the last snapshot has it. Folders of earlier claims on this machine go."""
+        content = await self._read()
+        for old in self.folder.parent.glob(f"{self._task_id}*"):
+            await asyncio.to_thread(remove_folder, old)
+        await asyncio.to_thread(make_folder, self.folder, content)
+        self._fingerprint = await asyncio.to_thread(fingerprint, self.folder)
+
+    async def take(self) -> StoredSnapshot | None:
+        """A snapshot that is not in force before `keep`; None when nothing changed since the last."""
+        mark = await asyncio.to_thread(fingerprint, self.folder)
+        if mark == self._fingerprint:
+            return None
+        content = await asyncio.to_thread(self._pack)
+        if len(content) <= IN_DATABASE_BYTES:
+            return StoredSnapshot(mark, content, None)
+        self._count += 1
+        name = f"{self._task_id}-{self._fence}-{self._count}"
+        await self._store.put(name, content)
+        return StoredSnapshot(mark, None, name)
+
+    async def keep(self, connection: AsyncConnection, snapshot: StoredSnapshot | None) -> None:
+        """Put a snapshot in force, inside of the run's transaction."""
+        if snapshot is not None:
+            await put_snapshot(connection, self._task_id, snapshot)
+
+    async def settle(self, snapshot: StoredSnapshot | None) -> None:
+        """After the commit: the one before is not needed any more."""
+        if snapshot is not None:
+            before, self._stored, self._fingerprint = self._stored, snapshot, snapshot.fingerprint
+            await self._delete(before)
+
+    async def discard(self) -> None:
+        """The task completed and its row is gone: nobody continues from here."""
+        await self._delete(self._stored)
+        self._stored = None
+
+    async def remove_folder(self) -> None:
+        """The run is over. Temporary folders of its steps go too."""
+        for folder in self.folder.parent.glob(f"{self.folder.name}*"):
+            await asyncio.to_thread(remove_folder, folder)
+
+    async def _delete(self, snapshot: StoredSnapshot | None) -> None:
+        if snapshot is None or snapshot.location is None:
+            return
+        try:
+            await self._store.delete(snapshot.location)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("an old snapshot stays behind", name=snapshot.location, error=str(error))
+
+    async def _read(self) -> bytes | None:
+        if self._stored is None:
+            return None
+        content = self._stored.content
+        if content is None:
+            assert self._stored.location is not None
+            content = await self._store.get(self._stored.location)
+        return self._cipher.decrypt(content, self._place)
+
+    def _pack(self) -> bytes:
+        return self._cipher.encrypt(pack(self.folder), self._place)

@@ -1,0 +1,109 @@
+"""Task folders, and snapshots of them that another process can continue from.
+
+`tasks` makes the folder when a run starts, takes a snapshot with every step that ends, and removes the folder with the run.
+Small snapshots live in the database, larger ones in a `SnapshotStore`.
+"""
+
+import asyncio
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tarfile
+import time
+from pathlib import Path
+from typing import Protocol
+
+# A file changed so recently may change again without a visible change of its time stamp.
+RECENT_NS = 50_000_000
+
+
+class SnapshotStore(Protocol):
+    """Keeps snapshots that are too large for the database; contents are encrypted already."""
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Store under a name (letters, digits, dots and dashes) that was not used before."""
+
+    async def get(self, name: str) -> bytes:
+        """The content. Raises FileNotFoundError."""
+
+    async def delete(self, name: str) -> None:
+        """Forget it; an unknown name is no error."""
+
+
+class FolderSnapshots:
+    """Snapshots as files of a folder; replicas that share tasks must share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def put(self, name: str, content: bytes) -> None:
+        """As the protocol says; durable when it returns."""
+        await asyncio.to_thread(self._write, name, content)
+
+    async def get(self, name: str) -> bytes:
+        """As the protocol says."""
+        return await asyncio.to_thread((self._folder / name).read_bytes)
+
+    async def delete(self, name: str) -> None:
+        """As the protocol says."""
+        await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def make_folder(path: Path, content: bytes | None) -> None:
+    """An empty folder at `path`, or one with what a snapshot holds; what was there before goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True, mode=0o700)
+    if content is not None:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            # Written by `pack`, encrypted and authenticated since: links and modes are taken as they were.
+            archive.extractall(path, filter="fully_trusted")
+
+
+def remove_folder(path: Path) -> None:
+    """Remove the folder and everything in it."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def pack(path: Path) -> bytes:
+    """The folder as a compressed tar: files, folders, links, modes, times."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+        archive.add(path, arcname=".", filter=_without_owner)
+    return buffer.getvalue()
+
+
+def fingerprint(path: Path) -> str:
+    """A text that is the same as long as nothing in the folder changes."""
+    digest = hashlib.sha256()
+    now = time.time_ns()
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted([*folders, *files]):
+            entry = Path(folder, name)
+            state = entry.lstat()
+            relative = entry.relative_to(path)
+            digest.update(f"{relative}\0{state.st_mode}\0".encode("utf-8", "surrogateescape"))
+            if stat.S_ISLNK(state.st_mode):
+                digest.update(os.fsencode(entry.readlink()))
+            elif stat.S_ISREG(state.st_mode):
+                digest.update(f"{state.st_size}\0{state.st_mtime_ns}\0{state.st_ino}\0".encode())
+                if now - state.st_mtime_ns < RECENT_NS:
+                    digest.update(entry.read_bytes())
+    return digest.hexdigest()
+
+
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        return None  # sockets and devices have no content to keep
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
