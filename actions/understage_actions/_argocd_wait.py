@@ -84,6 +84,8 @@ class _Watch:
         operation = status.get("operationState") or {}
         if operation.get("phase") in ("Failed", "Error") and "operation" not in application:
             return str(operation.get("message") or operation["phase"])
+        if forbidden := [text for text in _sync_failures(operation) if "not permitted in project" in text]:
+            return "; ".join(forbidden)  # Argo CD tries again, but the answer stays the same
         errors = [text for kind, text in _conditions(status) if kind in ("InvalidSpecError", "ComparisonError")]
         if not errors:
             self.error_since = None
@@ -122,11 +124,19 @@ def _reasons(status: Json) -> Iterator[str]:
             yield text
     operation = status.get("operationState") or {}
     if operation.get("phase") in ("Failed", "Error") or operation.get("retryCount"):
+        yield from _sync_failures(operation)
         yield str(operation.get("message") or "")
     for resource in status.get("resources") or []:
         health = resource.get("health") or {}
         if health.get("status") in ("Degraded", "Missing", "Unknown") and health.get("message"):
             yield f"{resource.get('kind')} {resource.get('name')}: {health['message']}"
+
+
+def _sync_failures(operation: Json) -> Iterator[str]:
+    """What the last sync said of each object that it could not apply."""
+    for resource in (operation.get("syncResult") or {}).get("resources") or []:
+        if resource.get("status") in ("SyncFailed", "PruneFailed") and resource.get("message"):
+            yield f"{resource.get('kind')} {resource.get('name')}: {resource['message']}"
 
 
 def _resource_states(status: Json) -> Iterator[tuple[str, str]]:

@@ -122,7 +122,7 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
     """Check, write project and application, wait. ConflictError for a project or application of somebody else."""
     argocd_namespace = str(ctx.defaults.get("argocdNamespace") or "argocd")
     way = choose_way(ctx, input.via, instance=input.argocd, cluster=input.cluster, namespace=argocd_namespace)
-    spec = _specify(input, _destination_server(ctx, input.cluster), argocd_namespace)
+    spec = _specify(ctx, input, argocd_namespace)
     project, application = project_manifest(spec), application_manifest(spec)
     if way is None:
         return _write_files(ctx, input, spec, [project, application])
@@ -134,7 +134,7 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
     else:
         project = await _apply_project(way, project)
         ctx.log.info(f"Applied AppProject {spec.team} to {way.place}")
-        await way.apply(application)
+        await _apply_application(way, application)
         ctx.log.info(f"Applied Application {spec.name} to {way.place}")
     state = None
     if input.wait and not ctx.is_dry_run:
@@ -185,7 +185,19 @@ async def _apply_project(way: Way, wanted: Json) -> Json:
     raise ConflictError(f"AppProject {name} in {way.place} changes faster than it can be written: try again")
 
 
-def _specify(input: RegisterAppInput, server: str, argocd_namespace: str) -> ApplicationSpec:
+async def _apply_application(way: Way, application: Json) -> None:
+    try:
+        await way.apply(application)
+    except InputError as error:
+        if "repository not accessible" not in error.message:
+            raise
+        raise InputError(
+            f"{error.message}. Give Argo CD access to the forge: a Secret with url, username and password, labelled "
+            "argocd.argoproj.io/secret-type=repo-creds"
+        ) from error
+
+
+def _specify(ctx: ActionContext, input: RegisterAppInput, argocd_namespace: str) -> ApplicationSpec:
     source = Source(input.repo_url, input.revision, path=_inside(input.path, "path"))
     if input.chart is not None:
         if (input.chart.path is None) == (input.chart.chart is None):
@@ -197,8 +209,9 @@ def _specify(input: RegisterAppInput, server: str, argocd_namespace: str) -> App
         team=team_name(input.team),
         environment=check_label(input.environment, "environment") if input.environment is not None else None,
         namespace=check_namespace(input.namespace),
-        server=server,
-        repo_url=_repository(input.repo_url),
+        server=_destination_server(ctx, input.cluster),
+        # In a dry run nothing was published, so the URL may be a placeholder.
+        repo_url=input.repo_url if ctx.is_dry_run else _repository(input.repo_url),
         revision=_revision(input.revision),
         chart=source,
         value_files=[_inside(file, "valueFiles") for file in input.value_files],

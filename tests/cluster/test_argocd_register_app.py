@@ -122,6 +122,26 @@ async def test_why_it_does_not_get_there_is_told(platform: Platform, tmp_path: P
             await register(by_api(platform), tmp_path, "broken", "typo", wrong, waitTimeout=60, via=via)
 
 
+async def test_a_repository_cannot_loosen_its_guardrails(platform: Platform, tmp_path: Path) -> None:
+    """Kinds of the cluster, and those of the namespace's own limits, are not the team's to deploy."""
+    roles = "rbac.authorization.k8s.io/v1"
+    objects = {
+        "ClusterRole": {"apiVersion": roles, "kind": "ClusterRole", "metadata": {"name": "sly"}},
+        "ResourceQuota": {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "quota"},
+            "spec": {"hard": {}},
+        },
+    }
+    for kind, manifest in objects.items():
+        name = f"sly-{kind.lower()}"
+        url = publish(platform, "sly", name)
+        platform.gitea.commit("sly", name, {"deploy/templates/sly.yaml": yaml.safe_dump(manifest)}, "Try")
+        with pytest.raises(ForeignError, match=rf"(?s)failed to sync: {kind} .*not permitted in project"):
+            await register(by_api(platform), tmp_path, "sly", name, url, waitTimeout=60)
+
+
 async def test_argocd_that_refuses_or_does_not_answer_says_what_to_change(platform: Platform, tmp_path: Path) -> None:
     key = r"argocd.appLocatorMethods\[0\].instances\[0\]"
     for changes, message in (

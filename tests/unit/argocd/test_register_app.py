@@ -258,6 +258,17 @@ async def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert any("Would apply AppProject payments and Application ledger-production" in line for line in result.log)
     assert not argocd.projects
     assert not argocd.applications
+    # of a step that a dry run leaves out there is only a placeholder
+    assert (await register(tmp_path, with_argocd(argocd), dry_run=True, repoUrl="<example>")).output["applied"] is False
+
+
+async def test_a_repository_that_argocd_may_not_read_says_what_to_give_it(tmp_path: Path) -> None:
+    class Blind(FakeArgoCd):
+        async def apply_application(self, application: dict[str, Any]) -> None:
+            raise InputError("repository not accessible: authentication required")
+
+    with pytest.raises(InputError, match=r"authentication required. Give Argo CD access .*secret-type=repo-creds"):
+        await register(tmp_path, with_argocd(Blind()))
 
 
 @pytest.mark.parametrize(
@@ -327,6 +338,12 @@ async def test_waiting_tells_each_state_once(tmp_path: Path) -> None:
         (
             {**PROGRESSING, "operationState": {"phase": "Failed", "message": "one or more objects failed to apply: quota"}},
             "failed to sync: one or more objects failed to apply: quota",
+        ),
+        (
+            {**PROGRESSING, "operationState": {"phase": "Running", "retryCount": 1, "syncResult": {"resources": [
+                {"kind": "ClusterRole", "name": "sly", "status": "SyncFailed", "message": "not permitted in project payments"}
+            ]}}},
+            "failed to sync: ClusterRole sly: not permitted in project payments",
         ),
         (
             {"conditions": [{"type": "ComparisonError", "message": "helm template: unknown key replica"}]},

@@ -212,6 +212,9 @@ def test_every_action_is_registered_and_its_input_is_known() -> None:
         ({"name": "ledger-", "owner": "group:default/payments"}, False),
         ({"name": "../ledger", "owner": "group:default/payments"}, False),
         ({"name": "ledger"}, False),
+        ({"name": "ledger", "owner": "user:default/ada"}, False),
+        ({"name": "ledger", "owner": "payments"}, False),
+        ({"name": "ledger", "owner": "group:default/payments", "system": "x\ny: z"}, False),
     ],
 )
 def test_the_form_takes_good_names_only(values: dict[str, Any], is_good: bool) -> None:
