@@ -12,6 +12,7 @@ from typing import Any
 from understage.sdk import (
     ActionContext,
     ConflictError,
+    ForeignError,
     Forge,
     GitAuthor,
     InputError,
@@ -136,7 +137,7 @@ async def _wait_until_readable(
     while waited < READABLE_WITHIN:
         try:
             await ctx.ports.reader.read_url(url)
-        except NotFoundError:
+        except (NotFoundError, ForeignError):  # Gitea answers 404 or 500 until its queue has seen the push
             pause = next(pauses, _PAUSES[-1])
             await asyncio.sleep(pause)
             waited += pause

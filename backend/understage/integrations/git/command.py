@@ -192,7 +192,8 @@ def explain(verb: str, errors: str, status: int | None) -> UnderstageError:
     message = f"git {verb} failed: {text}"
     for pattern, error_class in _REFUSALS:
         if re.search(pattern, text, re.IGNORECASE):
-            return error_class(message)
+            hint = ". The credentials for it are missing or were refused" if error_class is NotAllowedError else ""
+            return error_class(message + hint)
     return ForeignError(message)
 
 
