@@ -7,6 +7,8 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, false, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from understage.identity.permissions import Criteria
+from understage.scaffolder.store.match_tasks import match_tasks
 from understage.scaffolder.store.tables import tasks
 
 Order = tuple[Literal["created_at", "status", "created_by"], Literal["asc", "desc"]]
@@ -42,16 +44,19 @@ async def select_tasks(
     order: Sequence[Order] = (),
     limit: int | None = None,
     offset: int = 0,
+    readable: Criteria | None = None,
 ) -> tuple[list[StoredTask], int]:
     """A page of the tasks by any of the creators and in any of the states, and how many there are in all.
 
-    Without `order` the newest come first; ties are broken by age. `limit` None means all.
+    `readable` are conditions that they must meet besides. Without `order` the newest come first; ties are broken by age. `limit` None means all.
     """
     conditions = [
         column.in_(wanted)
         for column, wanted in ((tasks.c.created_by, created_by), (tasks.c.status, statuses))
         if wanted
     ]
+    if readable is not None:
+        conditions.append(match_tasks(readable))
     total = (await connection.execute(select(func.count()).select_from(tasks).where(*conditions))).scalar_one()
     keys: list[Any] = [_direct(tasks.c[field], direction) for field, direction in order]
     statement = select(*_COLUMNS).where(*conditions, *([false()] if limit == 0 else []))

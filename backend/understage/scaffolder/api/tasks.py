@@ -1,0 +1,159 @@
+"""`/v2/tasks…`: create, list, look at, cancel, retry. Checks and their order as in Backstage scaffolder-backend 4.2.0."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from understage.errors import InputError, NotAllowedError
+from understage.identity.audit import Auditor
+from understage.identity.authorizer import Authorizer
+from understage.identity.credentials import Credentials
+from understage.identity.permissions import (
+    SCAFFOLDER_TASK,
+    SCAFFOLDER_TASK_CANCEL,
+    SCAFFOLDER_TASK_CREATE,
+    SCAFFOLDER_TASK_READ,
+    Conditional,
+    Permission,
+    Query,
+    Rule,
+    holds,
+)
+from understage.platform.plugin import json_response
+from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, Parameter, check_body, parse_query, read_json
+from understage.scaffolder.api.answers import answering_values_errors
+from understage.scaffolder.service import FoundTask, ScaffolderService, TaskQuery
+from understage.scaffolder.store.select_tasks import Order
+
+ORDER_FIELDS = ("created_at", "status", "created_by")
+LIST_PARAMETERS = {
+    "createdBy": Parameter("list"),
+    "status": Parameter("list"),
+    "order": Parameter("list"),
+    "limit": Parameter("integer", minimum=0),
+    "offset": Parameter("integer", minimum=0),
+}
+
+
+class TaskAccess:
+    """What a caller may do with tasks."""
+
+    def __init__(self, service: ScaffolderService, authorizer: Authorizer) -> None:
+        self._service = service
+        self._authorizer = authorizer
+
+    async def find(self, task_id: str, credentials: Credentials, *permissions: Permission) -> FoundTask:
+        """A task, if the caller holds the permissions for it. Raises NotFoundError first, then NotAllowedError."""
+        task = await self._service.get(task_id)
+        decisions = await self._authorizer.decide([Query(permission) for permission in permissions], credentials)
+        for decision in decisions:
+            if decision == "ALLOW":
+                continue
+            if decision == "DENY" or not holds(decision.conditions, lambda rule: _applies(rule, task)):
+                raise NotAllowedError("")
+        return task
+
+    async def readable(self, query: TaskQuery, credentials: Credentials) -> tuple[list[FoundTask], int]:
+        """A page of what the caller may read. Raises NotAllowedError when that is nothing at all."""
+        (decision,) = await self._authorizer.decide([Query(SCAFFOLDER_TASK_READ)], credentials)
+        if decision == "DENY":
+            raise NotAllowedError("")
+        readable = decision.conditions if isinstance(decision, Conditional) else None
+        return await self._service.find(
+            TaskQuery(query.created_by, query.statuses, query.order, query.limit, query.offset, readable)
+        )
+
+
+def _applies(rule: Rule, task: FoundTask) -> bool:
+    if rule.rule == "IS_TASK_OWNER" and rule.resource_type == SCAFFOLDER_TASK:
+        owners = rule.params.get("createdBy")
+        return isinstance(owners, list) and task.created_by is not None and task.created_by in owners
+    raise NotAllowedError(f"Permission rule '{rule.rule}' does not exist for resource type '{SCAFFOLDER_TASK}'")
+
+
+def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, auditor: Auditor) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+    access = TaskAccess(service, authorizer)
+
+    @router.post("/v2/tasks")
+    @answering_values_errors
+    async def create_task(request: Request) -> Response:
+        members = {"templateRef": Member("string", required=True), "values": Member("object", required=True)}
+        body = check_body(await _read(request), {**members, "secrets": Member("object")})
+        secrets = _check_secrets(body)
+        credentials = request.state.credentials
+        meta = {"actionType": "create", "templateRef": body["templateRef"]}
+        with auditor.event("task", credentials=credentials, severity="medium", meta=meta) as event:
+            await authorizer.require(SCAFFOLDER_TASK_CREATE, credentials)
+            task_id = await service.create(body["templateRef"], body["values"], secrets, credentials)
+            event.meta["taskId"] = task_id
+        return json_response({"id": task_id}, 201)
+
+    @router.get("/v2/tasks")
+    async def list_tasks(request: Request) -> Response:
+        sent = parse_query(request, LIST_PARAMETERS)
+        query = TaskQuery(
+            created_by=sent.get("createdBy", ()),
+            statuses=sent.get("status", ()),
+            order=[_read_order(text) for text in sent.get("order", ())],
+            limit=sent.get("limit"),
+            offset=sent.get("offset", 0),
+        )
+        credentials = request.state.credentials
+        with auditor.event("task", credentials=credentials, meta={"actionType": "list"}):
+            tasks, total = await access.readable(query, credentials)
+        return json_response({"tasks": [task.to_wire() for task in tasks], "totalTasks": total})
+
+    @router.get("/v2/tasks/{task_id}")
+    async def get_task(request: Request, task_id: str) -> Response:
+        credentials = request.state.credentials
+        with auditor.event("task", credentials=credentials, meta={"actionType": "get", "taskId": task_id}):
+            task = await access.find(task_id, credentials, SCAFFOLDER_TASK_READ)
+        return json_response(task.to_wire())
+
+    @router.post("/v2/tasks/{task_id}/cancel")
+    async def cancel_task(request: Request, task_id: str) -> Response:
+        credentials = request.state.credentials
+        meta = {"actionType": "cancel", "taskId": task_id}
+        with auditor.event("task", credentials=credentials, severity="medium", meta=meta):
+            await access.find(task_id, credentials, SCAFFOLDER_TASK_CANCEL, SCAFFOLDER_TASK_READ)
+            await service.cancel(task_id)
+        return json_response({"status": "cancelled"})
+
+    @router.post("/v2/tasks/{task_id}/retry")
+    @answering_values_errors
+    async def retry_task(request: Request, task_id: str) -> Response:
+        body = check_body(await _read(request) or {}, {"secrets": Member("object")})
+        secrets = _check_secrets(body)
+        credentials = request.state.credentials
+        meta = {"actionType": "retry", "taskId": task_id}
+        with auditor.event("task", credentials=credentials, severity="medium", meta=meta):
+            await service.get(task_id)
+            await authorizer.require(SCAFFOLDER_TASK_CREATE, credentials)
+            task = await access.find(task_id, credentials, SCAFFOLDER_TASK_READ)
+            await service.retry(task, secrets, credentials)
+        return json_response({"id": task_id}, 201)
+
+    return router
+
+
+async def _read(request: Request) -> Any:
+    return await read_json(request, limit=SCAFFOLDER_BODY_LIMIT)
+
+
+def _check_secrets(body: dict[str, Any]) -> dict[str, str]:
+    secrets: dict[str, str] = body.get("secrets") or {}
+    for name, value in secrets.items():
+        if not isinstance(value, str):
+            raise InputError(f"request/body/secrets/{name} must be string")
+    return secrets
+
+
+def _read_order(text: str) -> Order:
+    direction, separator, field = text.partition(":")
+    if not separator or direction not in ("asc", "desc"):
+        raise InputError(f'Invalid order parameter "{text}", expected "<asc or desc>:<field name>"')
+    if field not in ORDER_FIELDS:
+        raise InputError(f'Invalid order field "{field}"')
+    return field, direction  # type: ignore[return-value] # both were just checked against the literals

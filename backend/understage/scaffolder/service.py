@@ -1,0 +1,249 @@
+"""The scaffolder's tasks as the composition root builds and runs them, and as `api` calls them.
+
+    create -> row (open) -> engine -> execution -> run_steps -> events -> readers
+
+Who may do what is asked in `api`; what a template makes of a request is the task factory's.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from opentelemetry.propagate import inject
+
+from understage.config.scaffolder_settings import ScaffolderSettings
+from understage.errors import ConflictError, NotFoundError, ServiceUnavailableError
+from understage.identity.audit import Auditor
+from understage.identity.credentials import Credentials
+from understage.identity.permissions import Criteria
+from understage.model.task import TaskSpec
+from understage.platform.database import Database
+from understage.platform.json import dumps_text, loads
+from understage.scaffolder.cipher import Cipher
+from understage.scaffolder.clock import iso_time
+from understage.scaffolder.events import Event, TaskEvents, TaskSignals
+from understage.scaffolder.store.cancel_task import cancel_task
+from understage.scaffolder.store.create_task import create_task
+from understage.scaffolder.store.notify import notify
+from understage.scaffolder.store.retry_task import retry_task
+from understage.scaffolder.store.select_tasks import Order, StoredTask, select_task, select_tasks
+from understage.scaffolder.tasks.creation import NewTask, TaskFactory
+from understage.scaffolder.tasks.database_engine import DatabaseEngine, EngineTimes
+from understage.scaffolder.tasks.execution import Execution, RunSteps
+from understage.scaffolder.tasks.listener import Listener
+from understage.scaffolder.tasks.run import write_secrets
+from understage.scaffolder.workspace import FolderSnapshots, SnapshotStore
+
+log = structlog.get_logger(__name__)
+
+STOP_GRACE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class TaskQuery:
+    """Which tasks a list shows, in which order; `limit` None means all. `readable` are the caller's conditions."""
+
+    created_by: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    order: Sequence[Order] = ()
+    limit: int | None = None
+    offset: int = 0
+    readable: Criteria | None = None
+
+
+@dataclass(frozen=True)
+class FoundTask:
+    """A stored task, readable by rules and as JSON."""
+
+    stored: StoredTask
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.stored.id
+
+    @property
+    def created_by(self) -> str | None:
+        """Who created it; None for services."""
+        return self.stored.created_by
+
+    @property
+    def is_recoverable(self) -> bool:
+        """Whether its template says that it may start over."""
+        return self.stored.is_recoverable
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The spec as stored."""
+        spec: TaskSpec = loads(self.stored.spec)
+        return spec
+
+    def to_wire(self) -> dict[str, Any]:
+        """`{id, spec, status, createdAt, lastHeartbeatAt?, createdBy?}`."""
+        task = self.stored
+        wire = {"id": task.id, "spec": self.spec, "status": task.status, "createdAt": iso_time(task.created_at)}
+        if task.last_heartbeat_at is not None:
+            wire["lastHeartbeatAt"] = iso_time(task.last_heartbeat_at)
+        return wire if task.created_by is None else {**wire, "createdBy": task.created_by}
+
+
+class ScaffolderService:
+    """Creates, runs, shows, cancels and retries tasks. `start` and `stop` once each, in the event loop that serves.
+
+    `key` encrypts what is secret in the database. Workspaces live below `data_directory`, large snapshots of them too,
+    unless `snapshots` is another store.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ScaffolderSettings,
+        *,
+        key: bytes,
+        data_directory: Path,
+        run_steps: RunSteps,
+        task_factory: TaskFactory,
+        auditor: Auditor,
+        snapshots: SnapshotStore | None = None,
+        times: EngineTimes | None = None,
+    ) -> None:
+        folder = data_directory / "scaffolder"
+        self._database = database
+        self._factory = task_factory
+        self._cipher = Cipher(key)
+        self._signals = TaskSignals()
+        self._events = TaskEvents(database, self._signals)
+        self._listener = Listener(database, self._on_news, self._on_gap)
+        execution = Execution(
+            database,
+            run_steps,
+            signals=self._signals,
+            cipher=self._cipher,
+            snapshots=snapshots or FolderSnapshots(folder / "snapshots"),
+            folder=folder / "workspaces",
+            auditor=auditor,
+            audited_length=settings.auditor.task_parameter_max_length,
+        )
+        self._engine = DatabaseEngine(
+            database, execution, self._signals, limit=settings.concurrent_tasks_limit, times=times
+        )
+
+    async def start(self) -> None:
+        """Begin to run tasks; those of a worker that died are continued within seconds."""
+        self._events.start()
+        self._listener.start()
+        await self._engine.start()
+
+    def begin_stop(self) -> None:
+        """End all event streams; may be called from a signal handler."""
+        self._events.end_streams()
+
+    async def stop(self) -> None:
+        """Let running tasks end for a short while, hand over the others, stop."""
+        self.begin_stop()
+        await self._listener.stop()
+        await self._engine.stop(STOP_GRACE_SECONDS)
+        await self._events.stop()
+
+    async def check(self) -> None:
+        """Raises ServiceUnavailableError while tasks cannot be taken or kept."""
+        if self._engine.problem is not None:
+            raise ServiceUnavailableError(f"Tasks cannot be run at the moment: {self._engine.problem}")
+
+    async def create(
+        self, template_ref: str, values: Mapping[str, Any], secrets: Mapping[str, str], credentials: Credentials
+    ) -> str:
+        """Start a task of a template; returns its id. Raises what the task factory raises."""
+        task = await self._factory.create(template_ref, values, secrets, credentials)
+        task_id = await self.submit(task)
+        log.info(f"Scaffolding task for {template_ref} created by {task.created_by}", task=task_id)
+        return task_id
+
+    async def submit(self, task: NewTask) -> str:
+        """Store a task and have it run; returns its id."""
+        task_id = str(uuid.uuid4())
+        carrier: dict[str, str] = {}
+        inject(carrier)
+        async with self._database.write() as connection:
+            await create_task(
+                connection,
+                task_id=task_id,
+                spec=dumps_text(task.spec),
+                secrets=write_secrets(self._cipher, task_id, task.secrets),
+                created_by=task.created_by,
+                is_recoverable=_starts_over(task.spec),
+                traceparent=carrier.get("traceparent"),
+            )
+            await notify(connection, "queue", task_id)
+        await self._engine.submit(task_id)
+        return task_id
+
+    async def get(self, task_id: str) -> FoundTask:
+        """One task. Raises NotFoundError."""
+        async with self._database.read() as connection:
+            stored = await select_task(connection, task_id)
+        if stored is None:
+            raise NotFoundError(f"No task with id '{task_id}' found")
+        return FoundTask(stored)
+
+    async def find(self, query: TaskQuery) -> tuple[list[FoundTask], int]:
+        """A page of the tasks, and how many there are in all."""
+        async with self._database.read() as connection:
+            stored, total = await select_tasks(
+                connection,
+                created_by=query.created_by,
+                statuses=query.statuses,
+                order=query.order,
+                limit=query.limit,
+                offset=query.offset,
+                readable=query.readable,
+            )
+        return [FoundTask(task) for task in stored], total
+
+    async def cancel(self, task_id: str) -> None:
+        """Cancel a task, whatever its state: a running one ends within a second, wherever it runs."""
+        async with self._database.write() as connection:
+            await cancel_task(connection, task_id)
+            await notify(connection, "event", task_id)
+            await notify(connection, "cancel", task_id)
+        self._signals.changed(task_id)
+        await self._engine.interrupt(task_id)
+
+    async def retry(self, task: FoundTask, secrets: Mapping[str, str], credentials: Credentials) -> None:
+        """Run an ended task again, from the step that failed. Raises ConflictError for one that has not ended."""
+        complete = await self._factory.renew(task.spec, secrets, credentials)
+        sealed = write_secrets(self._cipher, task.id, complete)
+        async with self._database.write() as connection:
+            if not await retry_task(connection, task.id, secrets=sealed):
+                raise ConflictError(f"Task with taskId {task.id} cannot be retried")
+            await notify(connection, "event", task.id)
+            await notify(connection, "queue", task.id)
+        self._signals.changed(task.id)
+        await self._engine.submit(task.id)
+
+    async def wait_for_events(self, task: FoundTask, *, after: int | None, seconds: float) -> list[Event]:
+        """The events above `after`, waiting up to `seconds` for the first."""
+        return await self._events.wait(task.id, task.is_recoverable, after=after, seconds=seconds)
+
+    def follow_events(self, task: FoundTask, *, after: int | None, pause: float) -> AsyncIterator[list[Event]]:
+        """Batches of events as they come, an empty one after each `pause` seconds without; see `TaskEvents.follow`."""
+        return self._events.follow(task.id, task.is_recoverable, after=after, pause=pause)
+
+    async def _on_news(self, news: str, task_id: str) -> None:
+        if news == "queue":
+            await self._engine.submit(task_id)
+        elif news == "cancel":
+            await self._engine.interrupt(task_id)
+        else:
+            self._signals.changed(task_id)
+
+    def _on_gap(self) -> None:
+        self._signals.changed_all()
+
+
+def _starts_over(spec: TaskSpec) -> bool:
+    recovery = spec.get("EXPERIMENTAL_recovery") or {}
+    return bool(recovery.get("EXPERIMENTAL_strategy") == "startOver")
