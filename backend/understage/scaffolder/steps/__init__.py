@@ -1,1 +1,1 @@
-"""The steps of a task, interpreted one after the other; knows nothing of leases and databases."""
+"""Interpreting a task's spec: conditions, loops, inputs, actions, outputs. Called by `tasks` and by the dry run."""

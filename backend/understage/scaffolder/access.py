@@ -1,0 +1,117 @@
+"""What a caller may do in the scaffolder: asked by `api` and `tasks` before they act.
+
+A conditional decision is applied here, to one task, one page, step or action. Rules as in Backstage scaffolder-backend 4.2.0.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from understage.errors import ForeignError, NotAllowedError
+from understage.identity.authorizer import Authorizer
+from understage.identity.credentials import Credentials
+from understage.identity.permissions import (
+    SCAFFOLDER_ACTION_EXECUTE,
+    SCAFFOLDER_TASK_READ,
+    SCAFFOLDER_TEMPLATE_PARAMETER_READ,
+    SCAFFOLDER_TEMPLATE_STEP_READ,
+    Conditional,
+    Decision,
+    Permission,
+    Query,
+    Rule,
+    holds,
+)
+
+Resource = TypeVar("Resource")
+
+
+class TaskLike(Protocol):
+    """What task rules look at."""
+
+    @property
+    def created_by(self) -> str | None:
+        """Reference of the user who created it."""
+
+    @property
+    def template_ref(self) -> str | None:
+        """Reference of its template."""
+
+
+class Access:
+    """Decides for one caller at a time."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    async def require(self, credentials: Credentials, *permissions: Permission) -> None:
+        """Raises NotAllowedError with an empty message unless the caller holds all of the basic permissions."""
+        decisions = await self._authorizer.decide([Query(permission) for permission in permissions], credentials)
+        if any(decision != "ALLOW" for decision in decisions):
+            raise NotAllowedError("")
+
+    async def require_task(self, credentials: Credentials, task: TaskLike, *permissions: Permission) -> None:
+        """The same for permissions about a task, conditions applied to it."""
+        decisions = await self._authorizer.decide([Query(permission) for permission in permissions], credentials)
+        if not all(_permits(decision, lambda rule: _task_matches(rule, task)) for decision in decisions):
+            raise NotAllowedError("")
+
+    async def task_filter(self, credentials: Credentials) -> Callable[[TaskLike], bool] | None:
+        """Which tasks a list may show; None for all. Raises NotAllowedError when reading is denied."""
+        (decision,) = await self._authorizer.decide([Query(SCAFFOLDER_TASK_READ)], credentials)
+        if decision == "DENY":
+            raise NotAllowedError("")
+        if decision == "ALLOW":
+            return None
+        return lambda task: _permits(decision, lambda rule: _task_matches(rule, task))
+
+    async def template_filters(
+        self, credentials: Credentials
+    ) -> tuple[Callable[[Sequence[str]], bool], Callable[[Sequence[str]], bool]]:
+        """Which parameter pages and which steps the caller may see, by their tags."""
+        queries = [Query(SCAFFOLDER_TEMPLATE_PARAMETER_READ), Query(SCAFFOLDER_TEMPLATE_STEP_READ)]
+        pages, steps = await self._authorizer.decide(queries, credentials)
+
+        def by_tags(decision: Decision) -> Callable[[Sequence[str]], bool]:
+            return lambda tags: _permits(decision, lambda rule: _tag_matches(rule, tags))
+
+        return by_tags(pages), by_tags(steps)
+
+    async def action_filter(self, credentials: Credentials) -> Callable[[str, Mapping[str, Any]], bool]:
+        """Whether the caller may execute an action (by id) with an input."""
+        (decision,) = await self._authorizer.decide([Query(SCAFFOLDER_ACTION_EXECUTE)], credentials)
+        return lambda action_id, _input: _permits(decision, lambda rule: _action_matches(rule, action_id))
+
+
+def _permits(decision: Decision, applies: Callable[[Rule], bool]) -> bool:
+    if isinstance(decision, Conditional):
+        return holds(decision.conditions, applies)
+    return decision == "ALLOW"
+
+
+def _task_matches(rule: Rule, task: TaskLike) -> bool:
+    match rule.rule, dict(rule.params):
+        case "IS_TASK_OWNER", {"createdBy": list(owners)}:
+            return task.created_by is not None and task.created_by in owners
+        case "HAS_TEMPLATE_ENTITY_REFS", {"templateEntityRefs": list(refs)}:
+            return task.template_ref is not None and task.template_ref in refs
+    raise _unknown(rule)
+
+
+def _tag_matches(rule: Rule, tags: Sequence[str]) -> bool:
+    match rule.rule, dict(rule.params):
+        case "HAS_TAG", {"tag": str(tag)}:
+            return tag in tags
+    raise _unknown(rule)
+
+
+def _action_matches(rule: Rule, action_id: str) -> bool:
+    match rule.rule, dict(rule.params):
+        case "HAS_ACTION_ID", {"actionId": str(wanted)}:
+            return action_id == wanted
+    raise _unknown(rule)
+
+
+def _unknown(rule: Rule) -> ForeignError:
+    return ForeignError(
+        f"Permission rule '{rule.rule}' does not exist for resource type '{rule.resource_type}', or its parameters differ"
+    )

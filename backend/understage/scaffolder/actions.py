@@ -1,0 +1,118 @@
+"""The registered actions, by id.
+
+`service` loads the entry points once at start; `steps` looks actions up, `api` lists them. Built-in actions register in the
+same way as those of a third party.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import structlog
+
+from understage.errors import NotFoundError
+from understage.model.yaml import dump
+from understage.sdk import Action, Example
+
+log = structlog.get_logger(__name__)
+
+GROUP = "understage.actions"
+AnyAction = Action[Any, Any]
+
+
+class DuplicateActionError(ValueError):
+    """Two plugins register the same action id; the message names both."""
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """An entry point that could not be loaded: its name, where it points, and why it failed."""
+
+    name: str
+    target: str
+    reason: str
+
+
+class ActionRegistry:
+    """Actions by id. `broken` are the plugins that were skipped, for reports."""
+
+    def __init__(self, actions: Iterable[AnyAction] = (), broken: Sequence[BrokenPlugin] = ()) -> None:
+        self._actions: dict[str, AnyAction] = {}
+        self.broken = tuple(broken)
+        for action in actions:
+            if action.id in self._actions:
+                raise DuplicateActionError(f"Two actions have the id '{action.id}'")
+            self._actions[action.id] = action
+
+    @classmethod
+    def from_entry_points(cls, points: Iterable[EntryPoint] | None = None) -> "ActionRegistry":
+        """The actions of all installed packages; a plugin that cannot be loaded is logged and skipped.
+
+        An entry point names an `Action`, or a list of them. Raises DuplicateActionError naming both entry points.
+        """
+        found: dict[str, tuple[AnyAction, str]] = {}
+        broken: list[BrokenPlugin] = []
+        for point in entry_points(group=GROUP) if points is None else points:
+            try:
+                loaded = _load(point)
+            except Exception as error:
+                broken.append(BrokenPlugin(point.name, point.value, f"{type(error).__name__}: {error}"))
+                log.exception("a plugin with actions could not be loaded and is skipped", plugin=point.name)
+                continue
+            for action in loaded:
+                if action.id in found:
+                    raise DuplicateActionError(
+                        f"Two plugins register the action '{action.id}': {found[action.id][1]} and {point.value}. "
+                        "Uninstall one of them or give its action another id."
+                    )
+                found[action.id] = (action, point.value)
+        return cls((action for action, _ in found.values()), broken)
+
+    def get(self, action_id: str) -> AnyAction:
+        """The action. Raises NotFoundError in the words of Backstage."""
+        try:
+            return self._actions[action_id]
+        except KeyError:
+            raise NotFoundError(
+                f"Template action with ID '{action_id}' is not registered. See "
+                "https://backstage.io/docs/features/software-templates/builtin-actions/ on how to add a new action module."
+            ) from None
+
+    def all(self) -> list[AnyAction]:
+        """All actions, sorted by id."""
+        return sorted(self._actions.values(), key=lambda action: action.id.lower())
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The answer of `GET /v2/actions`."""
+        return [_describe(action) for action in self.all()]
+
+
+def _load(point: EntryPoint) -> list[AnyAction]:
+    loaded = point.load()
+    actions = list(loaded) if isinstance(loaded, list | tuple) else [loaded]
+    for action in actions:
+        if not isinstance(action, Action):
+            raise TypeError(f"{point.value} is no action: decorate an async function with @action")
+    return actions
+
+
+def _describe(action: AnyAction) -> dict[str, Any]:
+    schema = {"input": action.input_schema()}
+    output = action.output_schema()
+    if output is not None:
+        schema["output"] = output
+    examples = [_describe_example(action.id, example) for example in action.examples]
+    return {
+        "id": action.id,
+        "description": action.description,
+        **({"examples": examples} if examples else {}),
+        "schema": schema,
+    }
+
+
+def _describe_example(action_id: str, example: Example) -> dict[str, Any]:
+    step = {"id": action_id.replace(":", "-"), "action": action_id, "input": json.loads(json.dumps(example.input))}
+    described = {"description": example.description, "example": dump({"steps": [step]})}
+    return described if example.notes is None else {**described, "notes": example.notes}
