@@ -6,7 +6,7 @@ file is laid over them, a null that deletes a key, `global`, aliases and conditi
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Chart:
                 yield from dependency.chart.parts(values[dependency.key], (*path, dependency.key))
 
 
-def lay_over(defaults: Json, values: Json, *, keep_nulls_under: set[str] = frozenset()) -> Json:  # type: ignore[assignment]
+def lay_over(defaults: Json, values: Json, *, keep_nulls_under: Collection[str] = ()) -> Json:
     """`values` over `defaults`: maps merge, anything else replaces, a null deletes a key of the defaults.
 
     Under the keys `keep_nulls_under`, nulls stay: they are for the defaults of a dependency that come later.
@@ -92,8 +92,10 @@ def merge(lower: Json, upper: Json) -> Json:
     result = copy.deepcopy(lower)
     for key, value in upper.items():
         below = result.get(key)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        result[key] = merge(below, value) if both else copy.deepcopy(value)  # type: ignore[arg-type]
+        if isinstance(value, dict) and isinstance(below, dict):
+            result[key] = merge(below, value)
+        else:
+            result[key] = copy.deepcopy(value)
     return result
 
 

@@ -64,8 +64,8 @@ class KubernetesCluster:
         plural, namespaced = await self._resource(api_version, kind, root)
         if namespaced and not namespace:
             raise InputError(f"{kind} {name} needs a namespace: set metadata.namespace")
-        scope = f"/namespaces/{quote(namespace, safe='')}" if namespaced and namespace else ""
-        return f"{root}{scope}/{plural}/{quote(name, safe='')}"
+        scope = f"/namespaces/{_segment(namespace)}" if namespaced and namespace else ""
+        return f"{root}{scope}/{plural}/{_segment(name)}"
 
     async def _resource(self, api_version: str, kind: str, root: str) -> tuple[str, bool]:
         if (api_version, kind) not in self._resources:
@@ -101,6 +101,13 @@ def _identity(manifest: Json) -> tuple[str, str, str, str | None]:
     if not (isinstance(api_version, str) and isinstance(kind, str) and isinstance(name, str) and name):
         raise InputError("a manifest needs apiVersion, kind and metadata.name")
     return api_version, kind, name, metadata.get("namespace")
+
+
+def _segment(name: str) -> str:
+    """`name` as one segment of a path."""
+    if name in ("", ".", ".."):
+        raise InputError(f"{name!r} is no name of a Kubernetes object")
+    return quote(name, safe="")
 
 
 def _title(kind: str, name: str, namespace: str | None) -> str:
