@@ -177,8 +177,11 @@ def _parse_slice(query: dict[str, Any]) -> _Slice:
 
 def _next_link(request: Request, limit: int, offset: int) -> str:
     after = base64.b64encode(orjson.dumps({"limit": limit, "offset": offset})).decode()
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("offset", "after")]
-    return f'</entities?{urlencode([*kept, ("after", after)])}>; rel="next"'
+    sent = request.query_params.multi_items()
+    kept = [(name, after if name == "after" else value) for name, value in sent if name != "offset"]
+    if "after" not in request.query_params:
+        kept.append(("after", after))
+    return f'</entities?{urlencode(kept)}>; rel="next"'
 
 
 def _parse_order(text: str) -> tuple[str, bool]:

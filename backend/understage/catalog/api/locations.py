@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import answer_with_etag
+from understage.catalog.api.answers import answer_with_etag, read_required_json
 from understage.catalog.predicate import EVERYTHING, both
 from understage.catalog.query.locations import filter_locations
 from understage.catalog.query.predicates import parse_predicate
@@ -29,7 +29,7 @@ from understage.platform.requests import Member, Parameter, check_body, parse_qu
 ORIGIN = "backstage.io/managed-by-origin-location"
 DEFAULT_LIMIT = 1000
 
-LOCATION_BODY = {"type": Member("string", required=True), "target": Member("string", required=True)}
+LOCATION_BODY = {"target": Member("string", required=True), "type": Member("string", required=True)}
 
 
 def create_locations_router(database: Database, access: Access, service: CatalogService) -> APIRouter:
@@ -49,7 +49,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
             request, {"dryRun": Parameter("boolean"), "onConflict": Parameter(choices=("refresh", "reject"))}
         )
         body = check_body(
-            await read_json(request),
+            await read_required_json(request),
             {**LOCATION_BODY, "presence": Member("string", choices=("required", "optional"))},
             additional=False,
         )
@@ -108,7 +108,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
 
     @router.put("/locations/{location_id}")
     async def update_location(request: Request, location_id: str) -> Response:
-        body = check_body(await read_json(request), LOCATION_BODY, additional=False)
+        body = check_body(await read_required_json(request), LOCATION_BODY, additional=False)
         await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
         location = await service.update_location(location_id, body["type"], body["target"])
         return answer_with_etag(request, dumps(location.to_json()))
@@ -126,7 +126,7 @@ def create_locations_router(database: Database, access: Access, service: Catalog
             "catalogFilename": Member("string"),
             "catalogFileName": Member("string"),
         }
-        body = check_body(await read_json(request), members)
+        body = check_body(await read_required_json(request), members)
         location = check_body(body["location"], LOCATION_BODY, additional=False, path="request/body/location")
         await access.require(request.state.credentials, CATALOG_LOCATION_ANALYZE)
         return json_response(await service.analyze_location(location["type"], location["target"]))

@@ -33,8 +33,8 @@ QUERY_PARAMETERS = {
 
 QUERY_BODY = {
     "cursor": Member("string"),
-    "limit": Member("integer", minimum=0),
-    "offset": Member("integer", minimum=0),
+    "limit": Member("number", minimum=0),
+    "offset": Member("number", minimum=0),
     "orderBy": Member("array", items="object"),
     "fullTextFilter": Member("object"),
     "fields": Member("array", items="string"),
@@ -107,13 +107,12 @@ def _question_of_parameters(query: dict[str, Any]) -> Question:
     limit = query.get("limit", DEFAULT_LIMIT)
     if "cursor" in query:
         return question_of(decode_cursor(query["cursor"]), limit)
-    term = query.get("fullTextFilterTerm", "").strip()
     fields = tuple(name.strip() for item in query.get("fullTextFilterFields", []) for name in item.split(","))
     orders = [_parse_order_field(text) for text in query.get("orderField", [])]
     return Question(
         predicate=parse_filters(query.get("filter", [])),
         order=orders[0] if orders else None,
-        full_text=FullText(term, tuple(filter(None, fields))) if term else None,
+        full_text=FullText(query.get("fullTextFilterTerm", ""), tuple(filter(None, fields))),
         limit=limit,
         offset=query.get("offset", 0),
         with_total=query.get("totalItems") != "exclude",
@@ -128,7 +127,7 @@ def _parse_order_field(text: str) -> Order:
 
 
 def _question_of_body(body: dict[str, Any]) -> Question:
-    limit = int(body.get("limit", DEFAULT_LIMIT))
+    limit = _integer(body, "limit", DEFAULT_LIMIT)
     if "cursor" in body:
         if not body["cursor"]:
             raise InputError("Cursor cannot be empty")
@@ -136,11 +135,18 @@ def _question_of_body(body: dict[str, Any]) -> Question:
     return Question(
         predicate=parse_predicate(body.get("query", {})),
         order=_order_of_body(body.get("orderBy", [])),
-        full_text=_full_text_of_body(body.get("fullTextFilter", {})),
+        full_text=_full_text_of_body(body["fullTextFilter"]) if "fullTextFilter" in body else None,
         limit=limit,
-        offset=int(body.get("offset", 0)),
+        offset=_integer(body, "offset", 0),
         with_total=body.get("totalItems") != "exclude",
     )
+
+
+def _integer(body: dict[str, Any], name: str, default: int) -> int:
+    value = body.get(name, default)
+    if value != int(value):
+        raise InputError(f"request/body/{name} must be integer")
+    return int(value)
 
 
 def _order_of_body(items: list[dict[str, Any]]) -> Order | None:
@@ -158,8 +164,7 @@ def _order_of_body(items: list[dict[str, Any]]) -> Order | None:
     return orders[0] if orders else None
 
 
-def _full_text_of_body(value: dict[str, Any]) -> FullText | None:
+def _full_text_of_body(value: dict[str, Any]) -> FullText:
     members = {"term": Member("string"), "fields": Member("array", items="string")}
     check_body(value, members, path="request/body/fullTextFilter")
-    term = value.get("term", "").strip()
-    return FullText(term, tuple(value.get("fields", []))) if term else None
+    return FullText(value.get("term", ""), tuple(value.get("fields", [])))

@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
+from understage.catalog.api.answers import read_required_json
 from understage.catalog.service import CatalogService
-from understage.errors import InputError
 from understage.identity.permissions import CATALOG_ENTITY_REFRESH, CATALOG_ENTITY_VALIDATE
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, check_body, read_json
+from understage.platform.requests import Member, check_body
 
 
 def create_refresh_router(access: Access, service: CatalogService) -> APIRouter:
@@ -17,29 +17,17 @@ def create_refresh_router(access: Access, service: CatalogService) -> APIRouter:
     @router.post("/refresh")
     async def refresh(request: Request) -> Response:
         members = {"entityRef": Member("string", required=True), "authorizationToken": Member("string")}
-        body = check_body(await read_json(request), members, additional=False)
+        body = check_body(await read_required_json(request), members, additional=False)
         await access.require(request.state.credentials, CATALOG_ENTITY_REFRESH, body["entityRef"])
         await service.refresh(body["entityRef"].lower())
         return Response(status_code=200)
 
     @router.post("/validate-entity")
     async def validate_entity(request: Request) -> Response:
-        members = {"entity": Member("object", required=True), "location": Member("string", required=True)}
-        body = check_body(await read_json(request), members)
+        members = {"location": Member("string", required=True), "entity": Member("object", required=True)}
+        body = check_body(await read_required_json(request), members)
         await access.require(request.state.credentials, CATALOG_ENTITY_VALIDATE)
-        location = _check_location(body["location"])
-        errors = await service.validate_entity(body["entity"], location)
+        errors = await service.validate_entity(body["entity"], body["location"])
         return json_response({"errors": errors}, 400) if errors else Response(status_code=200)
 
     return router
-
-
-def _check_location(location: str) -> str:
-    type, separator, target = location.partition(":")
-    if type in ("http", "https"):
-        raise InputError(f"Invalid location ref '{location}', please prefix it with 'url:', e.g. 'url:{location}'")
-    if type != "url" or not separator or not target.strip():
-        raise InputError(
-            f"Invalid location ref {location}, only 'url:<target>' is supported, e.g. url:https://host/path"
-        )
-    return location

@@ -30,7 +30,10 @@ class Order:
 
 @dataclass(frozen=True)
 class FullText:
-    """Text to look for in the values of `fields`; without fields in the order field, else in the uid."""
+    """Text to look for in the values of `fields`; without fields in the order field, else in the uid.
+
+    `term` is as it was sent: blanks around it do not count, and a blank one looks for nothing.
+    """
 
     term: str
     fields: tuple[str, ...] = ()
@@ -56,19 +59,20 @@ class Cursor:
             if self.order is None
             else [{"field": self.order.field, "order": "desc" if self.order.descending else "asc"}]
         )
-        text: dict[str, Any] = {"term": "" if self.full_text is None else self.full_text.term}
-        if self.full_text is not None and self.full_text.fields:
-            text["fields"] = list(self.full_text.fields)
         content = {
             "orderFields": order,
             "isPrevious": self.is_previous,
             **({} if query is None else {"query": query}),
-            "fullTextFilter": text,
+            **({} if self.full_text is None else {"fullTextFilter": _dump_full_text(self.full_text)}),
             "orderFieldValues": _place_values(self.place, self.order),
             "firstSortFieldValues": None if self.first is None else _place_values(self.first, self.order),
             "totalItems": self.total,
         }
         return base64.b64encode(orjson.dumps(content)).decode()
+
+
+def _dump_full_text(text: FullText) -> dict[str, Any]:
+    return {"term": text.term, **({"fields": list(text.fields)} if text.fields else {})}
 
 
 def _place_values(place: Place, order: Order | None) -> list[str | None]:
@@ -137,8 +141,8 @@ def _place(value: Any, order: Order | None) -> Place | None:
 
 def _full_text(value: Any) -> FullText | None:
     match value:
-        case {"term": str(term), "fields": list(fields)} if term.strip():
-            return FullText(term.strip(), tuple(str(field) for field in fields))
-        case {"term": str(term)} if term.strip():
-            return FullText(term.strip())
+        case {"term": str(term), "fields": list(fields)}:
+            return FullText(term, tuple(str(field) for field in fields))
+        case {"term": str(term)}:
+            return FullText(term)
     return None

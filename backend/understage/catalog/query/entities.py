@@ -56,7 +56,8 @@ async def query_entities(connection: AsyncConnection, question: Question, access
     """Answer a question for a caller who may read what satisfies `access` (None: everything)."""
     predicate = both(question.predicate, access)
     field = None if question.order is None else question.order.field.lower()
-    text = None if question.full_text is None else (question.full_text.term, searched_fields(question))
+    term = "" if question.full_text is None else question.full_text.term.strip()
+    text = (term, searched_fields(question)) if term else None
     cursor = question.cursor
     if cursor is not None:
         total = cursor.total
@@ -89,10 +90,10 @@ def _with_cursors(question: Question, rows: Sequence[PageRow], total: int, more:
         return Page(items, total)
     first, last = _place(rows[0]), _place(rows[-1])
     cursor = question.cursor
-    is_offset_page = cursor is None and question.offset > 0
-    beginning = cursor.first if cursor is not None else None if is_offset_page else first
+    # A walk that began at an offset ends there when it goes back: what lies before is not part of it.
+    beginning = first if cursor is None else cursor.first
     base = Cursor(question.predicate, question.order, question.full_text, last, beginning, total)
-    has_previous = not is_offset_page and beginning is not None and first != beginning and (not backwards or more)
+    has_previous = beginning is not None and first != beginning and (not backwards or more)
     return Page(
         items,
         total,
