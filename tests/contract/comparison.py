@@ -32,14 +32,18 @@ class Answer:
     def lines(self) -> list[str]:
         """Text to show and to compare by line."""
         headers = [f"{name}: {value}" for name, value in self.headers.items()]
-        body = self.body if isinstance(self.body, str) else json.dumps(self.body, indent=1, ensure_ascii=False)
+        body = (
+            self.body
+            if isinstance(self.body, str)
+            else json.dumps(self.body, indent=1, sort_keys=True, ensure_ascii=False)
+        )
         return [f"HTTP {self.status}", *headers, "", *body.splitlines()]
 
     def difference(self, other: "Answer", names: tuple[str, str]) -> str:
         """A unified diff, empty when equal."""
         if self == other:
             return ""
-        return "\n".join(difflib.unified_diff(self.lines(), other.lines(), *names, n=4, lineterm=""))
+        return "\n".join(difflib.unified_diff(self.lines(), other.lines(), *names, n=3, lineterm=""))
 
 
 def normalise(response: httpx.Response, base: str, *, any_order: bool = False) -> Answer:

@@ -10,7 +10,7 @@ from tests.contract.installation import ROOT, Installation, install, lacking
 from tests.contract.pair import Pair
 from tests.databases import PostgresServer, require
 
-LOCATIONS = ("all", "kinds", "broken", "badname", "missing-target", "optional-target")
+LOCATIONS = ("all", "broken", "badname", "optional-target")
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +48,9 @@ def pair(
 
 def _over_the_same_files(http: str) -> dict[str, object]:
     locations = [{"type": "file", "target": str(Path(ENTITIES, f"{name}.yaml"))} for name in LOCATIONS]
-    missing = {"type": "file", "target": str(ENTITIES / "not-there.yaml")}
     return {
         "backend": {"reading": {"allow": [{"host": http}]}},
-        "catalog": {"orphanStrategy": "keep", "locations": [*locations, missing]},
+        "catalog": {"orphanStrategy": "keep", "locations": locations},
     }
 
 

@@ -9,12 +9,15 @@ CASES = load_cases(*CATALOG)
 
 
 def test_both_serve_the_same_entities(pair: Pair) -> None:
-    assert pair.refs(pair.ours) == pair.refs(pair.stock)
+    stock, ours = pair.refs(pair.stock), pair.refs(pair.ours)
+    assert ours.keys() == stock.keys()
+    assert ours == stock
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.differs], ids=lambda case: case.id)
 def test_answers_are_the_same(pair: Pair, case: Case) -> None:
-    assert pair.difference(case) == ""
+    if difference := pair.difference(case):
+        pytest.fail(f"{case.id}\n{difference}", pytrace=False)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.differs], ids=lambda case: case.id)
