@@ -25,13 +25,21 @@ def refuse_links_outside(root: Path) -> None:
     """Raise NotAllowedError when a link below `root` leads out of it, directly or over other links."""
     real = root.resolve()
     for relative, path in walk(root):
-        if path.is_symlink():
-            try:
-                inside = path.resolve().is_relative_to(real) and not path.readlink().is_absolute()
-            except (OSError, RuntimeError):  # a loop of links
-                inside = False
-            if not inside:
-                raise NotAllowedError(f"{relative} is a symbolic link that leads out of the folder")
+        if path.is_symlink() and not _leads_inside(path, real):
+            raise NotAllowedError(f"{relative} is a symbolic link that leads out of the folder")
+
+
+def _leads_inside(link: Path, root: Path) -> bool:
+    if link.readlink().is_absolute():
+        return False
+    try:
+        inside = link.resolve().is_relative_to(root)
+        link.stat()
+    except FileNotFoundError:
+        return inside
+    except (OSError, RuntimeError):  # a loop of links: which error tells depends on the version of Python
+        return False
+    return inside
 
 
 def destination_in(folder: Workspace, relative: str | PurePosixPath) -> Path:

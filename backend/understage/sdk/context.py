@@ -41,7 +41,10 @@ class Workspace:
         if "\0" in str(relative):
             raise NotAllowedError("A path must not contain a NUL character")
         root = self.path.resolve()
-        resolved = (root / relative).resolve()
+        try:
+            resolved = (root / relative).resolve()
+        except (OSError, RuntimeError) as error:
+            raise NotAllowedError(f"{relative} cannot be followed: {error}") from error
         if not resolved.is_relative_to(root):
             raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
         return resolved

@@ -57,6 +57,7 @@ def test_only_what_is_below_the_asked_folder_is_written(tmp_path: Path) -> None:
         [entry("r/link", tarfile.SYMTYPE, link="/etc/passwd")],
         [entry("r/link", tarfile.SYMTYPE, link="../../evil")],
         [entry("r/a", tarfile.SYMTYPE, link="b"), entry("r/b", tarfile.SYMTYPE, link="../..")],
+        [entry("r/a", tarfile.SYMTYPE, link="b/../x"), entry("r/b", tarfile.SYMTYPE, link=".")],
         [entry("r/a", tarfile.SYMTYPE, link="a")],
         [entry("r/hard", tarfile.LNKTYPE, link="r/other")],
         [entry("r/device", tarfile.CHRTYPE)],

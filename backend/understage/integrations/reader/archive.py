@@ -63,6 +63,9 @@ class _Unpacking:
             raise ForeignError(f"the archive cannot be unpacked: {error}") from error
         for target, text, name in links:
             self._link(target, text, name)
+        # Once more when all are there: a link may change where another one leads.
+        for target, _, name in links:
+            self._check_link(target, name)
         return self.written
 
     def _members(self, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -110,13 +113,24 @@ class _Unpacking:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() or target.is_symlink():
             raise InputError(f"the archive holds {name[:200]!r} twice")
+        if PurePosixPath(text).is_absolute():
+            raise InputError(f"the archive holds the link {name[:200]!r}, which leads outside of it")
         target.symlink_to(text)
-        root = self.destination.resolve()
-        try:
-            inside = target.resolve().is_relative_to(root)
-        except (OSError, RuntimeError):  # a loop of links
-            inside = False
-        if not inside or PurePosixPath(text).is_absolute():
+        self._check_link(target, name)
+        self.written += 1
+
+    def _check_link(self, target: Path, name: str) -> None:
+        if not _leads_inside(target, self.destination.resolve()):
             target.unlink()
             raise InputError(f"the archive holds the link {name[:200]!r}, which leads outside of it")
-        self.written += 1
+
+
+def _leads_inside(link: Path, root: Path) -> bool:
+    try:
+        inside = link.resolve().is_relative_to(root)
+        link.stat()
+    except FileNotFoundError:
+        return inside
+    except (OSError, RuntimeError):  # a loop of links: which error tells depends on the version of Python
+        return False
+    return inside
