@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -287,3 +288,34 @@ async def test_local_forge_refuses_taken_and_bad_names(forge: Forge) -> None:
     for owner, name in (("..", "web"), ("team", "../x"), ("team", "-x"), ("a/b", "c"), ("team", "x.git"), ("", "x")):
         with pytest.raises(InputError, match="no valid"):
             await forge.create_repository(owner, name)
+
+
+async def test_credentials_go_to_their_origin_and_redirects_nowhere(git: GitRemotes, tmp_path: Path) -> None:
+    asked: dict[str, list[str]] = {"first": [], "second": []}
+
+    def serve(name: str, answer: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked[name].append((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(f"{answer}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            await writer.drain()
+            writer.close()
+
+        return handle
+
+    second = await asyncio.start_server(serve("second", "HTTP/1.1 404 Not Found\r\n"), "127.0.0.1", 0)
+    target = f"http://127.0.0.1:{second.sockets[0].getsockname()[1]}/team/web.git/info/refs?service=git-upload-pack"
+    first = await asyncio.start_server(serve("first", f"HTTP/1.1 302 Found\r\nLocation: {target}\r\n"), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{first.sockets[0].getsockname()[1]}/team/web.git"
+    with pytest.raises(ForeignError, match="git clone failed"):
+        await git.clone(url, folder(tmp_path / "clone"), credentials=GitCredentials("robot", "s3cret-pass"))
+    for server in (first, second):
+        server.close()
+        await server.wait_closed()
+    assert "Authorization: Basic cm9ib3Q6czNjcmV0LXBhc3M=" in asked["first"][0]
+    assert asked["second"] == []
+
+
+async def test_of_two_creators_at_once_one_is_refused(forge: Forge, repositories: LocalRepositories) -> None:
+    made = await asyncio.gather(*(forge.create_repository("team", "web") for _ in range(4)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in made) == ["ConflictError"] * 3 + ["Repository"]
+    assert [path.name for path in repositories.path("team", "web").parent.iterdir()] == ["web.git"]

@@ -125,6 +125,8 @@ async def test_public_github_files_come_from_the_raw_host() -> None:
         ("https://github.com/o/r/blob/main/..\\x", InputError, "Invalid URL"),
         ("https://github.com/o/r/issues/1", InputError, "names no file or folder"),
         ("https://github.com/o", InputError, "names no repository"),
+        ("https://github.com/o/r", InputError, "not a file in it"),
+        ("https://github.com/o/r/tree/main/", InputError, "not a file in it"),
         ("https://git.lab/sub/g/%2e%2e/p/-/blob/main/x", InputError, "path traversal"),
         ("https://github.com/o/r/blob/main/absent", NotFoundError, "404 Not Found"),
     ],

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,13 +46,15 @@ class LocalForge:
         if draft is None:
             raise ConflictError(taken)
         branch = f"--initial-branch={default_branch}"
-        await self.command.run("init", "--quiet", "--bare", "--template=", branch, "--", str(draft))
-        await asyncio.to_thread((draft / "description").write_text, description, "utf-8")
-        # Renaming onto a name that exists fails, so of two creators at once one is refused.
         try:
+            await self.command.run("init", "--quiet", "--bare", "--template=", branch, "--", str(draft))
+            await asyncio.to_thread((draft / "description").write_text, description, "utf-8")
+            # Renaming onto a repository fails, so of two creators at once one is refused.
             await asyncio.to_thread(os.rename, draft, path)
         except OSError as error:
             raise ConflictError(taken) from error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
         return self._repository(owner, name, default_branch)
 
     async def open_pull_request(

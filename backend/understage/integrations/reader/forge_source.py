@@ -99,7 +99,7 @@ class ForgeSource(ABC):
 
     async def read_url(self, url: str, *, token: str | None = None) -> ReadFile:
         """Read one file."""
-        answer = await self._ask(self.file_request(self.parse(url), token), url)
+        answer = await self._ask(self.file_request(_file_page(self.parse(url), url), token), url)
         return ReadFile(url=url, content=self.content(answer), etag=answer.headers.get("etag"))
 
     async def read_tree(self, url: str, destination: Path, *, token: str | None = None) -> ReadTree:
@@ -143,7 +143,7 @@ class ForgeSource(ABC):
         return url
 
     async def _search_file(self, page: PageUrl, url: str, etag: str | None) -> SearchResult:
-        request = self.file_request(page, None)
+        request = self.file_request(_file_page(page, url), None)
         headers = {**request.headers, **({"If-None-Match": etag} if etag else {})}
         answer = await self._ask(Request(request.url, headers), url)
         if answer.status == 304 or (etag is not None and answer.headers.get("etag") == etag):
@@ -195,6 +195,12 @@ def page_of(url: str, pattern_after: int, kinds: frozenset[str], *, kind_length:
     ref = check_file_path(rest[kind_length])
     head = "/".join([root, *project, *rest[: kind_length + 1]])
     return PageUrl(path, ref, check_file_path("/".join(rest[kind_length + 1 :])), head)
+
+
+def _file_page(page: PageUrl, url: str) -> PageUrl:
+    if not page.path:
+        raise InputError(f"{url} names a repository, not a file in it")
+    return page
 
 
 def quoted(path: str) -> str:
