@@ -1,17 +1,16 @@
-"""What a caller may do in the scaffolder: asked by `api` and `tasks` before they act.
+"""What a caller may see of a template and which actions they may execute: asked by `templates`, `steps` and `dry_run`.
 
-A conditional decision is applied here, to one task, one page, step or action. Rules as in Backstage scaffolder-backend 4.2.0.
+A conditional decision is applied here, to one page, step or action. Rules as in Backstage scaffolder-backend 4.2.0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from understage.errors import ForeignError, NotAllowedError
 from understage.identity.authorizer import Authorizer
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import (
     SCAFFOLDER_ACTION_EXECUTE,
-    SCAFFOLDER_TASK_READ,
     SCAFFOLDER_TEMPLATE_PARAMETER_READ,
     SCAFFOLDER_TEMPLATE_STEP_READ,
     Conditional,
@@ -21,20 +20,6 @@ from understage.identity.permissions import (
     Rule,
     holds,
 )
-
-Resource = TypeVar("Resource")
-
-
-class TaskLike(Protocol):
-    """What task rules look at."""
-
-    @property
-    def created_by(self) -> str | None:
-        """Reference of the user who created it."""
-
-    @property
-    def template_ref(self) -> str | None:
-        """Reference of its template."""
 
 
 class Access:
@@ -48,21 +33,6 @@ class Access:
         decisions = await self._authorizer.decide([Query(permission) for permission in permissions], credentials)
         if any(decision != "ALLOW" for decision in decisions):
             raise NotAllowedError("")
-
-    async def require_task(self, credentials: Credentials, task: TaskLike, *permissions: Permission) -> None:
-        """The same for permissions about a task, conditions applied to it."""
-        decisions = await self._authorizer.decide([Query(permission) for permission in permissions], credentials)
-        if not all(_permits(decision, lambda rule: _task_matches(rule, task)) for decision in decisions):
-            raise NotAllowedError("")
-
-    async def task_filter(self, credentials: Credentials) -> Callable[[TaskLike], bool] | None:
-        """Which tasks a list may show; None for all. Raises NotAllowedError when reading is denied."""
-        (decision,) = await self._authorizer.decide([Query(SCAFFOLDER_TASK_READ)], credentials)
-        if decision == "DENY":
-            raise NotAllowedError("")
-        if decision == "ALLOW":
-            return None
-        return lambda task: _permits(decision, lambda rule: _task_matches(rule, task))
 
     async def template_filters(
         self, credentials: Credentials
@@ -86,15 +56,6 @@ def _permits(decision: Decision, applies: Callable[[Rule], bool]) -> bool:
     if isinstance(decision, Conditional):
         return holds(decision.conditions, applies)
     return decision == "ALLOW"
-
-
-def _task_matches(rule: Rule, task: TaskLike) -> bool:
-    match rule.rule, dict(rule.params):
-        case "IS_TASK_OWNER", {"createdBy": list(owners)}:
-            return task.created_by is not None and task.created_by in owners
-        case "HAS_TEMPLATE_ENTITY_REFS", {"templateEntityRefs": list(refs)}:
-            return task.template_ref is not None and task.template_ref in refs
-    raise _unknown(rule)
 
 
 def _tag_matches(rule: Rule, tags: Sequence[str]) -> bool:

@@ -1,0 +1,50 @@
+"""What the form and the reference pages ask: `…/parameter-schema`, `/v2/actions`, `/v2/templating-extensions`, autocomplete."""
+
+from fastapi import APIRouter, Request, Response
+
+from understage.errors import InputError
+from understage.identity.audit import Auditor
+from understage.model.ref import EntityRef
+from understage.platform.plugin import json_response
+from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, check_body, parse_query, read_json
+from understage.scaffolder.assembly import Assembly
+
+
+def create_template_router(assembly: Assembly, auditor: Auditor) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get("/v2/templates/{namespace}/{kind}/{name}/parameter-schema")
+    async def get_parameter_schema(request: Request, namespace: str, kind: str, name: str) -> Response:
+        parse_query(request, {})
+        credentials = request.state.credentials
+        ref = EntityRef(kind, namespace, name)
+        meta = {"templateRef": str(ref)}
+        with auditor.event("template-parameter-schema", credentials=credentials, meta=meta):
+            visible = await assembly.templates.get(ref, credentials)
+        return json_response(visible.parameter_schema())
+
+    @router.get("/v2/actions")
+    async def list_actions(request: Request) -> Response:
+        parse_query(request, {})
+        with auditor.event("action-fetch", credentials=request.state.credentials):
+            return json_response(assembly.registry.describe())
+
+    @router.get("/v2/templating-extensions")
+    async def list_extensions(request: Request) -> Response:
+        parse_query(request, {})
+        return json_response(assembly.templating_extensions)
+
+    @router.post("/v2/autocomplete/{provider}/{resource}")
+    async def suggest(request: Request, provider: str, resource: str) -> Response:
+        members = {"token": Member("string", required=True), "context": Member("object")}
+        body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), members)
+        context = body.get("context") or {}
+        for key, value in context.items():
+            if not isinstance(value, str):
+                raise InputError(f"request/body/context/{key} must be string")
+        return json_response(
+            {"results": await assembly.autocomplete.suggest(provider, resource, body["token"], context)}
+        )
+
+    return router

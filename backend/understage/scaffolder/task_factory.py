@@ -1,0 +1,47 @@
+"""From a request to a task: template, values, secrets, permissions. Implements `tasks.creation.TaskFactory`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from understage.identity.credentials import Credentials
+from understage.model.ref import EntityRef
+from understage.model.task import TaskSpec, build_task_spec
+from understage.scaffolder.parameters import check_secrets, check_values
+from understage.scaffolder.steps.interpreter import complete_secrets
+from understage.scaffolder.tasks.creation import NewTask
+from understage.scaffolder.templates import Templates
+
+CatalogToken = Callable[[Credentials], Awaitable[str | None]]
+"""A token for calling the catalog on behalf of somebody; what templates see as `secrets.backstageToken` after a retry."""
+
+
+class TemplateTaskFactory:
+    """Makes tasks of templates; whether the caller may create tasks at all was asked before.
+
+    The order of checks is that of Backstage scaffolder-backend 4.2.0.
+    """
+
+    def __init__(self, templates: Templates, catalog_token: CatalogToken) -> None:
+        self._templates = templates
+        self._catalog_token = catalog_token
+
+    async def create(
+        self, template_ref: str, values: Mapping[str, Any], secrets: Mapping[str, str], credentials: Credentials
+    ) -> NewTask:
+        """As the protocol says."""
+        user = await self._templates.get_user(credentials)
+        visible = await self._templates.get(EntityRef.parse(template_ref, default_kind="template"), credentials)
+        check_values(values, visible.pages)
+        check_secrets(secrets, visible.template.secrets_schema)
+        spec = build_task_spec(
+            visible.template, values, steps=visible.steps, user_ref=credentials.user_ref, user_entity=user
+        )
+        return NewTask(spec, complete_secrets(secrets, credentials, credentials.token), credentials.user_ref)
+
+    async def renew(self, spec: TaskSpec, secrets: Mapping[str, str], credentials: Credentials) -> Mapping[str, str]:
+        """As the protocol says."""
+        ref = (spec.get("templateInfo") or {}).get("entityRef")
+        if ref is not None:
+            visible = await self._templates.get(EntityRef.parse(ref), credentials)
+            check_secrets(secrets, visible.template.secrets_schema)
+        return complete_secrets(secrets, credentials, await self._catalog_token(credentials))
