@@ -24,6 +24,8 @@ portal_commands = typer.Typer(help="The stock Backstage page that `understage up
 config_commands = typer.Typer(help="The configuration as it is read.", no_args_is_help=True)
 app.add_typer(portal_commands, name="portal")
 app.add_typer(config_commands, name="config")
+docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
+app.add_typer(docs_commands, name="docs")
 
 ConfigOption = Annotated[
     list[Path] | None,
@@ -98,6 +100,15 @@ def config_print(config: ConfigOption = None) -> None:
     from understage.cli.configuration import print_configuration
 
     print_configuration(config or [])
+
+
+@docs_commands.command("actions")
+def docs_actions() -> None:
+    """Print a Markdown page of all registered actions: description, input, output, examples."""
+    from understage.cli.reference import describe_actions
+    from understage.scaffolder.actions import ActionRegistry
+
+    typer.echo(describe_actions(ActionRegistry.from_entry_points().all()), nl=False)
 
 
 @app.callback(invoke_without_command=True)
