@@ -102,3 +102,5 @@ async def test_a_name_stays_one_segment_of_the_path() -> None:
     route = respx.get(url__startswith=URL).respond(404)
     await instance().get_application("../session?x=1#")
     assert route.calls.last.request.url.raw_path == b"/api/v1/applications/..%2Fsession%3Fx%3D1%23"
+    with pytest.raises(InputError, match="is no name"):
+        await instance().get_application("..")

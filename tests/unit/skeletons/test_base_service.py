@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,18 @@ async def test_switches(helm_binary: Path, tmp_path: Path) -> None:
 async def test_the_schema_refuses(values: dict[str, Any], words: str, helm_binary: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=re.escape(words)):
         await render(helm_binary, tmp_path, values)
+
+
+def test_helm_finds_nothing_to_complain_about(helm_binary: Path) -> None:
+    command = [str(helm_binary), "lint", "--strict", str(CHART), "--values", str(CHART / "ci" / "values.yaml")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_changelog_begins_with_the_charts_version() -> None:
+    about = parse_document((CHART / "Chart.yaml").read_bytes()).value
+    versions = re.findall(r"^## (\S+)", (CHART / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == about["version"]
 
 
 def paths(values: dict[str, Any], prefix: str = "") -> Iterator[str]:

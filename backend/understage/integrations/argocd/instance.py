@@ -36,7 +36,7 @@ class ArgoCdInstance:
 
     async def get_project(self, name: str) -> Json | None:
         """The AppProject object, or None."""
-        return await self._find(f"/api/v1/projects/{quote(name, safe='')}", f"read project {name}")
+        return await self._find(f"/api/v1/projects/{_segment(name)}", f"read project {name}")
 
     async def apply_project(self, project: Json) -> None:
         """Create or update an AppProject; with `metadata.resourceVersion`, update that version only.
@@ -46,14 +46,14 @@ class ArgoCdInstance:
         name = project["metadata"]["name"]
         what = f"write project {name}"
         if "resourceVersion" in project["metadata"]:
-            path = f"/api/v1/projects/{quote(name, safe='')}"
+            path = f"/api/v1/projects/{_segment(name)}"
             await self._request("PUT", path, what, body={"project": project})
         else:
             await self._request("POST", "/api/v1/projects", what, body={"project": project, "upsert": True})
 
     async def get_application(self, name: str) -> Json | None:
         """The Application object, or None."""
-        return await self._find(f"/api/v1/applications/{quote(name, safe='')}", f"read application {name}")
+        return await self._find(f"/api/v1/applications/{_segment(name)}", f"read application {name}")
 
     async def apply_application(self, application: Json) -> None:
         """Create or update an Application.
@@ -138,6 +138,13 @@ class ArgoCdInstance:
         if status in kinds:
             return kinds[status](f"{place}: {message}")
         return ForeignError(f"{place}: {message} (status {status})")
+
+
+def _segment(name: str) -> str:
+    """`name` as one segment of a path."""
+    if name in ("", ".", ".."):
+        raise InputError(f"{name!r} is no name of an Argo CD object")
+    return quote(name, safe="")
 
 
 def _decode(payload: bytes) -> Json:
