@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import URL, text
 
@@ -75,6 +76,9 @@ class PostgresServer:
             "postgresql+psycopg", username="understage", host="127.0.0.1", port=self.port, database=database
         )
 
+    def _conninfo(self) -> str:
+        return self.url("postgres").set(drivername="postgresql").render_as_string(hide_password=False)
+
     def stop(self) -> None:
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGINT)
@@ -101,7 +105,8 @@ class PostgresServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            # Asked as a client: it listens before it answers.
+            with suppress(psycopg.OperationalError), psycopg.connect(self._conninfo(), connect_timeout=2):
                 return
             time.sleep(0.05)
         self.stop()
@@ -160,10 +165,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 async def _create_database(server: PostgresServer, name: str) -> None:
-    from psycopg import AsyncConnection
-
     url = server.url("postgres").set(drivername="postgresql").render_as_string(hide_password=False)
-    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(f'CREATE DATABASE "{name}"')
 
 
@@ -191,6 +194,8 @@ async def postgres_database(postgres_server: PostgresServer) -> AsyncIterator[Da
     database = connect(postgres_server.url("understage"))
     yield database
     async with database.write() as connection:
+        # A test that left a transaction open fails here, with a message, instead of hanging.
+        await connection.execute(text("SET LOCAL lock_timeout = '10s'"))
         rows = await connection.execute(
             text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> :version"),
             {"version": "understage_schema_version"},
