@@ -4,6 +4,7 @@ The algorithm, its log lines and its skips are those of Backstage scaffolder-bac
 template, or a name that leads out of the target folder, fails the step.
 """
 
+import asyncio
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from understage.sdk import ActionContext, InputError, NotAllowedError, SourceError, StepLog, Workspace, compile_glob
+from understage.sdk import ActionContext, InputError, NotAllowedError, SourceError, Workspace, compile_glob
 from understage_actions._tree import destination_in, walk
 
 _BINARY_PROBE = 8000
@@ -61,20 +62,21 @@ class TreeRendering:
     plain: Sequence[str] = ()
     replace: bool = False
 
-    @property
-    def log(self) -> StepLog:
-        """The step's log."""
-        return self.renderer.ctx.log
+    async def run(self, entries: Sequence[tuple[PurePosixPath, Path]]) -> None:
+        """Render each entry: `(path relative to the template, path on disk)`.
 
-    def run(self, entries: Sequence[tuple[PurePosixPath, Path]]) -> None:
-        """Render each entry: `(path relative to the template, path on disk)`."""
+        Files are worked on beside the event loop; the log is written on it, entry by entry.
+        """
+        log = self.renderer.ctx.log
         output = self.renderer.ctx.workspace.resolve(self.target)
         output.mkdir(parents=True, exist_ok=True)
         folder = Workspace(output)
         untouched = self._untouched([relative for relative, _ in entries])
         for relative, path in entries:
-            self._write_entry(folder, relative, path, is_plain=relative in untouched)
-        self.log.info(f"Template result written to {output}")
+            line = await asyncio.to_thread(self._write_entry, folder, relative, path, is_plain=relative in untouched)
+            if line is not None:
+                log.info(line)
+        log.info(f"Template result written to {output}")
 
     def _untouched(self, names: Sequence[PurePosixPath]) -> set[PurePosixPath]:
         patterns = [compile_glob(pattern, dot=True) for pattern in self.plain]
@@ -84,7 +86,8 @@ class TreeRendering:
                 found.add(name)
         return found
 
-    def _write_entry(self, folder: Workspace, relative: PurePosixPath, path: Path, *, is_plain: bool) -> None:
+    def _write_entry(self, folder: Workspace, relative: PurePosixPath, path: Path, *, is_plain: bool) -> str | None:
+        """Write one entry; returns what the log says of it, None for one that is left out."""
         name, renders = str(relative), not is_plain
         if self.extension is not None:
             renders = relative.suffix == self.extension
@@ -92,32 +95,32 @@ class TreeRendering:
         rendered = self.renderer.render(name, f"the name of {relative}")
         # A name whose condition is false renders to nothing: the entry is left out, with all that is in it.
         if not rendered or rendered.startswith("/") or "//" in rendered or rendered.endswith("/"):
-            return
+            return None
         if ".." in PurePosixPath(rendered).parts:
             raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
         existing = folder.path / rendered
         if path.is_dir() and not path.is_symlink():
-            self.log.info(f"Writing directory {relative} to template output path.")
             if existing.is_file():
                 raise InputError(f"{relative} cannot be written: {rendered} is a file already")
             folder.resolve(rendered).mkdir(parents=True, exist_ok=True)
-        elif self.replace or not (existing.is_symlink() or existing.exists()):
-            if existing.is_dir() and not existing.is_symlink():
-                raise InputError(f"{relative} cannot be written: {rendered} is a folder already")
-            self._write_file(relative, path, destination_in(folder, rendered), renders=renders)
+            return f"Writing directory {relative} to template output path."
+        if not self.replace and (existing.is_symlink() or existing.exists()):
+            return None
+        if existing.is_dir() and not existing.is_symlink():
+            raise InputError(f"{relative} cannot be written: {rendered} is a folder already")
+        return self._write_file(relative, path, destination_in(folder, rendered), renders=renders)
 
-    def _write_file(self, relative: PurePosixPath, path: Path, target: Path, *, renders: bool) -> None:
+    def _write_file(self, relative: PurePosixPath, path: Path, target: Path, *, renders: bool) -> str:
         if not renders:
-            self.log.info(f"Copying file/directory {relative} without processing.")
             shutil.copy2(path, target, follow_symlinks=False)
-        elif path.is_symlink() or (text := read_text(path)) is None:
-            self.log.info(f"Copying file binary or symbolic link at {relative}, to template output path.")
+            return f"Copying file/directory {relative} without processing."
+        if path.is_symlink() or (text := read_text(path)) is None:
             shutil.copy2(path, target, follow_symlinks=False)
-        else:
-            mode = path.stat().st_mode
-            self.log.info(f"Writing file {relative} to template output path with mode {mode}.")
-            target.write_text(self.renderer.render(text, str(relative)), "utf-8", newline="")
-            target.chmod(stat.S_IMODE(mode))
+            return f"Copying file binary or symbolic link at {relative}, to template output path."
+        mode = path.stat().st_mode
+        target.write_text(self.renderer.render(text, str(relative)), "utf-8", newline="")
+        target.chmod(stat.S_IMODE(mode))
+        return f"Writing file {relative} to template output path with mode {mode}."
 
 
 def read_text(path: Path) -> str | None:

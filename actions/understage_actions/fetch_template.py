@@ -101,7 +101,7 @@ async def fetch_template(ctx: ActionContext, input: FetchTemplateInput) -> None:
         plain=input.copy_without_templating or (),
         replace=input.replace,
     )
-    await asyncio.to_thread(rendering.run, entries)
+    await rendering.run(entries)
 
 
 @action(

@@ -2,10 +2,20 @@
 
 import asyncio
 import shutil
+from pathlib import Path
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, ConflictError, Example, InputError, NotFoundError, action
+from understage.sdk import (
+    ActionContext,
+    ActionModel,
+    ConflictError,
+    Example,
+    InputError,
+    NotFoundError,
+    Workspace,
+    action,
+)
 from understage_actions._tree import destination_in
 
 
@@ -42,18 +52,19 @@ class RenameInput(ActionModel):
 async def rename(ctx: ActionContext, input: RenameInput) -> None:
     """Rename in the order given."""
     for file in input.files:
-        await asyncio.to_thread(_rename, ctx, file)
+        source, destination = await asyncio.to_thread(_rename, ctx.workspace, file)
+        ctx.log.info(f"File {source} renamed to {destination} successfully")
 
 
-def _rename(ctx: ActionContext, file: Rename) -> None:
-    root = ctx.workspace.path.resolve()
-    source = ctx.workspace.resolve(file.from_)
-    ctx.workspace.resolve(file.to)
+def _rename(workspace: Workspace, file: Rename) -> tuple[Path, Path]:
+    root = workspace.path.resolve()
+    source = workspace.resolve(file.from_)
+    workspace.resolve(file.to)
     if source == root:
         raise InputError("the workspace itself cannot be renamed")
     if not source.exists():
         raise NotFoundError(f"{file.from_} does not exist in the workspace")
-    destination = destination_in(ctx.workspace, file.to)
+    destination = destination_in(workspace, file.to)
     if destination == root or destination.is_relative_to(source) or source.is_relative_to(destination):
         raise InputError(f"{file.from_} cannot be renamed to {file.to}: one lies in the other")
     if destination.exists():
@@ -64,4 +75,4 @@ def _rename(ctx: ActionContext, file: Rename) -> None:
         else:
             destination.unlink()
     source.rename(destination)
-    ctx.log.info(f"File {source} renamed to {destination} successfully")
+    return source, destination

@@ -12,7 +12,10 @@ T = TypeVar("T")
 
 
 class StepLog(Protocol):
-    """The step's part of the task log: what the user sees while the task runs. Secrets are redacted on the way."""
+    """The step's part of the task log: what the user sees while the task runs. Secrets are redacted on the way.
+
+    Write from the event loop only, not from a function that runs in a thread (`asyncio.to_thread`).
+    """
 
     def debug(self, message: str, **meta: Any) -> None:
         """Shown only when the service runs with LOG_LEVEL=debug."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 from pydantic import Field
 
@@ -143,3 +144,13 @@ def test_ports_default_to_empty_fakes() -> None:
         ports.forges.get("nowhere")
     assert FakeTemplating().render_text("${{ values.a.b }}", {"a": {"b": 1}}) == "1"
     assert anyio.run(ports.catalog.get_entities, ["component:default/x"]) == [None]
+
+
+@action("test:threaded", description="Logs from a thread")
+async def threaded(ctx: ActionContext, input: GreetInput) -> None:
+    await anyio.to_thread.run_sync(ctx.log.info, input.full_name)
+
+
+async def test_a_log_written_from_a_thread_fails_the_test(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="on the event loop"):
+        await run_action(threaded, {"fullName": "Ada"}, workspace=tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,10 +29,14 @@ class LogLine:
 
 @dataclass
 class RecordedLog:
-    """A `StepLog` that keeps its lines, the values of `secrets` replaced by `***`."""
+    """A `StepLog` that keeps its lines, the values of `secrets` replaced by `***`.
+
+    Raises RuntimeError when it is written from another thread than the one that made it: the service's log is not for that.
+    """
 
     secrets: Mapping[str, str] = field(default_factory=dict)
     lines: list[LogLine] = field(default_factory=list)
+    thread: int = field(default_factory=threading.get_ident)
 
     def debug(self, message: str, **meta: Any) -> None:
         """Keep a line."""
@@ -50,6 +55,8 @@ class RecordedLog:
         self._keep("error", message, meta)
 
     def _keep(self, level: Level, message: str, meta: Mapping[str, Any]) -> None:
+        if threading.get_ident() != self.thread:
+            raise RuntimeError("ctx.log was written from a thread: return what to log, and log it on the event loop")
         text = f"{message} {json.dumps(meta)}" if meta else message
         for secret in self.secrets.values():
             if len(secret.strip()) > 1:
