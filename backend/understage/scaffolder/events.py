@@ -5,7 +5,7 @@ by PostgreSQL's NOTIFY; one poll a second for all watched tasks is what counts w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -104,7 +104,7 @@ class TaskEvents:
 
     async def follow(
         self, task_id: str, is_recoverable: bool, *, after: int | None, pause: float
-    ) -> AsyncIterator[list[Event]]:
+    ) -> AsyncGenerator[list[Event], None]:
         """Batches of events as they come; an empty one whenever nothing came for `pause` seconds.
 
         Ends after the completion, unless the task may start over.

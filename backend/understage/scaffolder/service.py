@@ -6,7 +6,7 @@ Who may do what is asked in `api`; what a template makes of a request is the tas
 """
 
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,13 @@ from understage.scaffolder.store.retry_task import retry_task
 from understage.scaffolder.store.select_tasks import Order, StoredTask, select_task, select_tasks
 from understage.scaffolder.tasks.creation import NewTask, TaskFactory
 from understage.scaffolder.tasks.database_engine import DatabaseEngine, EngineTimes
+from understage.scaffolder.tasks.engine import TaskEngine
 from understage.scaffolder.tasks.execution import Execution, RunSteps
 from understage.scaffolder.tasks.listener import Listener
 from understage.scaffolder.tasks.run import write_secrets
 from understage.scaffolder.workspace import FolderSnapshots, SnapshotStore
 
 log = structlog.get_logger(__name__)
-
-STOP_GRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class ScaffolderService:
             auditor=auditor,
             audited_length=settings.auditor.task_parameter_max_length,
         )
-        self._engine = DatabaseEngine(
+        self._engine: TaskEngine = DatabaseEngine(
             database, execution, self._signals, limit=settings.concurrent_tasks_limit, times=times
         )
 
@@ -145,7 +144,7 @@ class ScaffolderService:
         """Let running tasks end for a short while, hand over the others, stop."""
         self.begin_stop()
         await self._listener.stop()
-        await self._engine.stop(STOP_GRACE_SECONDS)
+        await self._engine.stop()
         await self._events.stop()
 
     async def check(self) -> None:
@@ -228,7 +227,7 @@ class ScaffolderService:
         """The events above `after`, waiting up to `seconds` for the first."""
         return await self._events.wait(task.id, task.is_recoverable, after=after, seconds=seconds)
 
-    def follow_events(self, task: FoundTask, *, after: int | None, pause: float) -> AsyncIterator[list[Event]]:
+    def follow_events(self, task: FoundTask, *, after: int | None, pause: float) -> AsyncGenerator[list[Event], None]:
         """Batches of events as they come, an empty one after each `pause` seconds without; see `TaskEvents.follow`."""
         return self._events.follow(task.id, task.is_recoverable, after=after, pause=pause)
 

@@ -4,7 +4,8 @@ Beyond Backstage scaffolder-backend 4.2.0: `id:` lines and `Last-Event-ID`, and 
 quiet streams open.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
@@ -64,9 +65,10 @@ def _read_position(request: Request) -> int | None:
     return int(last)
 
 
-async def _frame(batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
-    async for batch in batches:
-        yield b"".join(map(_frame_event, batch)) if batch else b": still here\n\n"
+async def _frame(batches: AsyncGenerator[list[Event], None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(batches):
+        async for batch in batches:
+            yield b"".join(map(_frame_event, batch)) if batch else b": still here\n\n"
 
 
 def _frame_event(event: Event) -> bytes:

@@ -48,7 +48,8 @@ async def select_tasks(
 ) -> tuple[list[StoredTask], int]:
     """A page of the tasks by any of the creators and in any of the states, and how many there are in all.
 
-    `readable` are conditions that they must meet besides. Without `order` the newest come first; ties are broken by age. `limit` None means all.
+    `readable` are conditions that they must meet besides.
+    Without `order` the newest come first; ties are broken by age. `limit` None means all.
     """
     conditions = [
         column.in_(wanted)

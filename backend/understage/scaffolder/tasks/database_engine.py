@@ -27,11 +27,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class EngineTimes:
-    """Seconds: how long a silent worker keeps its tasks, how often it renews, how often it looks for abandoned ones."""
+    """Seconds: how long a silent worker keeps its tasks, how often it renews, how often it looks for abandoned ones.
+
+    `grace` is what running tasks get to end by themselves when the service stops, before others continue them.
+    """
 
     lease: float = 8.0
     heartbeat: float = 0.5
     poll: float = 1.0
+    grace: float = 3.0
 
 
 @dataclass
@@ -84,14 +88,14 @@ class DatabaseEngine:
             self._heartbeat.start()
             self._loop.start()
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self) -> None:
         """As the port says. Leases are kept until the last run has let go of its task."""
         await self._loop.stop()
         async with self._claiming:  # a claim that was on its way has become a run
             pass
         running = [run.task for run in self._runs.values()]
         if running:
-            await asyncio.wait(running, timeout=grace)
+            await asyncio.wait(running, timeout=self._times.grace)
         for task_id in list(self._runs):
             self._interrupt(task_id, "handover")
         left = [run.task for run in self._runs.values()]

@@ -50,8 +50,8 @@ class TaskEngine(Protocol):
     async def start(self) -> None:
         """Begin to take tasks."""
 
-    async def stop(self, grace: float) -> None:
-        """Take no more; let running ones end for `grace` seconds, then hand them over to other processes at once."""
+    async def stop(self) -> None:
+        """Take no more; let running ones end for a short grace, then hand them over to other processes at once."""
 
     async def submit(self, task_id: str) -> None:
         """There is a new open task."""
