@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from understage.scaffolder.filters import backstage_filters
 from understage.sdk import Action, Ports, TemplateInfo
 from understage.sdk.testing import FakeTemplating, fake_ports, run_action
 from understage.sdk.yaml import parse_document
@@ -22,13 +23,7 @@ DEFAULTS = {
 }
 
 
-def _parse_ref(ref: str, *_: Any) -> dict[str, str]:
-    kind, _, rest = ref.partition(":")
-    namespace, _, name = rest.rpartition("/")
-    return {"kind": kind, "namespace": namespace or "default", "name": name}
-
-
-LANGUAGE = Environment(filters={"parseEntityRef": _parse_ref, "pick": lambda value, key, *_: value[key]})
+LANGUAGE = Environment(filters=backstage_filters(lambda host: None))
 
 
 def templating() -> FakeTemplating:
