@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from understage.app.http import ServiceFetch
 from understage.app.identity import JWKS_PATH, Identity, create_identity
 from understage.app.integrations import Integrations, create_integrations
+from understage.app.scaffolder import create_scaffolder
 from understage.app.web import Health, create_root
 from understage.catalog.access import Access
 from understage.catalog.api.routers import create_catalog_routers
@@ -27,6 +28,7 @@ from understage.platform.database_config import open_database
 from understage.platform.http import HttpClient
 from understage.platform.migrations import migrate
 from understage.platform.plugin import create_plugin
+from understage.scaffolder.service import ScaffolderService
 
 IDLE_POLL_SECONDS = 0.1
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -39,6 +41,7 @@ class Service:
     web: FastAPI
     database: Database
     engine: CatalogEngine
+    scaffolder: ScaffolderService
     health: Health
     http: HttpClient
     fetch: ServiceFetch
@@ -51,17 +54,20 @@ class Service:
     async def start(self) -> None:
         """Start all background work."""
         await self.engine.start()
+        await self.scaffolder.start()
         self.health.is_started = True
 
     def begin_stop(self) -> None:
         """Tell load balancers and open streams that the end is near; may be called twice, and from a signal handler."""
         self.health.is_stopping = True
+        self.scaffolder.begin_stop()
         for listener in self.stop_listeners:
             listener()
 
     async def stop(self) -> None:
         """Stop all background work, give back what is under way, close connections."""
         self.begin_stop()
+        await self.scaffolder.stop()
         await self.engine.stop()
         await self.fetch.close()
         await self.http.close()
@@ -95,33 +101,35 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     )
     integrations = create_integrations(configuration, settings, http, root=root, data_directory=data_directory)
     engine = CatalogEngine(database, settings.catalog, integrations.reader, config=configuration.data, folder=root)
-    health = Health([database.check])
+    scaffolder, scaffolder_routers = create_scaffolder(
+        settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
+    )
+    health = Health([database.check, scaffolder.check])
     web = create_root(
         _no_lifespan, health, settings.backend.cors, with_metrics=settings.understage.telemetry.prometheus
     )
-    _mount_catalog(web, database, identity, engine, health)
+    catalog_access = Access(identity.plugins["catalog"].authorizer)
+    catalog_routers = create_catalog_routers(database, catalog_access, engine.service)
+    _mount_plugin(web, "catalog", catalog_routers, identity, health)
+    _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)
     if standalone:
         _mount_portal(web, configuration, settings, database, identity, integrations)
     fetch.attach(web)
-    return Service(web, database, engine, health, http, fetch)
+    return Service(web, database, engine, scaffolder, health, http, fetch)
 
 
-def _mount_catalog(web: FastAPI, database: Database, identity: Identity, engine: CatalogEngine, health: Health) -> None:
-    plugin = identity.plugins["catalog"]
-    routers = [
-        plugin.create_router(),
-        *create_catalog_routers(database, Access(plugin.authorizer), engine.service),
-    ]
-    web.mount(
-        "/api/catalog",
-        create_plugin(
-            "catalog",
-            routers,
-            authenticate=plugin.authenticate,
-            is_ready=lambda: health.is_started,
-            public_paths=[JWKS_PATH],
-        ),
+def _mount_plugin(
+    web: FastAPI, plugin_id: str, routers: Sequence[APIRouter], identity: Identity, health: Health
+) -> None:
+    plugin = identity.plugins[plugin_id]
+    app = create_plugin(
+        plugin_id,
+        [plugin.create_router(), *routers],
+        authenticate=plugin.authenticate,
+        is_ready=lambda: health.is_started,
+        public_paths=[JWKS_PATH],
     )
+    web.mount(f"/api/{plugin_id}", app)
 
 
 def _mount_portal(

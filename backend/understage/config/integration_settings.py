@@ -119,6 +119,15 @@ class GerritIntegration(Section):
     commit_signing_key: Secret | None = None
 
 
+IMPLICIT_HOSTS = {
+    "github.com": "github",
+    "gitlab.com": "gitlab",
+    "bitbucket.org": "bitbucketCloud",
+    "dev.azure.com": "azure",
+}
+"""Hosts that are known without an entry, as in Backstage."""
+
+
 class IntegrationSettings(Section):
     """The `integrations` section; kinds not listed here are kept as they are."""
 
@@ -129,3 +138,17 @@ class IntegrationSettings(Section):
     bitbucket_server: tuple[BitbucketServerIntegration, ...] = ()
     azure: tuple[AzureIntegration, ...] = ()
     gerrit: tuple[GerritIntegration, ...] = ()
+
+    def type_of(self, host: str) -> str | None:
+        """Which kind of integration a host has, as `parseRepoUrl` and the forms know it; None for a foreign host."""
+        for kind, entries in (
+            ("github", self.github),
+            ("gitlab", self.gitlab),
+            ("gitea", self.gitea),
+            ("bitbucketServer", self.bitbucket_server),
+            ("azure", self.azure),
+            ("gerrit", self.gerrit),
+        ):
+            if any(entry.host == host for entry in entries):
+                return kind
+        return IMPLICIT_HOSTS.get(host)

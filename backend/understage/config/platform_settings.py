@@ -109,6 +109,16 @@ class GitopsSettings(Section):
     path: str = ""
 
 
+class OwnArgocdSettings(Section):
+    """`understage.argocd`: the namespace of Applications, and how Argo CD calls clusters that have another name for it.
+
+    `destination_servers` maps names of clusters to the URLs under which Argo CD knows them.
+    """
+
+    namespace: Text = "argocd"
+    destination_servers: dict[str, str] = Field(default_factory=dict)
+
+
 class HelmSettings(Section):
     """`understage.helm`."""
 
@@ -145,16 +155,19 @@ class TelemetrySettings(Section):
 class UnderstageSettings(Section):
     """The `understage` section: everything that the stock backend has no key for.
 
-    `forge` is the host that new repositories go to, where several forges are configured.
+    `forge` is the host that new repositories go to, where several forges are configured. `template_roots` are folders whose
+    templates may fetch from anywhere below them, not only from beside themselves.
     `encryption_key` (any text; from it the key is derived that secrets are stored under) is generated into the data
     directory when absent, which is enough for one replica.
     """
 
     data_directory: Text = ".understage"
     forge: Text | None = None
+    template_roots: tuple[Text, ...] = ()
     encryption_key: Secret | None = None
     kubernetes: ClusterSettings = ClusterSettings()
     gitops: GitopsSettings = GitopsSettings()
+    argocd: OwnArgocdSettings = OwnArgocdSettings()
     helm: HelmSettings = HelmSettings()
     portal: PortalSettings = PortalSettings()
     tasks: TaskEngineSettings = TaskEngineSettings()

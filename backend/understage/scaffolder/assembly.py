@@ -63,7 +63,7 @@ def assemble(
     autocomplete: Mapping[str, AutocompleteProvider] | None = None,
     log_level: str = "info",
 ) -> Assembly:
-    """Put it together. `defaults` go to every action beside those of the `scaffolder` section; `log_level` is for task logs."""
+    """Put it together. `defaults` go to every action; `log_level` is the least level that task logs show."""
     added = plugins or PluginExtensions()
     extensions = replace(added.extensions, filters={**backstage_filters(host_type), **added.extensions.filters})
     access = Access(authorizer)
@@ -75,7 +75,7 @@ def assemble(
         ports=ports,
         access=access,
         settings=StepSettings(
-            environment.parameters, environment.secrets, {**_defaults(settings), **(defaults or {})}, log_level
+            environment.parameters, environment.secrets, defaults or {}, log_level
         ),
     )
     return Assembly(
@@ -88,16 +88,6 @@ def assemble(
         extensions=extensions,
         templating_extensions=_describe(added),
     )
-
-
-def _defaults(settings: ScaffolderSettings) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "authorName": settings.default_author.name,
-        "authorEmail": settings.default_author.email,
-        "commitMessage": settings.default_commit_message,
-        "requireScmUserCredentials": settings.require_scm_user_credentials,
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _describe(added: PluginExtensions) -> dict[str, Any]:

@@ -1,0 +1,178 @@
+"""Wires the scaffolder: ports that act for a task's creator, defaults of actions, the key of secrets."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+
+from understage.app.http import ServiceFetch
+from understage.app.identity import Identity
+from understage.app.integrations import Integrations
+from understage.config.settings import Settings
+from understage.errors import InputError
+from understage.identity.audit import Auditor
+from understage.identity.credentials import Credentials
+from understage.integrations.catalog import HttpCatalog
+from understage.integrations.templating import FileTemplating
+from understage.model.entity import Entity
+from understage.platform.database import Database
+from understage.scaffolder.actions import ActionRegistry
+from understage.scaffolder.api.dry_run import create_dry_run_router
+from understage.scaffolder.api.routers import create_task_routers
+from understage.scaffolder.api.templates import create_template_router
+from understage.scaffolder.assembly import Assembly, assemble
+from understage.scaffolder.filters import backstage_filters
+from understage.scaffolder.service import ScaffolderService
+from understage.sdk import Ports, parse_repo_url
+from understage.templating import Environment
+
+KEY_FILE = "encryption-key"
+
+
+class ScaffolderCatalog:
+    """The catalog as the scaffolder asks it, with the credentials of whoever it works for."""
+
+    def __init__(self, identity: Identity, fetch: ServiceFetch) -> None:
+        self._issuer = identity.plugins["scaffolder"].issuer
+        self._url = identity.discovery.internal("catalog")
+        self._fetch = fetch
+
+    async def token(self, credentials: Credentials) -> str | None:
+        """A token for calling the catalog; None for nobody."""
+        return await self._issuer.issue("catalog", credentials) or None
+
+    def port(self, credentials: Credentials) -> HttpCatalog:
+        """The port of actions."""
+
+        async def token_of() -> str | None:
+            return await self.token(credentials)
+
+        return HttpCatalog(self._fetch, self._url, token_of)
+
+    async def get_entity(self, ref: str, credentials: Credentials) -> Entity | None:
+        """One entity."""
+        (entity,) = await self.port(credentials).get_entities([ref])
+        return entity
+
+
+def create_scaffolder(
+    settings: Settings,
+    database: Database,
+    identity: Identity,
+    integrations: Integrations,
+    fetch: ServiceFetch,
+    *,
+    root: Path,
+    data_directory: Path,
+) -> tuple[ScaffolderService, list[APIRouter]]:
+    """The service that runs tasks, and all routes below `/api/scaffolder`."""
+    plugin = identity.plugins["scaffolder"]
+    auditor = Auditor("scaffolder", settings.backend.auditor.severity_log_level_mappings)
+    assembly = _assemble(settings, identity, integrations, fetch, root, data_directory)
+    service = ScaffolderService(
+        database,
+        settings.scaffolder,
+        key=_read_key(settings, data_directory),
+        data_directory=data_directory,
+        run_steps=assembly.interpreter.run,
+        task_factory=assembly.factory,
+        auditor=auditor,
+    )
+    routers = [
+        create_template_router(assembly, auditor),
+        create_dry_run_router(assembly.dry_run, auditor),
+        *create_task_routers(service, plugin.authorizer, auditor),
+    ]
+    return service, routers
+
+
+def _assemble(
+    settings: Settings,
+    identity: Identity,
+    integrations: Integrations,
+    fetch: ServiceFetch,
+    root: Path,
+    data_directory: Path,
+) -> Assembly:
+    catalog = ScaffolderCatalog(identity, fetch)
+
+    def host_type(host: str) -> str | None:
+        if host == integrations.local.repositories.host:
+            return "local"
+        return settings.integrations.type_of(host)
+
+    templating = FileTemplating(Environment(filters=backstage_filters(host_type)))
+
+    def ports(credentials: Credentials) -> Ports:
+        return Ports(
+            catalog=catalog.port(credentials),
+            reader=integrations.reader,
+            git=integrations.git,
+            forges=integrations.forges,
+            clusters=integrations.clusters,
+            helm=integrations.helm,
+            argocd=integrations.argocd,
+            templating=templating,
+            http=integrations.http,
+        )
+
+    return assemble(
+        ActionRegistry.from_entry_points(),
+        settings.scaffolder,
+        catalog=catalog,
+        authorizer=identity.plugins["scaffolder"].authorizer,
+        ports=ports,
+        host_type=host_type,
+        catalog_token=catalog.token,
+        data_directory=data_directory,
+        defaults=_action_defaults(settings, root),
+        log_level=os.environ.get("LOG_LEVEL", "info"),
+    )
+
+
+def _action_defaults(settings: Settings, root: Path) -> dict[str, Any]:
+    """What the configuration says to every action, by the keys of `ActionContext.defaults`."""
+    scaffolder, own = settings.scaffolder, settings.understage
+    author = {"name": scaffolder.default_author.name, "email": scaffolder.default_author.email}
+    found = {
+        "defaultAuthor": {name: value for name, value in author.items() if value is not None} or None,
+        "defaultCommitMessage": scaffolder.default_commit_message,
+        "requireScmUserCredentials": scaffolder.require_scm_user_credentials,
+        "templateRoots": [str((root / folder).resolve()) for folder in own.template_roots],
+        "chartsDirectory": None if own.helm.charts is None else str((root / own.helm.charts).resolve()),
+        "gitopsRepository": _gitops_repository(own.gitops.repo_url),
+        "argocdNamespace": own.argocd.namespace,
+        "argocdDestinationServers": own.argocd.destination_servers,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _gitops_repository(repo_url: str | None) -> dict[str, str | None]:
+    """Where files for Argo CD go: the configured repository, else `platform/gitops` on the default forge."""
+    if repo_url is None:
+        return {"host": None, "owner": "platform", "name": "gitops"}
+    parsed = parse_repo_url(repo_url)
+    if parsed.owner is None:
+        raise InputError(f"understage.gitops.repoUrl {repo_url} lacks an owner: write host?owner=…&repo=…")
+    return {"host": parsed.host, "owner": parsed.owner, "name": parsed.repo}
+
+
+def _read_key(settings: Settings, data_directory: Path) -> bytes:
+    """What secrets are encrypted under: the configured key, else a file of mode 0600 that is made on first use."""
+    configured = settings.understage.encryption_key
+    if configured is not None:
+        return configured.encode()
+    file = data_directory / KEY_FILE
+    if not file.exists():
+        data_directory.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{KEY_FILE}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
+            new.write(secrets.token_bytes(32))
+        # Whoever links first wins; nobody ever reads half a key.
+        with suppress(FileExistsError):
+            os.link(draft, file)
+        draft.unlink()
+    return file.read_bytes()
