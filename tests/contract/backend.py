@@ -18,7 +18,7 @@ from sqlalchemy import URL
 from tests.cluster.bench.process import Process, free_port, running
 from tests.contract.installation import ROOT, Installation
 
-READY_SECONDS = 120.0
+READY_SECONDS = 60.0
 # The stock backend opens a pool per plugin; the test server has few connections.
 POOL = {"min": 0, "max": 4}
 
@@ -107,7 +107,6 @@ def _started(
     environment: Mapping[str, str] | None,
 ) -> Iterator[Process]:
     options = [part for file in files for part in ("--config", file)]
-    environment = {"NO_COLOR": "1", **(environment or {})}
     # The log goes to `folder`, while relative paths in the configuration start at `work`.
     with running(
         name, ["env", "-C", work, *command, *options], folder, environment={"NO_COLOR": "1", **(environment or {})}

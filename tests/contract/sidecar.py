@@ -1,0 +1,89 @@
+"""The production form without containers: the processes of docker-compose.yml, started from its configuration files.
+
+PostgreSQL, `understage serve` for catalog and scaffolder, and a stock backend for sign-in, permissions and everything else, which
+calls each other by `discovery.endpoints`. Only ports, hosts and database differ from the files, by one overlay each.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+from tests.cluster.bench.process import wait_for
+from tests.contract.backend import StockBackend, UnderstageBackend, free_port, place, write_overlay
+from tests.contract.installation import ROOT, Installation
+
+INGESTION_SECONDS = 60.0
+OURS = ("catalog", "scaffolder")
+STATIC_TOKEN = "a-static-token-of-a-script"
+SCAFFOLDER_ONLY_TOKEN = "a-static-token-for-the-scaffolder"
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """Both backends; `token` is the guest's, from the stock sign-in."""
+
+    stock: StockBackend
+    ours: UnderstageBackend
+    token: str
+
+
+@contextmanager
+def running_sidecar(installation: Installation, database: URL, folder: Path) -> Iterator[Sidecar]:
+    """Start both, as `docker compose up` does: Understage first, for signing in asks its catalog who the user is."""
+    ports = {"stock": free_port(), "ours": free_port()}
+    base = ROOT / "app-config.yaml"
+    stock_files = [
+        base,
+        ROOT / "docker" / "app-config.backstage.yaml",
+        _overlay("stock", ports, database, folder),
+    ]
+    our_files = [base, ROOT / "docker" / "app-config.compose.yaml", _overlay("ours", ports, database, folder)]
+    with (
+        UnderstageBackend.running(
+            folder, our_files, port=ports["ours"], environment={"POSTGRES_PASSWORD": "not-asked-for"}
+        ) as ours,
+        StockBackend.running(
+            installation, folder, stock_files, port=ports["stock"], environment={"STOCK_POLICY": "owned-only"}
+        ) as stock,
+    ):
+        wait_for("our catalog at rest", lambda: _count_at_rest(ours), INGESTION_SECONDS)
+        yield Sidecar(stock, ours, stock.sign_in())
+
+
+def _count_at_rest(ours: UnderstageBackend) -> int | None:
+    """How many entities are served, when the number stays for a second."""
+    counts = []
+    for _ in range(2):
+        answer = ours.request("GET", "/api/catalog/entities/by-query?limit=0", token=STATIC_TOKEN)
+        counts.append(answer.json()["totalItems"])
+        time.sleep(1)
+    return counts[0] if counts[0] and counts[0] == counts[1] else None
+
+
+def _overlay(name: str, ports: dict[str, int], database: URL, folder: Path) -> Path:
+    overlay: dict[str, Any] = place(ports[name], database, folder)
+    overlay["backend"]["cors"] = {"origin": f"http://127.0.0.1:{ports['stock']}"}
+    overlay["backend"]["auth"] = {"externalAccess": _external_access()}
+    overlay["permission"] = {"enabled": True}
+    overlay["discovery"] = {
+        "endpoints": [
+            {"target": f"http://127.0.0.1:{ports['stock']}/api/{{{{pluginId}}}}", "plugins": ["*"]},
+            {"target": f"http://127.0.0.1:{ports['ours']}/api/{{{{pluginId}}}}", "plugins": list(OURS)},
+        ]
+    }
+    return write_overlay(folder / f"{name}.yaml", overlay)
+
+
+def _external_access() -> list[dict[str, Any]]:
+    return [
+        {"type": "static", "options": {"token": STATIC_TOKEN, "subject": "a-script"}},
+        {
+            "type": "static",
+            "options": {"token": SCAFFOLDER_ONLY_TOKEN, "subject": "another-script"},
+            "accessRestrictions": [{"plugin": "scaffolder"}],
+        },
+    ]
