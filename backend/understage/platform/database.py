@@ -165,6 +165,11 @@ def _prepare_sqlite(engine: AsyncEngine, *, begin: str, read_only: bool) -> None
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def on_invalidate(connection: Any, _record: Any, _error: Any) -> None:
+        # A cancelled task's connection is closed, but lives on with its lock until its last cursor is collected.
+        connection.rollback()
+
     @event.listens_for(engine.sync_engine, "begin")
     def on_begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
