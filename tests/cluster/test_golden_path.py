@@ -1,6 +1,6 @@
 """`new-service` on the bench: from the form's values to running pods, with real forge, cluster, Argo CD, git and Helm.
 
-The steps are run by the small runner of the skeletons' tests; the whole way through the browser is a test of its own.
+The interpreter runs them with its task in memory; the whole way through the browser is a test of its own.
 """
 
 from collections.abc import AsyncIterator
@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from tests.cluster.bench import Platform
 from tests.cluster.bench.process import wait_for
-from tests.unit.skeletons.golden_path import Run, run_steps, templating
+from tests.unit.skeletons.golden_path import Run, StepFailedError, run_steps, templating
 
-from understage.errors import ConflictError
 from understage.integrations.argocd import argocd_from_config
 from understage.integrations.git.remotes import GitRemotes
 from understage.integrations.gitea.forge import create_gitea_forge
@@ -88,11 +87,11 @@ async def test_a_service_from_the_form_to_running_pods(
     assert deployment is not None
     assert deployment["metadata"]["labels"]["team"] == "treasury"
 
-    with pytest.raises(ConflictError) as caught:
+    with pytest.raises(StepFailedError) as caught:
         await run(tmp_path, "second", ports, owner="group:default/treasury")
-    assert "Repository treasury/ledger" in caught.value.message
-    assert "Application ledger-production in Argo CD bench exists" in caught.value.message
-    with pytest.raises(ConflictError, match="Namespace ledger-production in cluster bench belongs to team treasury"):
+    assert "Repository treasury/ledger" in str(caught.value)
+    assert "Application ledger-production in Argo CD bench exists" in str(caught.value)
+    with pytest.raises(StepFailedError, match="Namespace ledger-production in cluster bench belongs to team treasury"):
         await run(tmp_path, "third", ports, owner="group:default/payments")
     assert platform.gitea.request("GET", "/repos/payments/ledger").status_code == 404
     assert len(platform.cluster.pods("ledger-production")) == 2
@@ -122,7 +121,7 @@ async def test_the_embedded_default_writes_repositories_that_git_can_clone(helm_
         "infrastructure/teams/treasury/project.yaml",
         "rendered/ledger-production.yaml",
     ]
-    with pytest.raises(ConflictError, match=r"Repository treasury/ledger on localhost:7007 exists"):
+    with pytest.raises(StepFailedError, match=r"Repository treasury/ledger on localhost:7007 exists"):
         await run(tmp_path, "second", ports)
-    with pytest.raises(ConflictError, match=r"application ledger-production belongs to team treasury"):
+    with pytest.raises(StepFailedError, match=r"application ledger-production belongs to team treasury"):
         await run(tmp_path, "third", ports, owner="group:default/payments")

@@ -1,18 +1,23 @@
-"""Runs a template of `skeletons/` step by step, as the task runner does, with the real actions and the real language.
+"""Runs a template of `skeletons/` by the real interpreter, actions and language, its task kept in memory."""
 
-The tests here look at what the steps write; that the service runs them so too is shown by the tests of the whole way.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from understage.identity.credentials import Credentials
+from understage.model.task import build_task_spec
+from understage.model.template import read_template as as_template
+from understage.scaffolder.access import Access
+from understage.scaffolder.actions import ActionRegistry
+from understage.scaffolder.dry_run import MemoryRun
 from understage.scaffolder.filters import backstage_filters
-from understage.sdk import Action, Ports, TemplateInfo
-from understage.sdk.testing import FakeTemplating, fake_ports, run_action
+from understage.scaffolder.steps.interpreter import Interpreter, StepSettings, complete_secrets
+from understage.scaffolder.steps.rendering import TemplateExtensions
+from understage.sdk import Ports
+from understage.sdk.testing import FakeTemplating, fake_ports
 from understage.sdk.yaml import parse_document
-from understage.templating import Environment, is_truthy
+from understage.templating import Environment
 
 SKELETONS = Path(__file__).parents[3] / "skeletons"
 DEFAULTS = {
@@ -21,9 +26,19 @@ DEFAULTS = {
     "gitopsRepository": {"host": None, "owner": "platform", "name": "gitops"},
     "defaultAuthor": {"name": "Understage", "email": "understage@example.com"},
 }
+FILTERS = backstage_filters(lambda host: None)
+LANGUAGE = Environment(filters=FILTERS)
 
 
-LANGUAGE = Environment(filters=backstage_filters(lambda host: None))
+class StepFailedError(Exception):
+    """A step failed; the text is what the user sees."""
+
+
+class EverythingAllowed:
+    """The authorizer of a service without permissions."""
+
+    async def decide(self, queries: Sequence[Any], credentials: Credentials) -> list[Any]:
+        return ["ALLOW" for _ in queries]
 
 
 def templating() -> FakeTemplating:
@@ -36,18 +51,9 @@ class Run:
     """What a run of a template left."""
 
     workspace: Path
-    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     output: dict[str, Any] = field(default_factory=dict)
-
-    def text(self, path: str) -> str:
-        """A file of the workspace."""
-        return (self.workspace / path).read_text()
-
-    def yaml(self, path: str) -> Any:
-        """A YAML file of the workspace."""
-        return parse_document(self.text(path), path).value
 
 
 def read_template(name: str = "new-service") -> dict[str, Any]:
@@ -56,42 +62,39 @@ def read_template(name: str = "new-service") -> dict[str, Any]:
     return value
 
 
-def known_actions() -> dict[str, Action[Any, Any]]:
-    """The registered actions by id."""
-    loaded = (entry.load() for entry in entry_points(group="understage.actions"))
-    return {action.id: action for action in loaded}
-
-
 async def run_steps(
-    workspace: Path, parameters: dict[str, Any], ports: Ports | None = None, *, until: str | None = None
+    workspace: Path,
+    parameters: dict[str, Any],
+    ports: Ports | None = None,
+    *,
+    until: str | None = None,
+    is_dry_run: bool = False,
 ) -> Run:
-    """Run the steps of new-service with the form's values; `until` names the first step that is not run any more."""
-    template, actions, run = read_template(), known_actions(), Run(workspace)
-    info = TemplateInfo("template:default/new-service", (SKELETONS / "new-service" / "template.yaml").as_uri())
-    for step in template["spec"]["steps"]:
-        if step["id"] == until:
-            return run
-        context = {"parameters": parameters, "steps": {id: {"output": output} for id, output in run.steps.items()}}
-        if "if" in step and not is_truthy(LANGUAGE.render_value(step["if"], context)):
-            run.skipped.append(step["id"])
-            continue
-        result = await run_action(
-            actions[step["action"]],
-            LANGUAGE.render_value(step["input"], context),
-            workspace=workspace,
-            ports=ports or fake_ports(templating=templating()),
-            template=info,
-            defaults=DEFAULTS,
-        )
-        run.steps[step["id"]] = result.output
-        run.log += result.log
-    context = {"parameters": parameters, "steps": {id: {"output": output} for id, output in run.steps.items()}}
-    run.output = {
-        kind: [
-            LANGUAGE.render_value({key: value for key, value in item.items() if key != "if"}, context)
-            for item in items
-            if "if" not in item or is_truthy(LANGUAGE.render_value(item["if"], context))
-        ]
-        for kind, items in template["spec"]["output"].items()
-    }
-    return run
+    """Run new-service with the form's values; `until` names the first step that is not run any more.
+
+    Raises StepFailedError with the error's name and message.
+    """
+    base_url = (SKELETONS / "new-service" / "template.yaml").as_uri()
+    spec = build_task_spec(as_template(read_template()), parameters, base_url=base_url)
+    if until is not None:
+        ids = [step["id"] for step in spec["steps"]]
+        spec |= {"steps": spec["steps"][: ids.index(until)], "output": {}}
+    known = ports or fake_ports(templating=templating())
+    interpreter = Interpreter(
+        ActionRegistry.from_entry_points(),
+        TemplateExtensions(filters=FILTERS),
+        ports=lambda credentials: known,
+        access=Access(EverythingAllowed()),  # type: ignore[arg-type]  # it is asked for decisions only
+        settings=StepSettings(defaults=DEFAULTS),
+    )
+    task = MemoryRun("golden-path", spec, complete_secrets({}, Credentials.none(), None), workspace)
+    outcome = await interpreter.run(task, is_dry_run=is_dry_run)
+    if outcome.error is not None:
+        raise StepFailedError(f"{outcome.error['name']}: {outcome.error['message']}")
+    bodies = [line["body"] for line in task.lines]
+    return Run(
+        workspace,
+        skipped=[body["stepId"] for body in bodies if body.get("status") == "skipped"],
+        log=[body["message"] for body in bodies],
+        output=dict(outcome.output or {}),
+    )

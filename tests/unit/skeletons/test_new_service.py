@@ -12,16 +12,16 @@ import jsonschema_rs
 import pytest
 from tests.unit.skeletons.golden_path import (
     SKELETONS,
-    known_actions,
+    StepFailedError,
     read_template,
     run_steps,
     templating,
 )
 
-from understage.errors import ConflictError
 from understage.integrations.helm import HelmBinary
 from understage.model.entity import check_envelope, check_policies
 from understage.model.kinds import check_kind
+from understage.scaffolder.actions import ActionRegistry
 from understage.sdk.testing import FakeCatalog, FakeForge, FakeForges, fake_ports
 from understage.sdk.yaml import parse_documents
 
@@ -186,16 +186,26 @@ async def test_without_cluster_and_argocd_everything_is_in_repositories(helm_bin
     before = {name: dict(found.branches["main"]) for name, found in forge.repositories.items()}
     again = tmp_path / "again"
     again.mkdir()
-    with pytest.raises(ConflictError, match=r"The name is taken, nothing was made:\n- Repository payments/ledger"):
+    with pytest.raises(StepFailedError, match=r"The name is taken, nothing was made:\n- Repository payments/ledger"):
         await run_steps(again, FORM, ports)
     assert {name: found.branches["main"] for name, found in forge.repositories.items()} == before
     assert not list(again.iterdir())
 
 
+async def test_a_dry_run_goes_through_and_makes_nothing(tmp_path: Path) -> None:
+    forge = FakeForge()
+    ports = fake_ports(templating=templating(), forges=FakeForges([forge]))
+    run = await run_steps(tmp_path, FORM, ports, is_dry_run=True)
+    assert not forge.repositories
+    assert run.output["text"][0]["title"] == "What was written, and how to apply it"
+    assert (tmp_path / "service/deploy/environments/production.yaml").is_file()
+
+
 def test_every_action_is_registered_and_its_input_is_known() -> None:
-    actions = known_actions()
+    registry = ActionRegistry.from_entry_points()
+    assert not registry.broken
     for step in read_template()["spec"]["steps"]:
-        schema = actions[step["action"]].input_schema()
+        schema = registry.get(step["action"]).input_schema()
         assert step["input"].keys() <= schema["properties"].keys(), step["id"]
         assert set(schema.get("required", [])) <= step["input"].keys(), step["id"]
 
