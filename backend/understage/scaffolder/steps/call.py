@@ -22,7 +22,7 @@ from understage.sdk import ActionContext, StepInfo, Workspace
 
 log = structlog.get_logger(__name__)
 
-INTERRUPTION_GRACE = 5.0
+INTERRUPTION_GRACE = 0.3
 
 
 class ActionCall:
