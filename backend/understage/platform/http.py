@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import orjson
@@ -229,10 +229,14 @@ def parse_url(url: str) -> httpx.URL:
         raise InputError("Invalid URL: it holds blanks, control characters or backslashes")
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        host = urlsplit(url).hostname or ""
+    except (httpx.InvalidURL, ValueError) as error:
         raise InputError(f"Invalid URL: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise InputError(f"Invalid URL, {_shown(url)} is no absolute http or https URL")
+    # Two parsers that see two hosts: what one of them allows, the other would ask.
+    if host.isascii() and host.lower() != parsed.raw_host.decode("ascii").lower():
+        raise InputError("Invalid URL: its host is ambiguous")
     if parsed.userinfo:
         raise InputError(f"Invalid URL: {parsed.host} must be asked without credentials in the URL")
     return parsed

@@ -68,6 +68,11 @@ class Web:
             "https://api.github.com/repos/o/r/contents/a%20b/c.yaml?ref=main",
             "Bearer gh-token",
         ),
+        (
+            "https://github.com/o/r/blob/main/my file.yaml",
+            "https://api.github.com/repos/o/r/contents/my%20file.yaml?ref=main",
+            "Bearer gh-token",
+        ),
         ("https://ghe.org/o/r/tree/v1/c.yaml", "https://ghe.org/api/v3/repos/o/r/contents/c.yaml?ref=v1", None),
         (
             "https://git.lab/sub/g/s/p/-/blob/main/d/c.yaml",
@@ -125,6 +130,10 @@ async def test_public_github_files_come_from_the_raw_host() -> None:
         ("https://github.com/o/r/blob/main/..\\x", InputError, "Invalid URL"),
         ("https://github.com/o/r/issues/1", InputError, "names no file or folder"),
         ("https://github.com/o", InputError, "names no repository"),
+        ("https://[::1]/x", NotAllowedError, "is not allowed"),
+        ("https://[bad/x", InputError, "Invalid URL"),
+        ("https:///x", InputError, "Invalid URL"),
+        ("mailto:a@b", InputError, "Invalid URL"),
         ("https://github.com/o/r", InputError, "not a file in it"),
         ("https://github.com/o/r/tree/main/", InputError, "not a file in it"),
         ("https://git.lab/sub/g/%2e%2e/p/-/blob/main/x", InputError, "path traversal"),
@@ -192,6 +201,8 @@ async def test_globs_are_searched_in_the_tree() -> None:
         ("https://github.com/o/r/blob/main/a/catalog-info.yaml", b"A"),
         ("https://github.com/o/r/blob/main/b/catalog-info.yaml", b"B"),
     ]
+    either = await web.reader().search("https://github.com/o/r/blob/main/{a,b}/[c]atalog-info.yaml")
+    assert either.files == found.files
     again = await web.reader().search(url, etag=found.etag)
     assert (again.not_modified, again.files) == (True, ())
 
@@ -240,6 +251,8 @@ def test_a_file_base_resolves_nothing() -> None:
         ("http://tea.org:3000/o/r/src/branch/main/c.yaml", "http://tea.org:3000/o/r/_edit/main/c.yaml"),
         ("https://plain.org/ok/c.yaml", None),
         ("file:///x", None),
+        ("https://[bad/x", None),
+        ("https://github.com/o/r/blob/main/a\\b", None),
     ],
 )
 def test_edit_urls(url: str, edit: str | None) -> None:

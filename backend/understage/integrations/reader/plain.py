@@ -23,7 +23,10 @@ class PlainSource:
 
     def covers(self, url: str) -> bool:
         """Whether a rule allows the URL."""
-        return self._allows(parse_url(url))
+        try:
+            return self._allows(parse_url(url))
+        except InputError:
+            return False
 
     async def read_url(self, url: str, *, token: str | None = None) -> ReadFile:
         """Read one file; `token` is sent as a bearer token. Redirects are held to the same rules."""

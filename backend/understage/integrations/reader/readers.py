@@ -1,14 +1,17 @@
 """The port `UrlReader`: the first source that covers a URL reads it. Called by the catalog's processors and the fetch actions."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from understage.errors import InputError, NotAllowedError
 from understage.integrations.reader.source import Source
 from understage.platform.http import parse_url
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True)
@@ -31,24 +34,23 @@ class UrlReaders:
 
     def resolve_url(self, url: str, base: str) -> str:
         """`url` relative to `base`. Raises InputError for a base of another scheme than http and https."""
-        if urlsplit(url).scheme:
+        if _SCHEME.match(url):
             return url
-        base_parts = urlsplit(base)
-        if base_parts.scheme not in ("http", "https"):
+        if not base.startswith(("http://", "https://")):
             raise InputError(f"the relative URL {url} cannot be resolved: {base} is no http or https URL")
-        source = self._find(base)
+        source = self._checked(base)
         return source.resolve_url(url, base) if source else urljoin(base, url)
 
     def edit_url(self, url: str) -> str | None:
         """Where a person edits the file; None when no integration knows."""
-        if urlsplit(url).scheme not in ("http", "https"):
+        try:
+            source = self._checked(url)
+            return source.edit_url(url) if source else None
+        except InputError:
             return None
-        source = self._find(url)
-        return source.edit_url(url) if source else None
 
     def _source(self, url: str) -> Source:
-        parse_url(_without_globs(url))
-        source = self._find(url)
+        source = self._checked(url)
         if source is None:
             raise NotAllowedError(
                 f"Reading from '{url}' is not allowed. You may need to configure an integration for the target host, "
@@ -56,9 +58,15 @@ class UrlReaders:
             )
         return source
 
-    def _find(self, url: str) -> Source | None:
+    def _checked(self, url: str) -> Source | None:
+        """The source of a URL, None when there is none. Raises InputError for what is no http or https URL."""
+        parse_url(_plain(url))
         return next((source for source in self.sources if source.covers(url)), None)
 
 
-def _without_globs(url: str) -> str:
-    return url.replace("{", "").replace("}", "").replace("[", "").replace("]", "")
+def _plain(url: str) -> str:
+    """The URL to check: globs hold characters that paths have no place for, and people leave blanks in them unencoded."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    path = path.translate({ord(character): None for character in "{}[]"}).replace(" ", "%20")
+    return f"{scheme}{separator}{authority}{slash}{path}"
