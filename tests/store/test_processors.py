@@ -153,7 +153,9 @@ def test_processors_run_in_the_stock_order_unless_configured() -> None:
     assert names == ["PlaceholderProcessor", "BuiltinKindsEntityProcessor", "Labelling", "ScaffolderEntitiesProcessor"]
 
 
-@pytest.mark.parametrize("target", ["sub/**/*.yml", "sub/[ab].yml", "sub/?.yml"])
+@pytest.mark.parametrize(
+    "target", ["sub/**/*.yml", "sub/[ab].yml", "sub/?.yml", "sub/{a,b}.yml", "{sub/{a,b},nowhere}.yml"]
+)
 async def test_globs_name_many_files(sqlite_database: Database, tmp_path: Path, target: str) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.yml").write_text(component("a"))

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Sorted:
+class Batch:
     """A batch, split by what it costs."""
 
     changed: list[Outcome]
@@ -34,7 +34,7 @@ class Sorted:
     unchanged: int
 
 
-async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Sorted:
+async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Batch:
     """Tell the changed outcomes from the unchanged ones."""
     refs = sorted({child.entity_ref for outcome in outcomes if outcome.result.ok for child in outcome.children})
     parents: dict[str, list[str]] = {}
@@ -51,10 +51,10 @@ async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Sort
         unchanged += 1
         if outcome.cache != outcome.claimed.cache:
             caches.append(outcome)
-    return Sorted(changed, caches, unchanged)
+    return Batch(changed, caches, unchanged)
 
 
-async def commit_outcomes(connection: AsyncConnection, batch: Sorted) -> None:
+async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     """Write them. Entities that were deleted or taken over meanwhile are left out."""
     await write_caches(connection, [(item.cache, item.claimed.id) for item in batch.caches])
     outcomes = await _still_ours(connection, batch.changed)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from understage.catalog.processing import measures
 from understage.catalog.processing.cache import EntityCache
-from understage.catalog.processing.commit import Sorted, commit_outcomes, sort_outcomes
+from understage.catalog.processing.commit import Batch, commit_outcomes, sort_outcomes
 from understage.catalog.processing.orchestrator import Orchestrator, Result
 from understage.catalog.processing.outcome import Outcome
 from understage.catalog.store.claim_due import DueEntity, claim_due, longest_delay_ms, release_claim
@@ -159,7 +159,7 @@ class ProcessingRounds:
         measures.processors_duration.record(time.perf_counter() - began, attributes)
         return outcome
 
-    async def _commit(self, batch: Sorted) -> None:
+    async def _commit(self, batch: Batch) -> None:
         if batch.changed or batch.caches:
             try:
                 await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
@@ -177,12 +177,12 @@ class ProcessingRounds:
                     errors=[f"{error['name']}: {error['message']}" for error in outcome.errors],
                 )
 
-    async def _commit_singly(self, batch: Sorted) -> None:
+    async def _commit_singly(self, batch: Batch) -> None:
         """So that an entity that the database refuses fails alone; its next try is in the next interval."""
         for outcome in batch.changed:
-            await self._commit_single(Sorted([outcome], [], 0))
+            await self._commit_single(Batch([outcome], [], 0))
 
-    async def _commit_single(self, batch: Sorted) -> None:
+    async def _commit_single(self, batch: Batch) -> None:
         try:
             await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
         except (DBAPIError, LostRace) as error:
@@ -190,7 +190,7 @@ class ProcessingRounds:
             log.error("an entity could not be written", entity=entity, error=str(getattr(error, "orig", error)))
             measures.processed.add(1, {"result": "failed"})
 
-    def _measure(self, batch: Sorted, seconds: float) -> None:
+    def _measure(self, batch: Batch, seconds: float) -> None:
         failed = sum(1 for outcome in batch.changed if outcome.errors)
         counts = {"changed": len(batch.changed) - failed, "errors": failed, "unchanged": batch.unchanged}
         for result, count in counts.items():

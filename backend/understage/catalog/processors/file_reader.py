@@ -2,12 +2,15 @@
 
 import asyncio
 import glob
+import re
 from pathlib import Path
 
 from understage.catalog.processors.entity_file import read_entities
 from understage.errors import NotFoundError, UnderstageError
 from understage.model.ref import LocationRef
 from understage.sdk.processor import ProcessingContext, Processor
+
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
 
 class FileReaderProcessor(Processor):
@@ -33,11 +36,21 @@ class FileReaderProcessor(Processor):
 
 
 def find_files(target: str) -> list[Path]:
-    """The files that a path or glob (`*`, `?`, `[…]`, `**`) stands for, in the order of their names."""
+    """The files that a path or glob (`*`, `?`, `[…]`, `**`, `{a,b}`) stands for, in the order of their names."""
     # A file whose name looks like a glob is meant itself.
     if Path(target).is_file():
         return [Path(target)]
-    if not glob.has_magic(target):
-        return [Path(target)] if Path(target).exists() else []
-    names = glob.glob(target, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return sorted(path for name in names if (path := Path(name)).is_file())
+    found: set[Path] = set()
+    for pattern in expand_braces(target):
+        names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        found.update(path for name in names if (path := Path(name)).is_file())
+    return sorted(found)
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """`a/{b,c}` is `a/b` and `a/c`; braces without a comma are ordinary characters."""
+    match = _BRACES.search(pattern)
+    if match is None:
+        return [pattern]
+    before, after = pattern[: match.start()], pattern[match.end() :]
+    return [whole for part in match[1].split(",") for whole in expand_braces(before + part + after)]
