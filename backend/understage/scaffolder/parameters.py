@@ -44,10 +44,10 @@ def _validate(instance: Mapping[str, Any], schema: Mapping[str, Any], what: str)
         errors = list(validator.iter_errors(dict(instance)))
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise InputError(f"The template's {what} is no valid JSON Schema: {_first_line(error)}") from error
-    return [item for error in errors for item in _items_of(error, dict(schema))]
+    return [item for error in errors for item in _items_of(error, dict(schema), dict(instance))]
 
 
-def _items_of(error: Any, schema: Mapping[str, Any]) -> list[ErrorItem]:
+def _items_of(error: Any, schema: Mapping[str, Any], root: Any) -> list[ErrorItem]:
     path = list(error.instance_path)
     keyword: str = error.schema_path[-1] if error.schema_path else error.kind.name
     if keyword not in _WORDS:
@@ -57,7 +57,11 @@ def _items_of(error: Any, schema: Mapping[str, Any]) -> list[ErrorItem]:
     if keyword == "required":
         argument = error.kind.property
     if keyword == "additionalProperties":
-        return [_item(path, keyword, parent, error.instance, name) for name in error.kind.unexpected]
+        # Without any `properties`, the validator blames the member; with some, the object that has it.
+        names = getattr(error.kind, "unexpected", None)
+        owner = path if names is not None else path[:-1]
+        instance = reduce(lambda value, step: value[step], owner, root)
+        return [_item(owner, keyword, parent, instance, name) for name in (names or path[-1:])]
     return [_item(path, keyword, parent, error.instance, argument)]
 
 

@@ -1,0 +1,53 @@
+"""How actions of installed packages are found."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from understage.errors import NotFoundError
+from understage.scaffolder.actions import ActionRegistry, DuplicateActionError
+
+
+def point(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name=name, value=value, group="understage.actions")
+
+
+def test_actions_are_found_by_entry_points_and_listed_by_id() -> None:
+    registry = ActionRegistry.from_entry_points(
+        [point("b", "tests.unit.scaffolder.road:tell"), point("a", "tests.unit.scaffolder.road:crash")]
+    )
+    assert [action.id for action in registry.all()] == ["test:crash", "test:secret"]
+    assert registry.get("test:crash").description == "Breaks in a way nobody foresaw"
+    with pytest.raises(NotFoundError, match="Template action with ID 'x' is not registered"):
+        registry.get("x")
+
+
+def test_two_plugins_with_one_id_are_both_named() -> None:
+    with pytest.raises(DuplicateActionError) as caught:
+        ActionRegistry.from_entry_points(
+            [point("a", "tests.unit.scaffolder.road:say"), point("b", "tests.unit.scaffolder.road:ACTIONS")]
+        )
+    assert "tests.unit.scaffolder.road:say" in str(caught.value)
+    assert "tests.unit.scaffolder.road:ACTIONS" in str(caught.value)
+
+
+def test_a_broken_plugin_is_reported_and_skipped() -> None:
+    registry = ActionRegistry.from_entry_points(
+        [
+            point("gone", "no_such_package:action"),
+            point("wrong", "tests.unit.scaffolder.road:ANNA"),
+            point("good", "tests.unit.scaffolder.road:say"),
+        ]
+    )
+    assert [action.id for action in registry.all()] == ["test:say"]
+    assert [plugin.name for plugin in registry.broken] == ["gone", "wrong"]
+    assert "no_such_package" in registry.broken[0].reason
+    assert "is no action" in registry.broken[1].reason
+
+
+def test_the_installed_actions_all_load_and_can_be_described() -> None:
+    registry = ActionRegistry.from_entry_points()
+    assert registry.broken == ()
+    described = registry.describe()
+    assert {"helm:render-values", "kubernetes:create-namespace"} <= {action["id"] for action in described}
+    assert all(action["schema"]["input"]["type"] == "object" for action in described if "anyOf" not in action["schema"])
