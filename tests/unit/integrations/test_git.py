@@ -245,7 +245,10 @@ async def _ends(path: Path) -> bool:
         end = time.monotonic() + 10
         while time.monotonic() < end:
             # A killed child whose parent was killed too stays a zombie where no init reaps it.
-            if not process.exists() or "State:\tZ" in process.read_text():
+            try:
+                if "State:\tZ" in process.read_text():
+                    return True
+            except (FileNotFoundError, ProcessLookupError):
                 return True
             time.sleep(0.02)
         return False
