@@ -23,9 +23,10 @@ up: install ## the main job: run Understage with a stock Backstage page on http:
 
 .PHONY: demo
 demo: install ## up, connected to a real Kubernetes API server, Argo CD and Gitea (built on first use: about 25 minutes)
-	@mkdir -p .understage
-	$(RUN) python -m tests.cluster.demo --config-out .understage/app-config.demo.yaml -- \
-	  .venv/bin/understage up --config app-config.yaml --config .understage/app-config.demo.yaml
+	@rm -rf .understage/demo && mkdir -p .understage/demo
+	APP_CONFIG_understage_dataDirectory=.understage/demo APP_CONFIG_backend_database_connection_directory=.understage/demo \
+	$(RUN) python -m tests.cluster.demo --config-out .understage/demo/app-config.yaml -- \
+	  .venv/bin/understage up --config app-config.yaml --config .understage/demo/app-config.yaml
 
 .PHONY: test
 test: install ## all tests that this machine can run; the others say what they miss

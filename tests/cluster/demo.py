@@ -21,6 +21,8 @@ from tests.cluster import tools
 from tests.cluster.bench import BenchError, Platform
 
 COMMANDS = ("git", "redis-server")
+OWNERS = ("platform", "payments", "storefront")
+"""The teams of the sample organization in `catalog-info`: each has its repositories in an organization of the forge."""
 COMMAND_SECONDS = 30.0
 
 
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if lacking := tools.lacking((), COMMANDS):
             raise tools.MissingToolError("; ".join(lacking))
         with Platform.running(_report) as platform:
+            for owner in OWNERS:
+                platform.gitea.create_organization(owner)
             _write_config(platform, asked.config_out)
             _describe(platform, asked.config_out)
             try:

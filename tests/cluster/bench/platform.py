@@ -17,7 +17,7 @@ from typing import Any, Self
 from tests.cluster.bench.argocd import ArgoCd
 from tests.cluster.bench.cluster import Cluster
 from tests.cluster.bench.gitea import Gitea
-from tests.cluster.tools import Report
+from tests.cluster.tools import Report, binary
 
 NAME = "bench"
 
@@ -52,7 +52,7 @@ class Platform:
         return cls(cluster, gitea, argocd)
 
     def app_config(self) -> dict[str, Any]:
-        """The app-config that connects a Backstage backend to the parts, in the keys of the stock plugins."""
+        """The app-config that connects a Backstage backend to the parts, in the keys of the stock plugins; and Helm."""
         cluster = {
             "name": NAME,
             "url": self.cluster.url,
@@ -74,6 +74,7 @@ class Platform:
                 "clusterLocatorMethods": [{"type": "config", "clusters": [cluster]}],
             },
             "argocd": {"appLocatorMethods": [{"type": "config", "instances": [instance]}]},
+            "understage": {"helm": {"binary": str(binary("helm"))}},
         }
 
 
