@@ -44,7 +44,8 @@ def _validate(instance: Mapping[str, Any], schema: Mapping[str, Any], what: str)
         errors = list(validator.iter_errors(dict(instance)))
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise InputError(f"The template's {what} is no valid JSON Schema: {_first_line(error)}") from error
-    return [item for error in errors for item in _items_of(error, dict(schema), dict(instance))]
+    items = [item for error in errors for item in _items_of(error, dict(schema), dict(instance))]
+    return list({item["stack"]: item for item in items}.values())
 
 
 def _items_of(error: Any, schema: Mapping[str, Any], root: Any) -> list[ErrorItem]:
@@ -57,11 +58,10 @@ def _items_of(error: Any, schema: Mapping[str, Any], root: Any) -> list[ErrorIte
     if keyword == "required":
         argument = error.kind.property
     if keyword == "additionalProperties":
-        # Without any `properties`, the validator blames the member; with some, the object that has it.
-        names = getattr(error.kind, "unexpected", None)
-        owner = path if names is not None else path[:-1]
-        instance = reduce(lambda value, step: value[step], owner, root)
-        return [_item(owner, keyword, parent, instance, name) for name in (names or path[-1:])]
+        # Where no properties are declared at all, the validator does not name the member.
+        owner = reduce(lambda value, step: value[step], path, root)
+        names = getattr(error.kind, "unexpected", None) or list(owner)
+        return [_item(path, keyword, parent, owner, name) for name in names]
     return [_item(path, keyword, parent, error.instance, argument)]
 
 
