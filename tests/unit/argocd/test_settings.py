@@ -43,12 +43,18 @@ def test_credentials_may_be_shared() -> None:
     assert "p4ss" not in repr(found)
 
 
+@pytest.mark.parametrize("half", [{}, {"username": "u"}])
+def test_an_instance_without_credentials_is_refused_when_it_is_named(half: dict[str, str]) -> None:
+    instances = argocd_from_config(configured({"name": "a", "url": "https://a", **half}))
+    assert instances.get() is None
+    with pytest.raises(InputError, match=r"'a' cannot be used by tasks: .*instances\[0\]"):
+        instances.get("a")
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (configured({"name": "a", "url": "https://a"}), r"instances\[0\]: instance 'a' needs a token, or username"),
         (configured({"name": "a", "token": "t"}), r"argocd.appLocatorMethods\[0\].instances\[0\].url is missing"),
-        (configured({"name": "a", "url": "https://a", "username": "u"}), r"needs a token"),
         (configured(MAIN, MAIN), r"stands there twice"),
     ],
 )

@@ -12,7 +12,9 @@ class ArgoCdInstances:
     """Implements the port `sdk.ArgoCds`. Nothing is connected before the first request."""
 
     def __init__(self, settings: Sequence[InstanceSettings] = (), *, timeout: float = 30.0) -> None:
-        self._instances = {instance.name: ArgoCdInstance(instance, timeout=timeout) for instance in settings}
+        usable = [instance for instance in settings if instance.unusable is None]
+        self._instances = {instance.name: ArgoCdInstance(instance, timeout=timeout) for instance in usable}
+        self._unusable = {instance.name: instance.unusable for instance in settings if instance.unusable is not None}
 
     def names(self) -> list[str]:
         """Names, in configuration order."""
@@ -24,6 +26,8 @@ class ArgoCdInstances:
             return next(iter(self._instances.values()), None)
         if name in self._instances:
             return self._instances[name]
+        if name in self._unusable:
+            raise InputError(f"Argo CD instance {name!r} cannot be used by tasks: {self._unusable[name]}")
         known = f"there are {', '.join(self._instances)}" if self._instances else "no instance is configured"
         raise InputError(
             f"No Argo CD instance named {name!r} ({known}); instances are named in argocd.appLocatorMethods"

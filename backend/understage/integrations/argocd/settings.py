@@ -23,7 +23,7 @@ KEY = "argocd.appLocatorMethods"
 class InstanceSettings:
     """One instance: `url` without a trailing slash, and a `token` or `username` with `password`.
 
-    `frontend_url` is the address for people where it is another one.
+    `frontend_url` is the address for people where it is another one. `unusable` says why tasks cannot use it.
     """
 
     name: str
@@ -34,12 +34,13 @@ class InstanceSettings:
     password: str | None = field(default=None, repr=False)
     skip_tls_verify: bool = False
     frontend_url: str | None = None
+    unusable: str | None = None
 
 
 def read_instance_settings(config: Mapping[str, Any]) -> list[InstanceSettings]:
     """The instances of the merged app-config, in its order.
 
-    Raises InputError, naming the key, for an instance without name, URL or credentials, or a name that stands there twice.
+    Raises InputError, naming the key, for an instance without name or URL, or a name that stands there twice.
     """
     section = _map(config.get("argocd"))
     found: dict[str, InstanceSettings] = {}
@@ -64,8 +65,7 @@ def _instance(entry: Mapping[str, Any], section: Mapping[str, Any], key: str) ->
     credentials = entry if own else section
     username, password = _text(credentials, "username"), _text(credentials, "password")
     token = _text(entry, "token")
-    if token is None and (username is None or password is None):
-        raise InputError(f"{key}: instance {entry['name']!r} needs a token, or username and password")
+    lacks = token is None and (username is None or password is None)
     return InstanceSettings(
         name=entry["name"],
         url=entry["url"].rstrip("/"),
@@ -75,6 +75,7 @@ def _instance(entry: Mapping[str, Any], section: Mapping[str, Any], key: str) ->
         password=password,
         # a value of the environment is text; `insecure` is what other plugins call it
         skip_tls_verify=any(entry.get(member) in (True, "true") for member in ("skipTLSVerify", "insecure")),
+        unusable=f"it has neither a token nor username and password: add them at {key}" if lacks else None,
         frontend_url=(_text(entry, "frontendUrl") or "").rstrip("/") or None,
     )
 

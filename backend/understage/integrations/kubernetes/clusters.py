@@ -13,7 +13,9 @@ class KubernetesClusters:
     """Implements the port `sdk.Clusters`. Nothing is connected before the first request."""
 
     def __init__(self, settings: Sequence[ClusterSettings] = (), *, timeout: float = 30.0) -> None:
-        self._clusters = {cluster.name: KubernetesCluster(cluster, timeout=timeout) for cluster in settings}
+        usable = [cluster for cluster in settings if cluster.unusable is None]
+        self._clusters = {cluster.name: KubernetesCluster(cluster, timeout=timeout) for cluster in usable}
+        self._unusable = {cluster.name: cluster.unusable for cluster in settings if cluster.unusable is not None}
 
     def names(self) -> list[str]:
         """Names, in configuration order."""
@@ -25,6 +27,8 @@ class KubernetesClusters:
             return next(iter(self._clusters.values()), None)
         if name in self._clusters:
             return self._clusters[name]
+        if name in self._unusable:
+            raise InputError(f"Cluster {name!r} cannot be used by tasks: {self._unusable[name]}")
         known = f"there are {', '.join(self._clusters)}" if self._clusters else "no cluster is configured"
         raise InputError(
             f"No cluster named {name!r} ({known}); clusters are named in kubernetes.clusterLocatorMethods or "

@@ -30,7 +30,8 @@ IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
 class ClusterSettings:
     """One cluster: either `url` (with `token`), or `kubeconfig`, or `in_cluster`.
 
-    `source` is the configuration key that names it, for messages. `ca_data` is base64 of PEM.
+    `source` is the configuration key that names it, for messages. `ca_data` is base64 of PEM. `unusable` says why tasks
+    cannot use a cluster that the stock plugin can.
     """
 
     name: str
@@ -43,12 +44,14 @@ class ClusterSettings:
     kubeconfig: Path | None = None
     context: str | None = None
     in_cluster: bool = False
+    unusable: str | None = None
 
 
 def read_cluster_settings(config: Mapping[str, Any], root: Path = Path()) -> list[ClusterSettings]:
     """The clusters that the merged app-config names, in its order, own key first; relative paths start at `root`.
 
-    Locator methods other than `config` are left to the stock Kubernetes plugin. Raises InputError, naming the key, for an
+    Locator methods other than `config` are left to the stock Kubernetes plugin. Of two entries of one name, of which one is
+    unusable, the usable one counts. Raises InputError, naming the key, for an
     incomplete cluster or a name that stands there twice.
     """
     own = _list(_map(_map(config.get("understage")).get("kubernetes")).get("clusters"), OWN_KEY)
@@ -59,6 +62,8 @@ def read_cluster_settings(config: Mapping[str, Any], root: Path = Path()) -> lis
             key = f"{STOCK_KEY}[{number}].clusters"
             for index, entry in enumerate(_list(_map(method).get("clusters"), key)):
                 found.append(_stock_cluster(_map(entry), f"{key}[{index}]", root))
+    usable = {cluster.name for cluster in found if cluster.unusable is None}
+    found = [cluster for cluster in found if cluster.unusable is None or cluster.name not in usable]
     names: set[str] = set()
     for cluster in found:
         if cluster.name in names:
@@ -83,25 +88,20 @@ def _own_cluster(entry: Mapping[str, Any], key: str, root: Path) -> ClusterSetti
 
 
 def _stock_cluster(entry: Mapping[str, Any], key: str, root: Path) -> ClusterSettings:
-    provider = entry.get("authProvider", "serviceAccount")
     token = entry.get("serviceAccountToken")
-    if provider != "serviceAccount" and token is None:
-        # Other providers sign in with the user's own token in the browser, which a task does not have.
-        raise InputError(
-            f"{key}: cluster {entry.get('name')!r} has authProvider {provider!r}; actions need a serviceAccountToken, or "
-            f"name the cluster under {OWN_KEY} with a kubeconfig"
-        )
-    if token is None:
-        raise InputError(f"{key}: cluster {entry.get('name')!r} needs a serviceAccountToken")
     ca_file = entry.get("caFile")
     return ClusterSettings(
         _text(entry, "name", key),
         key,
         url=_text(entry, "url", key).rstrip("/"),
-        token=str(token),
+        token=str(token) if token is not None else None,
         ca_data=entry.get("caData"),
         ca_file=root / str(ca_file) if ca_file else None,
         skip_tls_verify=_is_on(entry, "skipTLSVerify"),
+        # Other providers sign in with the user's own token in the browser, which a task does not have.
+        unusable=f"it has no serviceAccountToken: add one at {key}, or name the cluster under {OWN_KEY} with a kubeconfig"
+        if token is None
+        else None,
     )
 
 
