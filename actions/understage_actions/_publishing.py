@@ -24,6 +24,8 @@ from understage_actions._effects import begun_before
 from understage_actions._tree import walk
 
 READABLE_WITHIN = 20.0
+NO_COMMIT = "0" * 40
+"""The commit hash of a dry run: git's own for no commit."""
 _PAUSES = (0.1, 0.25, 0.5, 1.0)
 
 
@@ -50,11 +52,13 @@ class Published:
 
 
 async def publish(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Published:
-    """Create the repository and push the folder to it.
+    """Create the repository and push the folder to it; in a dry run only say so, after asking whether the name is free.
 
     Raises ConflictError when the name is taken, InputError for a source that is no folder of the workspace.
     """
     source = source_folder(ctx, wanted.source_path)
+    if ctx.is_dry_run:
+        return await _plan(ctx, forge, wanted, source)
     repository = await _create(ctx, forge, wanted)
     ctx.log.info(f"Pushing to {repository.clone_url}, branch {wanted.branch}")
 
@@ -98,6 +102,15 @@ def message_of(ctx: ActionContext, message: str | None, fallback: str = "initial
 def branch_folder_url(forge: Forge, repository: Repository, branch: str) -> str:
     """URL of the repository's root at a branch, ending in a slash: what relative URLs are resolved against."""
     return forge.contents_url(repository, branch).rstrip("/") + "/"
+
+
+async def _plan(ctx: ActionContext, forge: Forge, wanted: Wanted, source: Path) -> Published:
+    if await forge.get_repository(wanted.owner, wanted.name) is not None:
+        raise ConflictError(f"The repository {wanted.owner}/{wanted.name} exists on {forge.host} already")
+    planned = forge.plan_repository(wanted.owner, wanted.name, default_branch=wanted.branch)
+    count = sum(1 for _, path in walk(source) if path.is_symlink() or not path.is_dir())
+    ctx.log.info(f"Would create {planned.web_url} and push {count} files to branch {wanted.branch}")
+    return Published(planned, NO_COMMIT)
 
 
 async def _create(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Repository:

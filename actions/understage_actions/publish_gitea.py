@@ -60,6 +60,7 @@ class PublishGiteaOutput(ActionModel):
             },
         ),
     ],
+    supports_dry_run=True,
 )
 async def publish_gitea(ctx: ActionContext, input: PublishGiteaInput) -> PublishGiteaOutput:
     """Create and push."""

@@ -51,6 +51,7 @@ class PublishRepositoryOutput(ActionModel):
             {"owner": "team-a", "name": "web", "sourcePath": "service", "visibility": "public"},
         ),
     ],
+    supports_dry_run=True,
 )
 async def publish_repository(ctx: ActionContext, input: PublishRepositoryInput) -> PublishRepositoryOutput:
     """Create and push."""

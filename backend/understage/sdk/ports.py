@@ -126,6 +126,9 @@ class Forge(Protocol):
     ) -> PullRequest:
         """Open a pull request; returns the open one when the same branches have one. NotImplementedError_ on `local`."""
 
+    def plan_repository(self, owner: str, name: str, *, default_branch: str = "main") -> Repository:
+        """The repository as `create_repository` would make it; asks nobody, makes nothing. For plans and dry runs."""
+
     def contents_url(self, repository: Repository, branch: str, path: str = "") -> str:
         """URL of a file or folder of the repository at a branch."""
 

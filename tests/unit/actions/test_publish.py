@@ -79,6 +79,19 @@ async def test_publish_repository_creates_and_pushes(bench: Bench) -> None:
     assert (commit.author.name, commit.author.email, commit.message) == ("Platform", "p@x.org", "m")
 
 
+async def test_a_dry_run_says_what_it_would_do_and_does_nothing(bench: Bench) -> None:
+    gitea = {"repoUrl": REPO_URL, "description": "d"}
+    for action, input in ((publish_repository, WEB), (publish_gitea, gitea)):
+        result = await run_action(action, input, workspace=bench.workspace, ports=bench.ports, dry_run=True)
+        assert result.log == ["Would create https://forge.test/team/web and push 2 files to branch main"]
+        assert result.output["remoteUrl"] == "https://forge.test/team/web.git"
+        assert result.output["commitHash"] == "0" * 40
+    assert (bench.forge.repositories, bench.git.commits) == ({}, [])
+    await run_action(publish_repository, WEB, workspace=bench.workspace, ports=bench.ports)
+    with pytest.raises(ConflictError, match="exists on"):
+        await run_action(publish_repository, WEB, workspace=bench.workspace, ports=bench.ports, dry_run=True)
+
+
 async def test_a_taken_name_is_refused_and_nothing_changes(bench: Bench) -> None:
     await run_action(publish_repository, {**WEB, "sourcePath": "service"}, workspace=bench.workspace, ports=bench.ports)
     before = bench.forge.files("team", "web")

@@ -62,6 +62,14 @@ class GiteaForge:
         found = self._object(answer, f"opening a pull request of {source_branch} in {owner}/{name}")
         return PullRequest(number=int(found["number"]), url=str(found["html_url"]))
 
+    def plan_repository(self, owner: str, name: str, *, default_branch: str = "main") -> Repository:
+        """The repository as it would be."""
+        # Built of the configured address: Gitea's own URLs are those of its ROOT_URL, which may be another.
+        web_url = f"{self.base_url}/{_part(owner)}/{_part(name)}"
+        return Repository(
+            owner=owner, name=name, default_branch=default_branch, clone_url=f"{web_url}.git", web_url=web_url
+        )
+
     def contents_url(self, repository: Repository, branch: str, path: str = "") -> str:
         """The page of a file or folder; Gitea wants branches with a slash as they are."""
         return f"{repository.web_url}/src/branch/{quote(branch)}/{quote(path.lstrip('/'))}"
@@ -102,16 +110,8 @@ class GiteaForge:
         raise ForeignError(text)
 
     def _repository(self, found: dict[str, Any]) -> Repository:
-        owner, name = str(found["owner"]["login"]), str(found["name"])
-        # Built of the configured address: Gitea's own URLs are those of its ROOT_URL, which may be another.
-        web_url = f"{self.base_url}/{owner}/{name}"
-        return Repository(
-            owner=owner,
-            name=name,
-            default_branch=str(found.get("default_branch") or "main"),
-            clone_url=f"{web_url}.git",
-            web_url=web_url,
-        )
+        branch = str(found.get("default_branch") or "main")
+        return self.plan_repository(str(found["owner"]["login"]), str(found["name"]), default_branch=branch)
 
 
 def create_gitea_forge(

@@ -33,7 +33,7 @@ class LocalForge:
         if not await asyncio.to_thread(head.is_file):
             return None
         branch = (await asyncio.to_thread(head.read_text)).strip().removeprefix("ref: refs/heads/")
-        return self._repository(owner, name, branch)
+        return self.plan_repository(owner, name, default_branch=branch)
 
     async def create_repository(
         self, owner: str, name: str, *, description: str = "", private: bool = True, default_branch: str = "main"
@@ -55,7 +55,7 @@ class LocalForge:
             raise ConflictError(taken) from error
         finally:
             await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
-        return self._repository(owner, name, default_branch)
+        return self.plan_repository(owner, name, default_branch=default_branch)
 
     async def open_pull_request(
         self, owner: str, name: str, *, title: str, body: str, source_branch: str, target_branch: str
@@ -71,11 +71,13 @@ class LocalForge:
         """The page of a file or folder."""
         return self.repositories.contents_url(repository.owner, repository.name, branch, path)
 
-    def _repository(self, owner: str, name: str, branch: str) -> Repository:
+    def plan_repository(self, owner: str, name: str, *, default_branch: str = "main") -> Repository:
+        """The repository as it would be. Raises InputError for a bad name."""
+        self.repositories.path(owner, name)
         return Repository(
             owner=owner,
             name=name,
-            default_branch=branch,
+            default_branch=default_branch,
             clone_url=self.repositories.clone_url(owner, name),
             web_url=self.repositories.web_url(owner, name),
         )

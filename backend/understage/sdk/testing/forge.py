@@ -48,13 +48,7 @@ class FakeForge:
             raise NotFoundError(f"Organization {owner} does not exist on {self.host}")
         if f"{owner}/{name}" in self.repositories:
             raise ConflictError(f"The repository {owner}/{name} exists on {self.host} already")
-        repository = Repository(
-            owner=owner,
-            name=name,
-            default_branch=default_branch,
-            clone_url=f"https://{self.host}/{owner}/{name}.git",
-            web_url=f"https://{self.host}/{owner}/{name}",
-        )
+        repository = self.plan_repository(owner, name, default_branch=default_branch)
         self.repositories[f"{owner}/{name}"] = FakeRepository(repository, description, private)
         return repository
 
@@ -78,6 +72,16 @@ class FakeForge:
         opened = PullRequest(number=number, url=f"{found.repository.web_url}/pulls/{number}")
         found.pull_requests.append((source_branch, target_branch, opened))
         return opened
+
+    def plan_repository(self, owner: str, name: str, *, default_branch: str = "main") -> Repository:
+        """The repository as it would be."""
+        return Repository(
+            owner=owner,
+            name=name,
+            default_branch=default_branch,
+            clone_url=f"https://{self.host}/{owner}/{name}.git",
+            web_url=f"https://{self.host}/{owner}/{name}",
+        )
 
     def contents_url(self, repository: Repository, branch: str, path: str = "") -> str:
         """URL of a file or folder, in Gitea's form."""
