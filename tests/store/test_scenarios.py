@@ -273,7 +273,7 @@ async def test_a_nul_character_fails_its_entity_alone(database: Database, tmp_pa
     (tmp_path / "a.yaml").write_text(component("one") + "\n---\n" + component("odd", owner="a\0b", note="x\0y"))
     async with running(database, tmp_path, locations=[ALL]) as bench:
         assert await bench.names() == ["component:default/one"]
-        bench.write("a.yaml", component("one"), component("odd", note="x\0y"))
+        bench.write("a.yaml", component("one"), component("odd", **{"note": "x\0y", '"k\\0ey"': "z"}))
         await bench.refresh_all()
         assert (await bench.entity("component:default/odd"))["spec"]["note"] == "x\0y"
 

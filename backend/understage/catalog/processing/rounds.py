@@ -136,9 +136,13 @@ class ProcessingRounds:
         while self._queue:
             entity = self._queue.popleft()
             began = time.perf_counter()
-            outcome = await self._process(entity)
+            try:
+                self._done.append(await self._process(entity))
+            except Exception:
+                # Its next try is in the next interval.
+                log.exception("an entity's result could not be kept", entity=entity.entity_ref)
+                self._claimed.discard(entity.id)
             waited = waited or time.perf_counter() - began > PATIENCE
-            self._done.append(outcome)
             # The API answers between two entities.
             await asyncio.sleep(0)
         if waited:

@@ -11,6 +11,8 @@ from understage.model.ref import DEFAULT_NAMESPACE
 
 LONGEST_KEY = 200
 LONGEST_VALUE = 200
+# PostgreSQL stores none.
+NUL = "\0"
 _SKIPPED = frozenset(
     ("attachments", "relations", "status", "metadata.name", "metadata.namespace", "metadata.uid", "metadata.etag")
 )
@@ -55,7 +57,7 @@ def _index(leaves: Sequence[Leaf]) -> list[SearchValue]:
     spelled: dict[str, str] = {}
     rows: dict[tuple[str, str | None], SearchValue] = {}
     for path, value in leaves:
-        key = path.lower()
+        key = path.lower().replace(NUL, "")
         if value is not _MEMBER and spelled.setdefault(key, path) != path:
             raise InputError(f"Entity has duplicate keys that vary only in casing, '{path}'")
         if len(key) > LONGEST_KEY:
@@ -71,8 +73,7 @@ def _index(leaves: Sequence[Leaf]) -> list[SearchValue]:
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
-        # PostgreSQL stores no NUL character.
-        return value.replace("\0", "") if "\0" in value else value
+        return value.replace(NUL, "")
     if value is None:
         return None
     if value is _MEMBER:
