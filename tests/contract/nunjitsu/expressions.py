@@ -141,45 +141,26 @@ TEMPLATES = st.one_of(
 )
 """Templates to render as values with the context of the corpus."""
 
-NOISE = st.lists(
-    st.sampled_from(
-        (
-            "${{",
-            "}}",
-            "{%",
-            "%}",
-            "{#",
-            "#}",
-            "-",
-            " ",
-            "\n",
-            "if",
-            "t",
-            "endif",
-            "for x in list",
-            "endfor",
-            "raw",
-            "endraw",
-            "else",
-            "text",
-            "x",
-            "|",
-            "upper",
-            "'",
-            '"',
-            "(",
-            ")",
-            "[",
-            "]",
-            "{",
-            "}",
-            "set",
-            "=",
-            "1",
-            ".",
-            "\\",
-        )
+_PIECES = (
+    *(
+        "${{",
+        "}}",
+        "{%",
+        "%}",
+        "{#",
+        "#}",
+        "-",
+        " ",
+        "\n",
+        "if",
+        "t",
+        "endif",
+        "for x in list",
+        "endfor",
+        "raw",
+        "endraw",
     ),
-    max_size=14,
-).map("".join)
+    *("else", "text", "x", "|", "upper", "'", '"', "(", ")", "[", "]", "{", "}", "set", "=", "1", ".", "\\"),
+)
+NOISE = st.lists(st.sampled_from(_PIECES), max_size=14).map("".join)
 """Pieces of templates in no order: mostly errors, and the same ones."""
