@@ -6,11 +6,12 @@ configuration file, written by `write_overlay`.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import yaml
@@ -114,6 +115,21 @@ def _started(
         yield process
 
 
+Seen = TypeVar("Seen")
+
+
+def at_rest(look: Callable[[], Seen], *, quiet: float = 3.0, patience: float = 90.0) -> Seen:
+    """What `look` sees once that is something, and has not changed for `quiet` seconds."""
+    started = since = time.monotonic()
+    seen = look()
+    while not seen or time.monotonic() - since < quiet:
+        assert time.monotonic() - started < patience, f"not at rest after {patience:.0f} s: {str(seen)[:1000]}"
+        time.sleep(0.3)
+        if (now := look()) != seen:
+            seen, since = now, time.monotonic()
+    return seen
+
+
 def write_overlay(file: Path, data: Mapping[str, Any]) -> Path:
     """Write a configuration file."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -143,4 +159,4 @@ def place(port: int, database: URL, folder: Path) -> dict[str, Any]:
     }
 
 
-__all__ = ["ROOT", "Backend", "StockBackend", "UnderstageBackend", "free_port", "place", "write_overlay"]
+__all__ = ["ROOT", "Backend", "StockBackend", "UnderstageBackend", "at_rest", "free_port", "place", "write_overlay"]

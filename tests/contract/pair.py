@@ -1,19 +1,15 @@
 """Both backends over the same entity files, asked the same: the fixture `pair` of the parity tests."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-from tests.contract.backend import Backend
+from tests.contract.backend import Backend, at_rest
 from tests.contract.cases import Case
 from tests.contract.comparison import Answer, normalise
 from tests.contract.files import ENTITIES, FileServer
-
-SETTLED_SECONDS = 3.0
-PATIENCE = 90.0
 
 
 @dataclass
@@ -57,18 +53,7 @@ class Pair:
 
     def settle(self) -> None:
         """Return when neither has changed for some seconds."""
-        deadline = time.monotonic() + PATIENCE
-        seen, since = self._both(), time.monotonic()
-        while time.monotonic() < deadline:
-            time.sleep(0.3)
-            if (now := self._both()) != seen:
-                seen, since = now, time.monotonic()
-            elif time.monotonic() - since > SETTLED_SECONDS and all(now):
-                return
-        raise AssertionError("the catalogs did not come to rest")
-
-    def _both(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self.refs(self.stock), self.refs(self.ours)
+        at_rest(lambda: (self.refs(self.stock), self.refs(self.ours)))
 
     def _send(self, backend: Backend, case: Case) -> httpx.Response:
         token = None if case.anonymous else self.token

@@ -4,7 +4,6 @@ PostgreSQL, `understage serve` for catalog and scaffolder, and a stock backend f
 calls each other by `discovery.endpoints`. Only ports, hosts and database differ from the files, by one overlay each.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
-from tests.cluster.bench.process import wait_for
-from tests.contract.backend import StockBackend, UnderstageBackend, free_port, place, write_overlay
+from tests.contract.backend import StockBackend, UnderstageBackend, at_rest, free_port, place, write_overlay
 from tests.contract.installation import ROOT, Installation
 
-INGESTION_SECONDS = 60.0
+COUNT = "/api/catalog/entities/by-query?limit=0"
 OURS = ("catalog", "scaffolder")
 STATIC_TOKEN = "a-static-token-of-a-script"
 SCAFFOLDER_ONLY_TOKEN = "a-static-token-for-the-scaffolder"
@@ -42,26 +40,16 @@ def running_sidecar(installation: Installation, database: URL, folder: Path) -> 
         _overlay("stock", ports, database, folder),
     ]
     our_files = [base, ROOT / "docker" / "app-config.compose.yaml", _overlay("ours", ports, database, folder)]
+    password = {"POSTGRES_PASSWORD": "not-asked-for"}
+    policy = {"STOCK_POLICY": "owned-only"}
     with (
-        UnderstageBackend.running(
-            folder, our_files, port=ports["ours"], environment={"POSTGRES_PASSWORD": "not-asked-for"}
-        ) as ours,
+        UnderstageBackend.running(folder, our_files, port=ports["ours"], environment=password) as ours,
         StockBackend.running(
-            installation, folder, stock_files, port=ports["stock"], environment={"STOCK_POLICY": "owned-only"}
+            installation, folder, stock_files, port=ports["stock"], environment={**password, **policy}
         ) as stock,
     ):
-        wait_for("our catalog at rest", lambda: _count_at_rest(ours), INGESTION_SECONDS)
+        at_rest(lambda: ours.request("GET", COUNT, token=STATIC_TOKEN).json()["totalItems"], quiet=1)
         yield Sidecar(stock, ours, stock.sign_in())
-
-
-def _count_at_rest(ours: UnderstageBackend) -> int | None:
-    """How many entities are served, when the number stays for a second."""
-    counts = []
-    for _ in range(2):
-        answer = ours.request("GET", "/api/catalog/entities/by-query?limit=0", token=STATIC_TOKEN)
-        counts.append(answer.json()["totalItems"])
-        time.sleep(1)
-    return counts[0] if counts[0] and counts[0] == counts[1] else None
 
 
 def _overlay(name: str, ports: dict[str, int], database: URL, folder: Path) -> Path:

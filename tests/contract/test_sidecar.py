@@ -137,3 +137,9 @@ def test_a_page_of_the_stock_origin_may_call_our_catalog(sidecar: Sidecar) -> No
     assert "authorization" in answer.headers["access-control-allow-headers"].lower()
     foreign = sidecar.ours.request("OPTIONS", ENTITIES, headers={**asked, "origin": "http://elsewhere.example.com"})
     assert "access-control-allow-origin" not in foreign.headers
+
+
+def test_the_policy_of_the_stock_pages_lets_them_call_another_origin(sidecar: Sidecar) -> None:
+    policy = sidecar.stock.request("GET", "/").headers["content-security-policy"]
+    sources = {name: values for name, *values in (part.split() for part in policy.split(";") if part.strip())}
+    assert {"'self'", "http:", "https:"} <= set(sources["connect-src"])
