@@ -174,12 +174,13 @@ async def scaffolder(
     limit: int = 10,
     times: EngineTimes = FAST,
     permissions: Permissions | None = None,
+    key: bytes = KEY,
 ) -> AsyncIterator[Bench]:
     """A running scaffolder."""
     service = ScaffolderService(
         database,
         ScaffolderSettings(concurrent_tasks_limit=limit),
-        key=KEY,
+        key=key,
         data_directory=folder,
         run_steps=run_steps,
         task_factory=Factory(),

@@ -28,6 +28,7 @@ from understage.scaffolder.events import Event, TaskEvents, TaskSignals
 from understage.scaffolder.store.cancel_task import cancel_task
 from understage.scaffolder.store.create_task import create_task
 from understage.scaffolder.store.notify import notify
+from understage.scaffolder.store.progress import select_snapshot
 from understage.scaffolder.store.retry_task import retry_task
 from understage.scaffolder.store.select_tasks import Order, StoredTask, select_task, select_tasks
 from understage.scaffolder.tasks.creation import NewTask, TaskFactory
@@ -116,22 +117,24 @@ class ScaffolderService:
         self._signals = TaskSignals()
         self._events = TaskEvents(database, self._signals)
         self._listener = Listener(database, self._on_news, self._on_gap)
-        execution = Execution(
+        self._snapshots = snapshots or FolderSnapshots(folder / "snapshots")
+        self._execution = Execution(
             database,
             run_steps,
             signals=self._signals,
             cipher=self._cipher,
-            snapshots=snapshots or FolderSnapshots(folder / "snapshots"),
+            snapshots=self._snapshots,
             folder=folder / "workspaces",
             auditor=auditor,
             audited_length=settings.auditor.task_parameter_max_length,
         )
         self._engine: TaskEngine = DatabaseEngine(
-            database, execution, self._signals, limit=settings.concurrent_tasks_limit, times=times
+            database, self._execution, self._signals, limit=settings.concurrent_tasks_limit, times=times
         )
 
     async def start(self) -> None:
         """Begin to run tasks; those of a worker that died are continued within seconds."""
+        await self._execution.clean()
         self._events.start()
         self._listener.start()
         await self._engine.start()
@@ -216,10 +219,14 @@ class ScaffolderService:
         complete = await self._factory.renew(task.spec, secrets, credentials)
         sealed = write_secrets(self._cipher, task.id, complete)
         async with self._database.write() as connection:
+            before = await select_snapshot(connection, task.id)
             if not await retry_task(connection, task.id, secrets=sealed):
                 raise ConflictError(f"Task with taskId {task.id} cannot be retried")
+            is_kept = await select_snapshot(connection, task.id) is not None
             await notify(connection, "event", task.id)
             await notify(connection, "queue", task.id)
+        if before is not None and before.location is not None and not is_kept:
+            await self._snapshots.delete(before.location)
         self._signals.changed(task.id)
         await self._engine.submit(task.id)
 

@@ -5,7 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.database import now_ms
 from understage.scaffolder.store.append_events import NewEvent, append_events
-from understage.scaffolder.store.tables import task_events, task_steps, task_workspaces, tasks
+from understage.scaffolder.store.tables import task_checkpoints, task_events, task_steps, task_workspaces, tasks
+
+ITERATION_KEY = "understage.each#"
+"""What the checkpoint keys of finished loop items begin with; the interpreter makes them."""
 
 FINAL = ("cancelled", "completed", "failed", "skipped")
 
@@ -32,6 +35,16 @@ async def retry_task(connection: AsyncConnection, task_id: str, *, secrets: byte
             .scalar_subquery()
         )
         forgotten.append(task_steps.c.position >= failed)
+    # A completed step that runs again runs its loop from the start; a failed one goes on at the item that failed.
+    again = select(task_steps.c.step_id).where(*forgotten, task_steps.c.status == "completed")
+    iterations = (
+        task_checkpoints.c.task_id == task_id,
+        task_checkpoints.c.key.startswith(ITERATION_KEY, autoescape=True),
+    )
+    anew = len(forgotten) == 1
+    await connection.execute(
+        delete(task_checkpoints).where(*iterations, *([] if anew else [task_checkpoints.c.step_id.in_(again)]))
+    )
     await connection.execute(delete(task_steps).where(*forgotten))
     await connection.execute(
         update(tasks)

@@ -63,6 +63,7 @@ class DatabaseEngine:
         self._signals = signals
         self._limit = limit
         self._times = times or EngineTimes()
+        self._is_stopping = False
         self._outage: Exception | None = None
         self._runs: dict[str, _Run] = {}
         self._fences: dict[str, int] = {}
@@ -90,6 +91,7 @@ class DatabaseEngine:
 
     async def stop(self) -> None:
         """As the port says. Leases are kept until the last run has let go of its task."""
+        self._is_stopping = True
         await self._loop.stop()
         async with self._claiming:  # a claim that was on its way has become a run
             pass
@@ -135,6 +137,8 @@ class DatabaseEngine:
     async def _claim(self, limit: int) -> None:
         lease_ms = int(self._times.lease * 1000)
         async with self._claiming:
+            if self._is_stopping:
+                return
             async with self._database.write() as connection:
                 claims = await claim_tasks(
                     connection, owner=self.owner, limit=limit, lease_ms=lease_ms, running=list(self._runs)

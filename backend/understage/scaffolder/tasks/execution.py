@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from understage.errors import UnderstageError
 from understage.identity.audit import Auditor
 from understage.platform.database import Database
+from understage.platform.json import dumps
 from understage.platform.telemetry import tracer
 from understage.scaffolder.cipher import Cipher
 from understage.scaffolder.events import TaskSignals
@@ -28,6 +29,7 @@ from understage.scaffolder.store.claim_tasks import Claim
 from understage.scaffolder.store.finish_task import finish_task
 from understage.scaffolder.store.notify import notify
 from understage.scaffolder.store.renew_leases import release_claim
+from understage.scaffolder.store.select_running import select_running
 from understage.scaffolder.tasks.engine import RunControl
 from understage.scaffolder.tasks.journal import Journal
 from understage.scaffolder.tasks.measures import measure_task
@@ -35,7 +37,7 @@ from understage.scaffolder.tasks.outage import through_outage
 from understage.scaffolder.tasks.parameters_audit import shorten
 from understage.scaffolder.tasks.run import ClaimedRun, read_rest, read_secrets, read_spec
 from understage.scaffolder.tasks.snapshots import Snapshots
-from understage.scaffolder.workspace import SnapshotStore
+from understage.scaffolder.workspace import SnapshotStore, remove_folder
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,7 @@ RunSteps = Callable[[TaskRun], Awaitable[Outcome]]
 
 INTERRUPTION_SECONDS = 0.5
 MAX_DEATHS = 5
+TASK_ID_LENGTH = 36
 
 
 class _TaskFailedError(UnderstageError):
@@ -91,6 +94,17 @@ class Execution:
             return
         with suppress(LostTaskError):
             work.result()
+
+    async def clean(self) -> None:
+        """Remove the folders of tasks that nobody runs: what a killed process left. Called before the first claim."""
+        if not self._folder.exists():
+            return
+        folders = {path: path.name[:TASK_ID_LENGTH] for path in self._folder.iterdir()}
+        async with self._database.read() as connection:
+            running = await select_running(connection, set(folders.values()))
+        for path, task_id in folders.items():
+            if task_id not in running:
+                await asyncio.to_thread(remove_folder, path)
 
     async def _interrupt(self, claim: Claim, journal: Journal, control: RunControl, work: "asyncio.Task[None]") -> None:
         """End the run for another reason than its own. An action that does not let go is left behind, unable to write."""
@@ -148,6 +162,7 @@ class Execution:
             )
         else:
             outcome = await self._run_in_workspace(claim, journal, control)
+        outcome = _storable(outcome)
         if control.interruption is not None:
             # The interruption came while the interpreter was ending; how the run ends is decided there.
             raise asyncio.CancelledError
@@ -232,6 +247,15 @@ class Execution:
 
 def _failure(name: str, message: str) -> Outcome:
     return Outcome(error={"name": name, "message": message})
+
+
+def _storable(outcome: Outcome) -> Outcome:
+    """The same, or a failure that says why it cannot be stored."""
+    try:
+        dumps(dict(outcome.output or {}))
+    except TypeError as error:
+        return _failure("TypeError", f"The output of the task cannot be written as JSON: {error}")
+    return outcome
 
 
 def _see(task: "asyncio.Task[None]") -> None:

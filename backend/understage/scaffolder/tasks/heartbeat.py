@@ -67,6 +67,8 @@ class Heartbeat:
                 watched = self._watched()
                 if watched:
                     await self._renew(database, watched)
+                else:
+                    self.problem = None
                 await asyncio.sleep(self._interval)
         finally:
             await database.close()
