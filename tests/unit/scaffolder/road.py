@@ -58,8 +58,8 @@ async def effect(ctx: ActionContext, input: SayInput) -> CountOutput:
         return len(calls)
 
     count = await ctx.checkpoint("effect", act)
-    if input.times > 1 and not (ctx.workspace.path / "again").exists():
-        (ctx.workspace.path / "again").touch()
+    (ctx.workspace.path / "half-done").touch()
+    if input.times > 1 and ctx.secrets.get("password") != "the-right-one":
         raise ConflictError("the other side is not ready")
     return CountOutput(count=count)
 

@@ -24,9 +24,8 @@ from understage.scaffolder.steps.measures import measure_step
 from understage.scaffolder.steps.redaction import Redactor
 from understage.scaffolder.steps.rendering import Renderer, TemplateExtensions
 from understage.scaffolder.steps.run import FinishedStep, LostTaskError, StepStatus, TaskRun
+from understage.scaffolder.store.retry_task import ITERATION_KEY
 from understage.sdk import StepInfo
-
-ITERATION_KEY = "understage.each"
 
 
 @dataclass
@@ -139,7 +138,7 @@ class StepRunner:
                 return await self._call_once(action, call, iteration, suffix)
 
             # A loop that is resumed goes on with the item that it was interrupted at.
-            output = await call.checkpoint(f"{ITERATION_KEY}{suffix}", run_one)
+            output = await call.checkpoint(f"{ITERATION_KEY}{number}", run_one)
             for name, value in output.items():
                 collected.setdefault(name, []).append(value)
         return collected

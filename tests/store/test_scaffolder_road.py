@@ -1,0 +1,223 @@
+"""The whole road, from a template in the catalog to the completion of its task, with the real interpreter, on both databases."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+from tests.store.scaffolder_bench import FAST, KEY, Bench, Permissions
+from tests.unit.scaffolder.road import ANNA, build, calls, template
+
+from understage.config.scaffolder_settings import ScaffolderSettings
+from understage.identity.audit import Auditor
+from understage.identity.credentials import Credentials
+from understage.platform.database import Database
+from understage.platform.plugin import create_plugin
+from understage.scaffolder.api.routers import create_scaffolder_routers
+from understage.scaffolder.service import ScaffolderService
+
+SAY = {"id": "say", "name": "Say it", "action": "test:say", "input": {"message": "hello ${{ parameters.name }}"}}
+
+
+@asynccontextmanager
+async def road(database: Database, folder: Path, *templates: dict[str, Any]) -> AsyncIterator[Bench]:
+    """A running scaffolder over these templates, with all of its routes; Anna calls."""
+    auditor, permissions = Auditor("scaffolder"), Permissions()
+    assembly = build(folder, *templates)
+    service = ScaffolderService(
+        database,
+        ScaffolderSettings(),
+        key=KEY,
+        data_directory=folder,
+        run_steps=assembly.interpreter.run,
+        task_factory=assembly.factory,
+        auditor=auditor,
+        times=FAST,
+    )
+
+    async def authenticate(_request: Any) -> Credentials:
+        return ANNA
+
+    routers = create_scaffolder_routers(service, assembly, permissions, auditor)
+    app = create_plugin("scaffolder", routers, authenticate=authenticate)
+    bench = Bench(service, permissions)
+    await bench.http.aclose()
+    bench.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://road")
+    await service.start()
+    try:
+        yield bench
+    finally:
+        await service.stop()
+        await bench.http.aclose()
+
+
+async def create(bench: Bench, values: Mapping[str, Any] | None = None, **secrets: str) -> str:
+    body = {"templateRef": "demo", "values": values or {}, "secrets": secrets}
+    answer = await bench.http.post("/v2/tasks", json=body)
+    assert answer.status_code == 201, answer.text
+    task_id: str = answer.json()["id"]
+    return task_id
+
+
+async def completion(bench: Bench, task_id: str) -> dict[str, Any]:
+    """The body of the task's completion event."""
+    await bench.status(task_id)
+    (event,) = [event for event in await bench.events(task_id) if event["type"] == "completion"]
+    body: dict[str, Any] = event["body"]
+    return body
+
+
+async def test_a_template_becomes_a_task_and_its_stream_ends_with_the_output(
+    database: Database, tmp_path: Path
+) -> None:
+    entity = template(SAY, output={"result": "${{ steps.say.output.said }}"})
+    async with road(database, tmp_path, entity) as bench:
+        task_id = await create(bench, {"name": "ada"})
+        answer = await bench.http.get(f"/v2/tasks/{task_id}/eventstream", timeout=10)
+        frames = [frame for frame in answer.text.split("\n\n") if frame and not frame.startswith(":")]
+        events = [json.loads(frame.split("data: ", 1)[1]) for frame in frames]
+        assert [event["body"]["message"] for event in events] == [
+            "Starting up task with 1 steps",
+            "Beginning step Say it",
+            "\x1b[32minfo\x1b[39m: hello ada",
+            "Finished step Say it",
+            "Run completed with status: completed",
+        ]
+        assert events[-1]["body"]["output"] == {"result": "HELLO ADA"}
+
+        task = await bench.task(task_id)
+        assert task["status"] == "completed"
+        assert task["createdBy"] == "user:default/anna"
+        assert task["spec"]["parameters"] == {"name": "ada"}
+        assert task["spec"]["steps"] == [SAY]
+        assert task["spec"]["templateInfo"]["entityRef"] == "template:default/demo"
+        assert task["spec"]["user"]["entity"]["spec"]["profile"]["displayName"] == "Anna"
+
+
+async def test_values_are_checked_before_a_task_is_made(database: Database, tmp_path: Path) -> None:
+    page = {"required": ["name"], "properties": {"name": {"type": "string", "default": "x"}}}
+    async with road(database, tmp_path, template(SAY, parameters=[page])) as bench:
+        answer = await bench.http.post("/v2/tasks", json={"templateRef": "demo", "values": {}})
+        assert answer.status_code == 400
+        assert [error["message"] for error in answer.json()["errors"]] == ['requires property "name"']
+        answer = await bench.http.post("/v2/tasks", json={"templateRef": "nothing", "values": {}})
+        assert (answer.status_code, answer.json()["error"]["name"]) == (404, "NotFoundError")
+        assert (await bench.http.get("/v2/tasks")).json()["totalTasks"] == 0
+
+
+async def test_a_broken_expression_fails_the_task_and_the_service_goes_on(database: Database, tmp_path: Path) -> None:
+    broken = {**SAY, "input": {"message": "${{ parameters.name | nosuchfilter }}"}}
+    async with road(database, tmp_path, template(broken)) as bench:
+        for _ in range(2):
+            body = await completion(bench, await create(bench))
+            assert body["message"] == "Run completed with status: failed"
+            assert body["error"]["name"] == "TemplateRenderError"
+            assert body["error"]["message"].startswith("Step say, input.message: ")
+
+
+async def test_no_secret_reaches_a_row_in_clear(database: Database, tmp_path: Path) -> None:
+    password = "hunter22-of-the-test"
+    steps = (
+        {"id": "tell", "action": "test:secret"},
+        {**SAY, "input": {"message": "x ${{ secrets.password }}"}},
+        {**SAY, "id": "again", "input": {"message": "${{ steps.tell.output.said }}"}},
+        {"id": "effect", "action": "test:effect", "input": {"message": "${{ secrets.password }}"}},
+        {"id": "crash", "action": "test:crash", "input": {"message": "${{ secrets.password }}"}},
+    )
+    async with road(database, tmp_path, template(*steps, output={"x": "${{ steps.tell.output }}"})) as bench:
+        task_id = await create(bench, password=password)
+        body = await completion(bench, task_id)
+        assert body["error"] == {"name": "ZeroDivisionError", "message": "divided ***"}
+        dump = await dump_of(database)
+        for secret in (password, password.upper(), ANNA.token or ""):
+            assert secret not in dump
+            assert secret not in json.dumps(await bench.events(task_id))
+        async with database.read() as connection:
+            kept = (await connection.execute(text("SELECT secrets FROM tasks"))).scalars().all()
+        assert kept == [None]
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            assert password.encode() not in file.read_bytes()
+
+
+async def dump_of(database: Database) -> str:
+    """All rows of all tables, bytes as Latin-1."""
+    names = ("tasks", "task_events", "task_steps", "task_checkpoints", "task_workspaces")
+    shown = []
+    async with database.read() as connection:
+        for name in names:
+            for row in await connection.execute(text(f"SELECT * FROM {name}")):
+                shown += [bytes(value).decode("latin-1") if isinstance(value, bytes) else str(value) for value in row]
+    assert len(shown) > 20
+    return "\n".join(shown)
+
+
+async def test_a_cancelled_step_says_so_and_its_lines_are_kept(database: Database, tmp_path: Path) -> None:
+    steps = ({"id": "hang", "name": "Hang on", "action": "test:hang"}, {**SAY, "if": "${{ always() }}"})
+    async with road(database, tmp_path, template(*steps)) as bench:
+        task_id = await create(bench)
+        stream = bench.service.follow_events(await bench.service.get(task_id), after=None, pause=10)
+        async for batch in stream:
+            if any("waiting" in event["body"]["message"] for event in batch):
+                break
+        began = asyncio.get_running_loop().time()
+        assert (await bench.http.post(f"/v2/tasks/{task_id}/cancel", json={})).json() == {"status": "cancelled"}
+        body = await completion(bench, task_id)
+        assert asyncio.get_running_loop().time() - began < 1
+        assert body["error"]["message"] == f"Step hang (Hang on) of task {task_id} has been cancelled."
+        messages = await bench.messages(task_id)
+        assert "Beginning step Say it" not in messages
+        assert "Step hang has been cancelled." in messages
+
+
+async def test_a_retry_goes_on_at_the_failed_step_with_new_secrets(database: Database, tmp_path: Path) -> None:
+    calls.clear()
+    steps = (
+        SAY,
+        {"id": "effect", "action": "test:effect", "input": {"message": "once", "times": 2}},
+        {**SAY, "id": "cleanup", "name": "Clean up", "if": "${{ always() }}"},
+    )
+    entity = template(*steps, output={"n": "${{ steps.effect.output.count }} ${{ steps.say.output.said }}"})
+    async with road(database, tmp_path, entity) as bench:
+        task_id = await create(bench, {"name": "ada"}, password="a-wrong-one")
+        assert (await completion(bench, task_id))["error"]["name"] == "ConflictError"
+        answer = await bench.http.post(f"/v2/tasks/{task_id}/retry", json={"secrets": {"password": "the-right-one"}})
+        assert (answer.status_code, answer.json()) == (201, {"id": task_id})
+        assert (await completion(bench, task_id))["output"] == {"n": "1 HELLO ADA"}
+        assert calls == ["once"]
+        messages = await bench.messages(task_id)
+        assert "Skipping step say because it was already completed in a previous run" in messages
+        assert messages.count("Beginning step Say it") == 1
+        assert messages.count("Finished step Clean up") == 2
+
+
+async def test_a_loop_goes_on_at_the_item_that_failed(database: Database, tmp_path: Path) -> None:
+    calls.clear()
+    message = {"message": "${{ each.value }}", "times": "${{ 2 if each.value === 'b' else 1 }}"}
+    loop = {"id": "loop", "action": "test:effect", "each": ["a", "b", "c"], "input": message}
+    async with road(database, tmp_path, template(loop, output={"n": "${{ steps.loop.output.count }}"})) as bench:
+        task_id = await create(bench)
+        await bench.status(task_id, "failed")
+        assert calls == ["a", "b"]
+        await bench.http.post(f"/v2/tasks/{task_id}/retry", json={"secrets": {"password": "the-right-one"}})
+        assert (await completion(bench, task_id))["output"] == {"n": [1, 2, 3]}
+        assert calls == ["a", "b", "c"]
+
+
+async def test_starting_over_runs_every_item_again(database: Database, tmp_path: Path) -> None:
+    recovery = {"EXPERIMENTAL_recovery": {"EXPERIMENTAL_strategy": "startOver"}}
+    loop = {**SAY, "each": ["a", "b"], "input": {"message": "${{ each.value }}"}}
+    entity = template(loop, {"id": "fail", "action": "test:fail", "input": {"message": "x"}}, **recovery)
+    async with road(database, tmp_path, entity) as bench:
+        task_id = await create(bench)
+        await bench.status(task_id)
+        assert (await bench.http.post(f"/v2/tasks/{task_id}/retry", json={})).status_code == 201
+        await bench.status(task_id)
+        messages = await bench.messages(task_id)
+    assert messages[0] == "recovered"
+    assert messages.count("\x1b[32minfo\x1b[39m: a") == 1
+    assert messages.count("\x1b[32minfo\x1b[39m: b") == 1
