@@ -110,7 +110,10 @@ async def test_a_teams_project_grows_and_its_names_are_its_own(platform: Platfor
     assert platform.cluster.get("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/returns") is None
 
 
-async def test_why_it_does_not_get_there_is_told(platform: Platform, tmp_path: Path) -> None:
+async def test_why_it_does_not_get_there_is_told(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understage_actions._argocd_wait.GRACE_SECONDS", 3)
     url = publish(
         platform, "broken", "greedy", {**VALUES, "resources": {"requests": {"cpu": "30"}, "limits": {"cpu": "30"}}}
     )

@@ -24,7 +24,7 @@ from understage.sdk import Forge, Ports
 from understage.sdk.testing import FakeCatalog, FakeForges, fake_ports
 
 FORM = {
-    "name": "ledger",
+    "name": "journal",
     "description": "Double-entry books",
     "owner": "group:default/treasury",
     "language": "python",
@@ -45,8 +45,8 @@ def ports_of(platform: Platform, http: HttpClient, helm_binary: Path, tmp_path: 
     forge = create_gitea_forge(
         http, host=gitea.host, base_url=gitea.url, username=gitea.username, password=gitea.password
     )
-    location = f"{gitea.url}/treasury/ledger/src/branch/main/catalog-info.yaml"
-    component = {"kind": "Component", "metadata": {"namespace": "default", "name": "ledger"}}
+    location = f"{gitea.url}/treasury/journal/src/branch/main/catalog-info.yaml"
+    component = {"kind": "Component", "metadata": {"namespace": "default", "name": "journal"}}
     config = platform.app_config()
     return fake_ports(
         forges=FakeForges([forge]),
@@ -80,30 +80,30 @@ async def test_a_service_from_the_form_to_running_pods(
     (text,) = done.output["text"]
     assert "Synced, Healthy" in text["content"]
 
-    assert 'owner: "group:default/treasury"' in (platform.gitea.read("treasury", "ledger", "catalog-info.yaml") or "")
-    assert platform.gitea.read("treasury", "ledger", "deploy/charts/base-service/values.schema.json")
-    assert wait_for("two pods", lambda: len(platform.cluster.pods("ledger-production")) == 2, 60)
-    deployment = platform.cluster.get("/apis/apps/v1/namespaces/ledger-production/deployments/ledger")
+    assert 'owner: "group:default/treasury"' in (platform.gitea.read("treasury", "journal", "catalog-info.yaml") or "")
+    assert platform.gitea.read("treasury", "journal", "deploy/charts/base-service/values.schema.json")
+    assert wait_for("two pods", lambda: len(platform.cluster.pods("journal-production")) == 2, 60)
+    deployment = platform.cluster.get("/apis/apps/v1/namespaces/journal-production/deployments/journal")
     assert deployment is not None
     assert deployment["metadata"]["labels"]["team"] == "treasury"
 
     with pytest.raises(StepFailedError) as caught:
         await run(tmp_path, "second", ports, owner="group:default/treasury")
-    assert "Repository treasury/ledger" in str(caught.value)
-    assert "Application ledger-production in Argo CD bench exists" in str(caught.value)
-    with pytest.raises(StepFailedError, match="Namespace ledger-production in cluster bench belongs to team treasury"):
+    assert "Repository treasury/journal" in str(caught.value)
+    assert "Application journal-production in Argo CD bench exists" in str(caught.value)
+    with pytest.raises(StepFailedError, match="Namespace journal-production in cluster bench belongs to team treasury"):
         await run(tmp_path, "third", ports, owner="group:default/payments")
-    assert platform.gitea.request("GET", "/repos/payments/ledger").status_code == 404
-    assert len(platform.cluster.pods("ledger-production")) == 2
+    assert platform.gitea.request("GET", "/repos/payments/journal").status_code == 404
+    assert len(platform.cluster.pods("journal-production")) == 2
 
 
 async def test_the_embedded_default_writes_repositories_that_git_can_clone(helm_binary: Path, tmp_path: Path) -> None:
     repositories = LocalRepositories(tmp_path / "repositories", "http://localhost:7007")
     forge: Forge = LocalForge(repositories)
     git = GitRemotes(tmp_path / "git", locate=repositories.locate)
-    component = {"kind": "Component", "metadata": {"namespace": "default", "name": "ledger"}}
+    component = {"kind": "Component", "metadata": {"namespace": "default", "name": "journal"}}
     catalog = FakeCatalog(
-        reachable={repositories.contents_url("treasury", "ledger", "main", "catalog-info.yaml"): [component]}
+        reachable={repositories.contents_url("treasury", "journal", "main", "catalog-info.yaml"): [component]}
     )
     ports = fake_ports(
         forges=FakeForges([forge]), git=git, helm=HelmBinary(str(helm_binary)), catalog=catalog, templating=templating()
@@ -116,12 +116,12 @@ async def test_the_embedded_default_writes_repositories_that_git_can_clone(helm_
     await git.clone(repositories.clone_url("platform", "gitops"), clone)
     files = sorted(str(path.relative_to(clone)) for path in clone.rglob("*.yaml"))
     assert files == [
-        "infrastructure/teams/treasury/applications/ledger-production.yaml",
-        "infrastructure/teams/treasury/namespaces/ledger-production.yaml",
+        "infrastructure/teams/treasury/applications/journal-production.yaml",
+        "infrastructure/teams/treasury/namespaces/journal-production.yaml",
         "infrastructure/teams/treasury/project.yaml",
-        "rendered/ledger-production.yaml",
+        "rendered/journal-production.yaml",
     ]
-    with pytest.raises(StepFailedError, match=r"Repository treasury/ledger on localhost:7007 exists"):
+    with pytest.raises(StepFailedError, match=r"Repository treasury/journal on localhost:7007 exists"):
         await run(tmp_path, "second", ports)
-    with pytest.raises(StepFailedError, match=r"application ledger-production belongs to team treasury"):
+    with pytest.raises(StepFailedError, match=r"application journal-production belongs to team treasury"):
         await run(tmp_path, "third", ports, owner="group:default/payments")
