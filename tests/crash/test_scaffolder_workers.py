@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,15 @@ async def test_a_task_of_another_process_is_cancelled_within_a_second(workers: W
     await asyncio.sleep(1)
     assert len(workers.effects()) == steps
     assert os.getpid() not in {pid for _, _, pid, _ in workers.effects()}
+
+
+async def test_events_of_another_process_reach_readers_soon(workers: Workers, database: Database) -> None:
+    await workers.start()
+    task = await workers.bench.service.get(await workers.bench.create(*["step"] * 4))
+    delays: list[float] = []
+    async for batch in workers.bench.service.follow_events(task, after=None, pause=15):
+        now = datetime.now(UTC)
+        delays += [(now - datetime.fromisoformat(event["createdAt"])).total_seconds() for event in batch]
+    assert len(delays) == 10
+    # PostgreSQL announces them; on SQLite the reader asks once a second.
+    assert max(delays) < (0.7 if database.dialect == "postgresql" else 1.7)
