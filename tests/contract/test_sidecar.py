@@ -102,6 +102,53 @@ def test_the_stock_permission_backend_forbids(sidecar: Sidecar) -> None:
     assert answer.json()["error"] == {"name": "NotAllowedError", "message": ""}
 
 
+def test_the_stock_permission_backend_asks_us_whether_its_conditions_hold(sidecar: Sidecar) -> None:
+    def decision(ref: str) -> str:
+        permission = {
+            "type": "resource",
+            "name": "catalog.entity.refresh",
+            "attributes": {"action": "update"},
+            "resourceType": "catalog-entity",
+        }
+        question = {"id": "one", "permission": permission, "resourceRef": ref}
+        path = "/api/permission/authorize"
+        answer = sidecar.stock.request("POST", path, token=sidecar.token, json={"items": [question]})
+        assert answer.status_code == 200, answer.text
+        [item] = answer.json()["items"]
+        assert item["id"] == "one"
+        return str(item["result"])
+
+    assert decision("system:default/checkout") == "ALLOW"
+    assert decision("component:default/base-service") == "DENY"
+    assert decision("component:default/not-there") == "DENY"
+
+
+def test_a_refresh_is_for_owners(sidecar: Sidecar) -> None:
+    def status(ref: str) -> int:
+        path = "/api/catalog/refresh"
+        return sidecar.ours.request("POST", path, token=sidecar.token, json={"entityRef": ref}).status_code
+
+    assert status("system:default/checkout") == 200
+    assert status("component:default/base-service") == 403
+
+
+def test_conditions_are_for_backends(sidecar: Sidecar) -> None:
+    path = "/api/catalog/.well-known/backstage/permissions/apply-conditions"
+    conditions = {"rule": "IS_ENTITY_KIND", "resourceType": "catalog-entity", "params": {"kinds": ["System"]}}
+    question = {
+        "id": "one",
+        "resourceRef": ["system:default/checkout", "component:default/base-service"],
+        "resourceType": "catalog-entity",
+        "conditions": conditions,
+    }
+    refused = sidecar.ours.request("POST", path, token=sidecar.token, json={"items": [question]})
+    assert refused.status_code == 403
+    answered = sidecar.ours.request("POST", path, token=STATIC_TOKEN, json={"items": [question]})
+    assert answered.json() == {"items": [{"id": "one", "result": ["ALLOW", "DENY"]}]}
+    unknown = {**question, "conditions": {**conditions, "rule": "IS_NICE"}}
+    assert sidecar.ours.request("POST", path, token=STATIC_TOKEN, json={"items": [unknown]}).status_code == 400
+
+
 def test_a_node_plugin_asks_our_catalog_for_its_caller(sidecar: Sidecar) -> None:
     answer = sidecar.stock.request("GET", f"/api/neighbour/as-caller{ENTITIES[4:]}", token=sidecar.token)
     assert answer.status_code == 200

@@ -1,12 +1,14 @@
 // A policy by which the tests tell that the permission backend was asked and that its answer counts: nobody creates locations,
-// and people see the entities they own.
+// and people see and refresh the entities they own.
 import { createBackendModule } from '@backstage/backend-plugin-api';
 import { policyExtensionPoint } from '@backstage/plugin-permission-node/alpha';
+
+const OWNERS_ONLY = ['catalog.entity.read', 'catalog.entity.refresh'];
 
 const policy = {
   async handle({ permission }, user) {
     if (permission.name === 'catalog.location.create') return { result: 'DENY' };
-    if (permission.name !== 'catalog.entity.read') return { result: 'ALLOW' };
+    if (!OWNERS_ONLY.includes(permission.name)) return { result: 'ALLOW' };
     return {
       result: 'CONDITIONAL',
       pluginId: 'catalog',

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from understage.catalog.access import Access
 from understage.catalog.api.entities import create_entities_router
 from understage.catalog.api.locations import create_locations_router
+from understage.catalog.api.permissions import create_permissions_router
 from understage.catalog.api.query import create_query_router
 from understage.catalog.api.refresh import create_refresh_router
 from understage.catalog.service import CatalogService
@@ -18,4 +19,5 @@ def create_catalog_routers(database: Database, access: Access, service: CatalogS
         create_entities_router(database, access, service),
         create_locations_router(database, access, service),
         create_refresh_router(access, service),
+        create_permissions_router(database),
     ]
