@@ -5,15 +5,17 @@ same way as those of a third party.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import structlog
+from pydantic import BaseModel
 
-from understage.errors import NotFoundError
+from understage.errors import InputError, NotFoundError
 from understage.model.yaml import dump
+from understage.scaffolder.parameters import InputSchema
 from understage.sdk import Action, Example
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,7 @@ class ActionRegistry:
 
     def __init__(self, actions: Iterable[AnyAction] = (), broken: Sequence[BrokenPlugin] = ()) -> None:
         self._actions: dict[str, AnyAction] = {}
+        self._schemas: dict[str, InputSchema] = {}
         self.broken = tuple(broken)
         for action in actions:
             if action.id in self._actions:
@@ -79,6 +82,24 @@ class ActionRegistry:
                 f"Template action with ID '{action_id}' is not registered. See "
                 "https://backstage.io/docs/features/software-templates/builtin-actions/ on how to add a new action module."
             ) from None
+
+    def parse_input(self, action: AnyAction, rendered: Mapping[str, Any], key: str | None) -> BaseModel:
+        """The rendered input of a step as the action's model; `key` is that of the loop's item.
+
+        Raises InputError naming every problem and no value: those of the JSON schema first, in the words of Backstage, then
+        those that only the model knows.
+        """
+        if action.id not in self._schemas:
+            self._schemas[action.id] = InputSchema(action.input_schema())
+        place = "" if key is None else f"[{key}]"
+        problems = self._schemas[action.id].problems(rendered)
+        if problems:
+            raise InputError(f"Invalid input passed to action {action.id}{place}, {', '.join(problems)}")
+        try:
+            parsed: BaseModel = action.parse_input(rendered)
+        except InputError as error:
+            raise InputError(error.message.replace(f"action {action.id},", f"action {action.id}{place},", 1)) from None
+        return parsed
 
     def all(self) -> list[AnyAction]:
         """All actions, sorted by id."""

@@ -26,7 +26,7 @@ from understage.errors import (
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import SCAFFOLDER_TASK_CREATE, SCAFFOLDER_TEMPLATE_DRY_RUN
 from understage.model.task import TaskSpec, build_task_spec
-from understage.model.template import read_template
+from understage.model.template import API_VERSION, Template, read_template
 from understage.scaffolder.access import Access
 from understage.scaffolder.parameters import check_secrets, check_values
 from understage.scaffolder.steps.interpreter import Interpreter, complete_secrets
@@ -88,7 +88,7 @@ class DryRun:
     async def run(self, request: DryRunRequest, credentials: Credentials) -> dict[str, Any]:
         """The answer `{log, directoryContents, output, steps}`. Raises what the failing step raised, as to its kind."""
         await self._access.require(credentials, SCAFFOLDER_TASK_CREATE, SCAFFOLDER_TEMPLATE_DRY_RUN)
-        visible = await self._templates.cut_down(read_template(request.template), credentials)
+        visible = await self._templates.cut_down(_read(request.template), credentials)
         check_values(request.values, visible.pages)
         check_secrets(request.secrets, visible.template.secrets_schema)
         user = await self._templates.get_user(credentials)
@@ -119,6 +119,12 @@ class DryRun:
         finally:
             for made in (folder, content):
                 await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+
+
+def _read(entity: Any) -> Template:
+    if not isinstance(entity, dict) or (entity.get("apiVersion"), entity.get("kind")) != (API_VERSION, "Template"):
+        raise InputError("Input template is not a template")
+    return read_template(entity)
 
 
 def _output_of(outcome: Outcome) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "gitea": ("repo",),
     "gerrit": ("repo",),
 }
-_PARTS = ("owner", "organization", "workspace", "project")
+_PARTS = ("owner", "repo", "organization", "workspace", "project")
 
 
 def backstage_filters(host_type: HostType) -> dict[str, Filter]:
@@ -46,7 +46,7 @@ def _parse_repo_url(value: Any, host_type: HostType) -> dict[str, str]:
         raise InputError(
             f"No matching integration configuration for host {parsed.host}, please check your integrations config"
         )
-    found = {"host": parsed.host, "repo": parsed.repo}
+    found = {"host": parsed.host}
     found |= {name: part for name in _PARTS if (part := getattr(parsed, name)) is not None}
     required = _REQUIRED.get(kind, ("repo", "owner"))
     if kind == "gitlab" and "project" in found:
@@ -90,7 +90,7 @@ DESCRIPTIONS: Mapping[str, dict[str, Any]] = {
             "input": _REPO_URL,
             "output": {
                 "type": "object",
-                "properties": {name: {"type": "string"} for name in ("host", "repo", *_PARTS)},
+                "properties": {name: {"type": "string"} for name in ("host", *_PARTS)},
                 "required": ["repo", "host"],
             },
         },

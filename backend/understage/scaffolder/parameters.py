@@ -1,11 +1,12 @@
 """Checking form values and secrets against a template's schemas, with errors as npm's `jsonschema` writes them.
 
-Called where a task is created, retried or run dry. The wire answers `400 {"errors": […]}` with these items, and the stock
+Called where a task is created, retried or run dry, and for the inputs of actions.
+The wire answers `400 {"errors": […]}` with these items, and the stock
 form shows them (Backstage scaffolder-backend 4.2.0). Defaults are never applied; unknown keywords (`ui:…`) are ignored.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -35,20 +36,38 @@ def check_secrets(secrets: Mapping[str, str], schema: Mapping[str, Any] | None) 
         raise ValuesError([_conceal(item) for item in items])
 
 
-def _validate(instance: Mapping[str, Any], schema: Mapping[str, Any], what: str) -> list[ErrorItem]:
-    document = {"$schema": DRAFT_07, **schema}
-    try:
-        validator = jsonschema_rs.validator_for(document)
-        if validator.is_valid(dict(instance)):
+class InputSchema:
+    """A compiled schema of an action's input."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._document = dict(schema)
+        self._validator = jsonschema_rs.validator_for(self._document)
+
+    def problems(self, value: Mapping[str, Any]) -> list[str]:
+        """What is wrong, e.g. `instance.files is not of a type(s) array`."""
+        plain = dict(value)
+        if self._validator.is_valid(plain):
             return []
-        errors = list(validator.iter_errors(dict(instance)))
+        return [item["stack"] for item in _describe(self._validator.iter_errors(plain), self._document, plain)]
+
+
+def _validate(instance: Mapping[str, Any], schema: Mapping[str, Any], what: str) -> list[ErrorItem]:
+    plain = dict(instance)
+    try:
+        validator = jsonschema_rs.validator_for({"$schema": DRAFT_07, **schema})
+        if validator.is_valid(plain):
+            return []
+        return _describe(validator.iter_errors(plain), dict(schema), plain)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise InputError(f"The template's {what} is no valid JSON Schema: {_first_line(error)}") from error
-    items = [item for error in errors for item in _items_of(error, dict(schema), dict(instance))]
+
+
+def _describe(errors: Iterable[Any], schema: dict[str, Any], root: Any) -> list[ErrorItem]:
+    items = [item for error in errors for item in _items_of(error, schema, root)]
     return list({item["stack"]: item for item in items}.values())
 
 
-def _items_of(error: Any, schema: Mapping[str, Any], root: Any) -> list[ErrorItem]:
+def _items_of(error: Any, schema: dict[str, Any], root: Any) -> list[ErrorItem]:
     path = list(error.instance_path)
     keyword: str = error.schema_path[-1] if error.schema_path else error.kind.name
     if keyword not in _WORDS:
@@ -57,12 +76,21 @@ def _items_of(error: Any, schema: Mapping[str, Any], root: Any) -> list[ErrorIte
     argument = parent.get(keyword) if isinstance(parent, dict) else None
     if keyword == "required":
         argument = error.kind.property
+    if keyword == "anyOf" and (branch := _only_branch(argument)) is not None:
+        return _describe(error.kind.context[branch], schema, root)
     if keyword == "additionalProperties":
         # Where no properties are declared at all, the validator does not name the member.
         owner = reduce(lambda value, step: value[step], path, root)
         names = getattr(error.kind, "unexpected", None) or list(owner)
         return [_item(path, keyword, parent, owner, name) for name in names]
     return [_item(path, keyword, parent, error.instance, argument)]
+
+
+def _only_branch(branches: Any) -> int | None:
+    """The index of the one alternative that is not null: its own errors say more than that none of both fits."""
+    if not isinstance(branches, list) or len(branches) != 2 or {"type": "null"} not in branches:
+        return None
+    return 1 - branches.index({"type": "null"})
 
 
 def _item(path: list[str | int], keyword: str, schema: Any, instance: Any, argument: Any) -> ErrorItem:

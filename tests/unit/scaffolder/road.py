@@ -26,6 +26,7 @@ ANNA = Credentials.user("user:default/anna", token="anna-token-1234")
 class SayInput(ActionModel):
     message: str = Field(description="What to say")
     times: int = 1
+    loud: bool | None = None
 
 
 class SayOutput(ActionModel):

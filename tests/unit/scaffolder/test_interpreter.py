@@ -112,7 +112,9 @@ async def test_all_inputs_of_a_loop_are_checked_before_the_first_runs(tmp_path: 
     step = {**SAY, "each": ["a", 2], "input": {"message": "${{ each.value }}"}}
     ran = await interpret(tmp_path, step)
     assert ran.outcome.error is not None
-    assert ran.outcome.error["message"].startswith("Invalid input passed to action test:say[1], message: ")
+    assert ran.outcome.error["message"] == (
+        "Invalid input passed to action test:say[1], instance.message is not of a type(s) string"
+    )
     assert not any("Running step each" in message for message in ran.messages)
 
 
@@ -126,7 +128,14 @@ async def test_an_unknown_action_fails_the_step_and_names_it(tmp_path: Path) -> 
 async def test_an_unknown_input_is_refused(tmp_path: Path) -> None:
     ran = await interpret(tmp_path, {**SAY, "input": {"message": "x", "volume": 11}})
     assert ran.outcome.error is not None
-    assert ran.outcome.error["message"].startswith("Invalid input passed to action test:say, volume: ")
+    assert ran.outcome.error["message"] == (
+        'Invalid input passed to action test:say, instance is not allowed to have the additional property "volume"'
+    )
+    ran = await interpret(tmp_path, {**SAY, "input": {"message": "x", "loud": "yes"}})
+    assert ran.outcome.error is not None
+    assert ran.outcome.error["message"] == (
+        "Invalid input passed to action test:say, instance.loud is not of a type(s) boolean"
+    )
 
 
 async def test_a_broken_expression_names_step_field_and_expression(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ async def test_a_dry_run_shows_log_files_and_output(tmp_path: Path) -> None:
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert body["log"] == [
+        {"body": {"message": "Starting up task with 3 steps"}},
         {"body": {"message": "Beginning step test:say", "stepId": "step-1", "status": "processing"}},
         {
             "body": {
@@ -211,7 +212,7 @@ async def test_a_dry_run_checks_template_values_secrets_and_files(tmp_path: Path
         answer = await http.post("/v2/dry-run", json=dry(template(SAY), directoryContents=files))
         assert (answer.status_code, answer.json()["error"]["name"]) == (403, "NotAllowedError")
         answer = await http.post("/v2/dry-run", json=dry({"kind": "Template"}))
-        assert answer.status_code == 400
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, "Input template is not a template")
         answer = await http.post("/v2/dry-run", json={"values": {}, "directoryContents": []})
         assert answer.json()["error"]["message"] == "request/body must have required property 'template'"
 

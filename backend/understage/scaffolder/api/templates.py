@@ -37,9 +37,9 @@ def create_template_router(assembly: Assembly, auditor: Auditor) -> APIRouter:
 
     @router.post("/v2/autocomplete/{provider}/{resource}")
     async def suggest(request: Request, provider: str, resource: str) -> Response:
-        members = {"token": Member("string", required=True), "context": Member("object")}
+        members = {"context": Member("object", required=True), "token": Member("string", required=True)}
         body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), members)
-        context = body.get("context") or {}
+        context = body["context"]
         for key, value in context.items():
             if not isinstance(value, str):
                 raise InputError(f"request/body/context/{key} must be string")

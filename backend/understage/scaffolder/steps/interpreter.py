@@ -87,8 +87,8 @@ class Interpreter:
     ) -> dict[str, Any]:
         steps, ended = run.spec["steps"], run.state.steps
         facts = self._facts(run, is_dry_run)
-        if not is_dry_run:
-            _announce(lines, len(steps), ended)
+        # The stock dry run has one more step, which reads the workspace.
+        _announce(lines, len(steps) + is_dry_run, ended)
         is_allowed = await self._policy(run) if steps else _nothing_to_ask
         runner = StepRunner(
             facts,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from understage.errors import InputError, NotAllowedError
-from understage.scaffolder.actions import AnyAction
+from understage.scaffolder.actions import ActionRegistry, AnyAction
 from understage.scaffolder.steps.facts import TaskFacts
 from understage.scaffolder.steps.redaction import MASK, Redactor, strings_of
 from understage.scaffolder.steps.rendering import ExpressionError, Renderer
@@ -36,8 +36,15 @@ class StepInputs:
     """Renders the inputs of one step."""
 
     def __init__(
-        self, facts: TaskFacts, step: Step, outputs: Mapping[str, Any], renderer: Renderer, redactor: Redactor
+        self,
+        registry: ActionRegistry,
+        facts: TaskFacts,
+        step: Step,
+        outputs: Mapping[str, Any],
+        renderer: Renderer,
+        redactor: Redactor,
     ) -> None:
+        self._registry = registry
         self._facts = facts
         self._step = step
         self._renderer = renderer
@@ -70,7 +77,7 @@ class StepInputs:
             return Iteration(each, None, None)
         raw = self._step.get("input") or {}
         rendered = self._render_openly(raw, "input", names)
-        checked = _check(action, rendered, each)
+        checked = self._registry.parse_input(action, rendered, None if each is None else each["key"])
         if not await is_allowed(action.id, rendered):
             raise NotAllowedError(f"Unauthorized action: {action.id}. The action is not allowed.")
         shown = self._mask(raw, names) if self._facts.is_dry_run else None
@@ -98,17 +105,6 @@ class StepInputs:
 
     def _render(self, raw: Any, context: Mapping[str, Any], field: str) -> Any:
         return self._renderer.render(raw, context, f"Step {self._step['id']}, {field}")
-
-
-def _check(action: AnyAction, rendered: Mapping[str, Any], each: Mapping[str, Any] | None) -> BaseModel:
-    try:
-        checked: BaseModel = action.parse_input(rendered)
-    except InputError as error:
-        if each is None:
-            raise
-        message = error.message.replace(f"action {action.id},", f"action {action.id}[{each['key']}],", 1)
-        raise InputError(message) from error
-    return checked
 
 
 def _raw(value: Any) -> str:

@@ -92,7 +92,7 @@ class StepRunner:
 
     async def _run_action(self, step: Step, progress: Progress, renderer: Renderer) -> StepStatus:
         action = self._registry.get(step["action"])
-        inputs = StepInputs(self._facts, step, progress.outputs, renderer, self._redactor)
+        inputs = StepInputs(self._registry, self._facts, step, progress.outputs, renderer, self._redactor)
         iterations = await inputs.prepare(action, self._is_allowed)
         line_log = LineLog(lambda line: self._say(step, line), self._redactor, least=self._log_level)
         call = ActionCall(self._facts, self._run, self._lines, line_log, StepInfo(step["id"], step["name"]))
