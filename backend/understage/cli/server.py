@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def run_serve(files: Sequence[Path], port: int | None) -> None:
     configuration, settings = _read(files, _listen_overrides(port))
     configure_logging()
     configure_telemetry()
-    asyncio.run(_serve(configuration, settings, standalone=False))
+    _run(_serve(configuration, settings, standalone=False))
 
 
 def run_up(files: Sequence[Path], port: int | None) -> None:
@@ -43,7 +43,7 @@ def run_up(files: Sequence[Path], port: int | None) -> None:
     configure_logging(json=False, level="warn")
     configure_telemetry()
     say(f"Understage {__version__}")
-    asyncio.run(_serve(configuration, settings, standalone=True))
+    _run(_serve(configuration, settings, standalone=True))
 
 
 def run_migrate(files: Sequence[Path]) -> None:
@@ -56,7 +56,21 @@ def run_migrate(files: Sequence[Path]) -> None:
         await service.database.close()
         done("database", service.database.describe())
 
-    asyncio.run(migrate_only())
+    _run(migrate_only())
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(main)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, where there is one (it has no build for Windows)."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def _read(files: Sequence[Path], overrides: dict[str, Any]) -> tuple[Configuration, Settings]:
@@ -128,7 +142,6 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 web,
-                loop="uvloop",
                 http="httptools",
                 lifespan="off",
                 log_config=None,

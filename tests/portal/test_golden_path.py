@@ -1,0 +1,189 @@
+"""The main job in a real browser: from the Create button of the stock page to running pods, and what a user sees when it fails.
+
+Service, forge, cluster, Argo CD and browser are real. `UNDERSTAGE_SCREENSHOTS=docs/images` keeps the pictures the README shows.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from playwright.sync_api import Page, expect
+from tests.cluster.bench import Platform
+from tests.portal.pages import Portal, TaskPage, TemplateForm
+from tests.portal.service import run_understage
+
+OWNER = "storefront"
+NAMESPACE = "basket-development"
+RESOURCES = f"/api/v1/namespaces/{NAMESPACE}"
+
+
+@pytest.fixture(scope="module")
+def connected_url(platform: Platform, portal_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`understage up`, connected to the platform."""
+    folder = tmp_path_factory.mktemp("connected")
+    overlay = folder / "platform.yaml"
+    overlay.write_text(yaml.safe_dump(platform.app_config()))
+    if not platform.gitea.request("GET", f"/orgs/{OWNER}").is_success:
+        platform.gitea.create_organization(OWNER)
+    with run_understage(folder, overlay) as url:
+        yield url
+
+
+@pytest.fixture
+def walk(page: Page, connected_url: str) -> Portal:
+    portal = Portal(page, connected_url)
+    portal.sign_in()
+    return portal
+
+
+def keep_picture(page: Page, name: str) -> None:
+    folder = os.environ.get("UNDERSTAGE_SCREENSHOTS")
+    if folder:
+        page.wait_for_timeout(500)  # animations end
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def fill_form(walk: Portal, name: str) -> TemplateForm:
+    form = walk.templates().choose("New service")
+    form.fill("Name", name)
+    form.fill("Description", "What the customer is about to buy")
+    form.choose("Owner", "Storefront")
+    keep_picture(walk.page, "form")
+    form.next()
+    form.pick("Language", "Python")
+    form.pick("Environment", "Development")
+    return form
+
+
+def create(walk: Portal, name: str) -> TaskPage:
+    form = fill_form(walk, name)
+    shown = form.review()
+    assert shown["Name"] == name
+    return form.create()
+
+
+def test_from_the_create_button_to_running_pods(walk: Portal, platform: Platform) -> None:
+    catalog = walk.catalog()
+    catalog.show("All")
+    expect(catalog.row("Understage")).to_be_visible()
+    keep_picture(walk.page, "catalog")
+
+    form = fill_form(walk, "basket")
+    assert form.review()["Name"] == "basket"
+    keep_picture(walk.page, "review")
+    pressed = time.monotonic()
+    task = form.create()
+    expect(walk.page.get_by_text("Register the application")).to_be_visible()
+    keep_picture(walk.page, "task-running")
+    task.wait_until_ended(120)
+    print(f"from Create to Healthy: {time.monotonic() - pressed:.1f} s")
+    expect(walk.page.get_by_role("paragraph").filter(has_text="runs in namespace")).to_contain_text("Synced, Healthy")
+    keep_picture(walk.page, "task")
+    links = task.links()
+    assert links["Repository"] == f"{platform.gitea.url}/{OWNER}/basket"
+    assert links["Application in Argo CD"].startswith(platform.argocd.url)
+
+    task.link("Open in the catalog").click()
+    entity = walk.entity("component", "basket")
+    expect(entity.title).to_have_text("basket")
+    expect(entity.about.get_by_role("link", name="Storefront")).to_be_visible()
+    keep_picture(walk.page, "entity")
+    assert_repository(platform)
+    assert_namespace(platform)
+    assert_running(platform)
+    assert_component(walk.url)
+
+
+def assert_repository(platform: Platform) -> None:
+    read = platform.gitea.read
+    info = yaml.safe_load(read(OWNER, "basket", "catalog-info.yaml") or "")
+    assert (info["kind"], info["metadata"]["name"], info["spec"]["owner"]) == (
+        "Component",
+        "basket",
+        "group:default/storefront",
+    )
+    chart = yaml.safe_load(read(OWNER, "basket", "deploy/Chart.yaml") or "")
+    assert [dependency["name"] for dependency in chart["dependencies"]] == ["base-service"]
+    for path in ("Dockerfile", "mkdocs.yml", "docs/index.md", "deploy/environments/development.yaml"):
+        assert read(OWNER, "basket", path), path
+
+
+def assert_namespace(platform: Platform) -> None:
+    get = platform.cluster.get
+    namespace = get(RESOURCES)
+    assert namespace is not None
+    labels = namespace["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert "storefront" in labels.values()
+    assert "development" in labels.values()
+    (quota,) = (get(f"{RESOURCES}/resourcequotas") or {})["items"]
+    assert quota["spec"]["hard"] == {
+        "requests.cpu": "10",
+        "requests.memory": "20Gi",
+        "limits.cpu": "20",
+        "limits.memory": "40Gi",
+        "pods": "50",
+    }
+    assert len((get(f"{RESOURCES}/limitranges") or {})["items"]) == 1
+    policies = (get(f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies") or {})["items"]
+    assert {"default-deny", "allow-dns", "allow-gateway", "allow-monitoring"} <= {
+        policy["metadata"]["name"] for policy in policies
+    }
+    bindings = (get(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings") or {})["items"]
+    subjects = [subject for binding in bindings for subject in binding["subjects"]]
+    assert [(subject["kind"], "storefront" in subject["name"]) for subject in subjects] == [("Group", True)]
+
+
+def assert_running(platform: Platform) -> None:
+    application = platform.argocd.application(NAMESPACE)
+    assert application is not None
+    assert application["status"]["sync"]["status"] == "Synced"
+    assert application["status"]["health"]["status"] == "Healthy"
+    assert application["spec"]["project"] == OWNER
+    assert len(platform.cluster.pods(NAMESPACE)) == 2
+
+
+def assert_component(url: str) -> None:
+    token = httpx.get(f"{url}/api/auth/guest/refresh").json()["backstageIdentity"]["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    component = httpx.get(f"{url}/api/catalog/entities/by-name/component/default/basket", headers=headers).json()
+    assert {"type": "ownedBy", "targetRef": "group:default/storefront"} in component["relations"]
+
+
+def test_the_same_name_again_fails_clearly_and_damages_nothing(walk: Portal, platform: Platform) -> None:
+    if platform.gitea.read(OWNER, "basket", "catalog-info.yaml") is None:
+        create(walk, "basket").wait_until_ended(120)
+    commits = platform.gitea.request("GET", f"/repos/{OWNER}/basket/commits").json()
+
+    task = create(walk, "basket")
+    task.wait_until_ended(60)
+
+    expect(task.error).to_contain_text("The name is taken, nothing was made")
+    expect(task.error).to_contain_text("component:default/basket is in the catalog")
+    assert task.step_state("Check that the name is free") == "failed"
+    keep_picture(walk.page, "task-failed")
+    assert platform.gitea.request("GET", f"/repos/{OWNER}/basket/commits").json() == commits
+    assert_running(platform)
+
+
+def test_a_wrong_name_is_refused_in_the_form(walk: Portal) -> None:
+    form = walk.templates().choose("New service")
+    form.fill("Name", "Not A Name")
+    form.choose("Owner", "Storefront")
+    form.next()
+
+    expect(form.errors.first).to_contain_text("lower-case letters, digits and hyphens")
+
+
+def test_the_task_list_and_the_actions_are_shown(walk: Portal) -> None:
+    tasks = walk.task_list()
+    tasks.show("All")
+    expect(walk.page.get_by_role("heading", name=re.compile("task", re.IGNORECASE)).first).to_be_visible()
+    actions = walk.actions()
+    actions.select("kubernetes:create-namespace")
+    expect(actions.details.first).to_contain_text("namespace")
