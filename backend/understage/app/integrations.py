@@ -48,7 +48,7 @@ def create_integrations(
         forges=create_forges(
             settings.integrations, http, LocalForge(repositories, command), preferred=settings.understage.forge
         ),
-        clusters=clusters_from_config(configuration.data),
+        clusters=clusters_from_config(configuration.data, root),
         helm=helm_from_config(configuration.data),
         argocd=argocd_from_config(configuration.data),
         http=PolicedHttp(http, create_policy(settings.integrations, settings.backend.reading, http)),

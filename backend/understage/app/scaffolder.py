@@ -26,6 +26,7 @@ from understage.scaffolder.api.templates import create_template_router
 from understage.scaffolder.assembly import Assembly, assemble
 from understage.scaffolder.filters import backstage_filters
 from understage.scaffolder.service import ScaffolderService
+from understage.scaffolder.tasks.database_engine import EngineTimes
 from understage.sdk import Ports, parse_repo_url
 from understage.templating import Environment
 
@@ -80,6 +81,7 @@ def create_scaffolder(
         run_steps=assembly.interpreter.run,
         task_factory=assembly.factory,
         auditor=auditor,
+        times=_engine_times(settings),
     )
     routers = [
         create_template_router(assembly, auditor),
@@ -131,6 +133,12 @@ def _assemble(
         defaults=_action_defaults(settings, root),
         log_level=os.environ.get("LOG_LEVEL", "info"),
     )
+
+
+def _engine_times(settings: Settings) -> EngineTimes:
+    configured = settings.understage.tasks
+    given = {"lease": configured.lease, "heartbeat": configured.heartbeat}
+    return EngineTimes(**{name: value.total_seconds() for name, value in given.items() if value is not None})
 
 
 def _action_defaults(settings: Settings, root: Path) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The sections about clusters, Argo CD and Understage itself."""
 
-from typing import Any, Literal
-
 from pydantic import Field, model_validator
 
 from understage.config.duration import Duration
@@ -51,6 +49,7 @@ class ArgocdInstance(Section):
     password: Secret | None = None
     namespace: Text = "argocd"
     insecure: Boolean = False
+    skip_tls_verify: Boolean = Field(default=False, alias="skipTLSVerify")
 
 
 class AppLocatorMethod(Section):
@@ -98,15 +97,12 @@ class ClusterSettings(Section):
     """`understage.kubernetes`."""
 
     clusters: tuple[ConfiguredCluster, ...] = ()
-    field_manager: Text = "understage"
 
 
 class GitopsSettings(Section):
-    """`understage.gitops`: the repository that files for Argo CD are written to."""
+    """`understage.gitops`: the repository (`host?owner=…&repo=…`) that files for Argo CD are written to."""
 
     repo_url: Text | None = None
-    branch: Text = "main"
-    path: str = ""
 
 
 class OwnArgocdSettings(Section):
@@ -126,30 +122,20 @@ class HelmSettings(Section):
     charts: Text | None = None
 
 
-class PortalSettings(Section):
-    """`understage.portal`: the stock frontend that `understage up` serves."""
-
-    directory: Text | None = None
-    enabled: Boolean = True
-
-
 class TaskEngineSettings(Section):
-    """`understage.tasks`: the engine that runs tasks, its lease and how often a worker renews it."""
+    """`understage.tasks`: for how long a worker owns a task, and how often it says that it still does.
 
-    engine: Literal["database", "temporal"] = "database"
+    A task whose worker is silent for longer than `lease` is continued by another one.
+    """
+
     lease: Duration | None = None
     heartbeat: Duration | None = None
-    polling_interval: Duration | None = None
-    temporal: dict[str, Any] = Field(default_factory=dict)
 
 
 class TelemetrySettings(Section):
-    """`understage.telemetry`."""
+    """`understage.telemetry`; traces and OTLP follow the usual `OTEL_…` variables."""
 
-    service_name: Text = "understage"
-    otlp_endpoint: Text | None = None
     prometheus: Boolean = True
-    traces: Boolean = True
 
 
 class UnderstageSettings(Section):
@@ -169,6 +155,5 @@ class UnderstageSettings(Section):
     gitops: GitopsSettings = GitopsSettings()
     argocd: OwnArgocdSettings = OwnArgocdSettings()
     helm: HelmSettings = HelmSettings()
-    portal: PortalSettings = PortalSettings()
     tasks: TaskEngineSettings = TaskEngineSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
