@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -208,3 +209,18 @@ async def test_events_of_another_process_reach_readers_soon(workers: Workers, da
     assert len(delays) == 10
     # PostgreSQL announces them; on SQLite the reader asks once a second.
     assert max(delays) < (0.7 if database.dialect == "postgresql" else 1.7)
+
+
+async def test_a_task_gets_through_many_deaths(workers: Workers) -> None:
+    task_id = await workers.bench.create(*["step"] * 8)
+    moments = random.Random(1)
+    for _ in range(5):
+        worker = await workers.start()
+        await asyncio.sleep(moments.uniform(0.3, 1.6))
+        worker.kill()
+    await workers.start()
+    assert await workers.bench.status(task_id, seconds=30) == "completed"
+    events = await workers.bench.events(task_id)
+    finished = [event["body"]["stepId"] for event in events if event["body"].get("status") == "completed"]
+    assert finished == [f"s{number}" for number in range(1, 9)]
+    assert events[-1]["body"]["output"]["s8"] == {"before": [f"s{number}" for number in range(1, 8)]}

@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import text
-from tests.store.scaffolder_bench import Script, answer, hang, scaffolder
+from structlog.testing import capture_logs
+from tests.store.scaffolder_bench import Script, answer, fail, hang, scaffolder
 
 from understage.errors import ServiceUnavailableError
 from understage.platform.database import Database
@@ -140,3 +141,25 @@ async def _end_connections(database: Database) -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'understage'"
             )
         )
+
+
+async def test_the_audit_log_tells_how_each_run_ended(sqlite_database: Database, tmp_path: Path) -> None:
+    script = Script(one=answer(), fail=fail, hang=hang)
+    with capture_logs() as lines:
+        async with scaffolder(sqlite_database, tmp_path, script) as bench:
+            good, bad, cancelled = await bench.create("one"), await bench.create("fail"), await bench.create("hang")
+            await bench.until(lambda: len(script.ran) == 3)
+            await bench.http.post(f"/v2/tasks/{cancelled}/cancel")
+            for task_id in (good, bad, cancelled):
+                await bench.status(task_id)
+    runs = [line for line in lines if line.get("isAuditEvent") and line["meta"]["actionType"] == "execution"]
+    ends = {line["meta"]["taskId"]: line["status"] for line in runs if line["status"] != "initiated"}
+    assert ends == {good: "succeeded", bad: "failed", cancelled: "failed"}
+    assert runs[0]["severityLevel"] == "medium"
+    assert runs[0]["meta"] == {
+        "actionType": "execution",
+        "taskId": good,
+        "createdBy": "user:default/anna",
+        "taskParameters": {"name": "shop"},
+        "templateRef": "template:default/demo",
+    }

@@ -24,6 +24,8 @@ from understage.scaffolder.tasks.outage import is_outage
 
 log = structlog.get_logger(__name__)
 
+LONGEST_HANDOVER = 10.0
+
 
 @dataclass(frozen=True)
 class EngineTimes:
@@ -102,7 +104,7 @@ class DatabaseEngine:
             self._interrupt(task_id, "handover")
         left = [run.task for run in self._runs.values()]
         if left:
-            await asyncio.wait(left)
+            await asyncio.wait(left, timeout=LONGEST_HANDOVER)
         await self._heartbeat.stop()
 
     async def submit(self, task_id: str) -> None:

@@ -44,6 +44,7 @@ log = structlog.get_logger(__name__)
 RunSteps = Callable[[TaskRun], Awaitable[Outcome]]
 
 INTERRUPTION_SECONDS = 0.5
+HANDOVER_SECONDS = 5.0
 MAX_DEATHS = 5
 TASK_ID_LENGTH = 36
 
@@ -122,9 +123,12 @@ class Execution:
             with suppress(LostTaskError):
                 await self._finish(claim, journal, control, self._cancelled(claim, control))
             return
-        with suppress(LostTaskError):
-            await journal.commit(last=True)
-        await through_outage(lambda: self._release(claim), name="release of a task")
+        # With the database away the lease runs out by itself; the end of the process does not wait for that.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANDOVER_SECONDS):
+                with suppress(LostTaskError):
+                    await journal.commit(last=True)
+                await through_outage(lambda: self._release(claim), name="release of a task")
 
     async def _release(self, claim: Claim) -> None:
         async with self._database.write() as connection:
@@ -141,13 +145,19 @@ class Execution:
             status = "interrupted"
             try:
                 with self._audited(claim, spec):
-                    outcome = await self._outcome(claim, journal, control)
+                    try:
+                        outcome = await self._outcome(claim, journal, control)
+                    except asyncio.CancelledError:
+                        if control.interruption != "cancel":
+                            raise
+                        status = "cancelled"
+                        raise _TaskFailedError(f"Task {claim.task_id} has been cancelled.") from None
                     status = "completed" if outcome.error is None else "failed"
                     if outcome.error is not None:
                         span.set_status(trace.Status(trace.StatusCode.ERROR, outcome.error["name"]))
                         raise _TaskFailedError(outcome.error["message"])
             except _TaskFailedError:
-                log.info("task failed", task=claim.task_id)
+                log.info("task failed", task=claim.task_id, status=status)
             finally:
                 if status != "interrupted":
                     done(status)
