@@ -10,7 +10,6 @@ import yaml
 
 from understage.model.yaml_scalar import resolve_scalar
 
-
 # Special to YAML 1.1 though PyYAML's resolver lets them pass; Helm and kubectl read y and n as booleans.
 _OTHER_SPECIAL = frozenset({"=", "<<", "y", "Y", "n", "N"})
 
