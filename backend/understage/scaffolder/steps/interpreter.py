@@ -65,7 +65,8 @@ class Interpreter:
 
         Raises CancelledError when interrupted, LostTaskError when the task belongs to another worker now.
         """
-        redactor = Redactor([*_hidden_in(run.secrets), *self._settings.environment_secrets.values()])
+        secrets = [*_hidden_in(run.secrets), *self._settings.environment_secrets.values()]
+        redactor = Redactor(secrets)
         progress = _restore(run)
         async with Lines(run) as lines:
             try:
@@ -79,8 +80,9 @@ class Interpreter:
             await lines.drain()
         if progress.failure is not None:
             return Outcome(error=progress.failure.to_json())
-        # Nothing of a secret leaves by the output, which becomes an event.
-        return Outcome(output=redactor.redact_value(output))
+        # The output becomes an event: no secret leaves by it. What inputs were made of secrets stays readable here, else a
+        # link would break whose host an action got together with its token.
+        return Outcome(output=Redactor(secrets).redact_value(output))
 
     async def _run_steps(
         self, run: TaskRun, lines: Lines, progress: Progress, redactor: Redactor, is_dry_run: bool

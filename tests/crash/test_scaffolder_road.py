@@ -1,0 +1,73 @@
+"""kill -9 in the middle of a task of a real template: another process ends it, and nothing is done twice."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.crash.road_worker import STEPS, build
+
+from understage.identity.credentials import Credentials
+from understage.platform.database import Database
+from understage.scaffolder.service import ScaffolderService
+
+ROOT = Path(__file__).parents[2]
+
+
+def spawn(database: Database, folder: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.crash.road_worker", str(database.url.database), str(folder)], cwd=ROOT
+    )
+
+
+async def events_of(service: ScaffolderService, task_id: str) -> list[dict[str, Any]]:
+    return await service.wait_for_events(await service.get(task_id), after=None, seconds=0)
+
+
+async def until(condition: Any, seconds: float = 20) -> float:
+    began = time.monotonic()
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - other processes set no event of ours
+            await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+async def test_a_killed_process_loses_no_step_and_repeats_none(sqlite_database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    effects = folder / "effects"
+    effects.touch()
+    service, _ = build(sqlite_database, folder, limit=0)
+    await service.start()
+    first = spawn(sqlite_database, folder)
+    second: subprocess.Popen[bytes] | None = None
+    try:
+        task_id = await service.create("demo", {"name": "five"}, {}, Credentials.user("user:default/anna"))
+
+        async def third_step_has_begun() -> bool:
+            return "3 of five" in effects.read_text()
+
+        await until(third_step_has_begun)
+        first.kill()
+        second = spawn(sqlite_database, folder)
+
+        async def has_ended() -> bool:
+            return (await service.get(task_id)).stored.status not in ("open", "processing")
+
+        assert await until(has_ended) < 10
+        events = await events_of(service, task_id)
+    finally:
+        for process in (first, second):
+            if process is not None:
+                process.kill()
+                process.wait()
+        await service.stop()
+    wanted = [f"{number} of five" for number in range(1, STEPS + 1)]
+    assert effects.read_text().splitlines() == wanted
+    assert events[-1]["body"]["output"] == {"lines": wanted}
+    messages = [event["body"].get("message", event["type"]) for event in events]
+    assert messages.count("recovered") == 1
+    assert messages.count("Beginning step test:slow") == STEPS + 1
+    assert "Skipping step s2 because it was already completed in a previous run" in messages
