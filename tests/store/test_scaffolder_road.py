@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import text
 from tests.store.scaffolder_bench import FAST, KEY, Bench, Permissions
 from tests.unit.scaffolder.road import ANNA, build, calls, template
@@ -221,3 +225,28 @@ async def test_starting_over_runs_every_item_again(database: Database, tmp_path:
     assert messages[0] == "recovered"
     assert messages.count("\x1b[32minfo\x1b[39m: a") == 1
     assert messages.count("\x1b[32minfo\x1b[39m: b") == 1
+
+
+async def test_spans_lead_from_the_request_to_the_action(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    for module in ("tasks.execution", "steps.runner"):
+        monkeypatch.setattr(f"understage.scaffolder.{module}.tracer", tracer)
+    async with road(sqlite_database, tmp_path, template(SAY)) as bench:
+        with tracer.start_as_current_span("request"):
+            task_id = await create(bench)
+        await bench.status(task_id)
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    for child, parent in (
+        ("scaffolder.task", "request"),
+        ("scaffolder.step", "scaffolder.task"),
+        ("scaffolder.action", "scaffolder.step"),
+    ):
+        found = spans[child].parent
+        assert found is not None
+        assert found.span_id == spans[parent].context.span_id
+        assert spans[child].context.trace_id == spans["request"].context.trace_id

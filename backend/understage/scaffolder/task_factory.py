@@ -1,8 +1,10 @@
 """From a request to a task: template, values, secrets, permissions. Implements `tasks.creation.TaskFactory`."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from understage.errors import InputError
 from understage.identity.credentials import Credentials
 from understage.model.ref import EntityRef
 from understage.model.task import TaskSpec, build_task_spec
@@ -36,6 +38,7 @@ class TemplateTaskFactory:
         spec = build_task_spec(
             visible.template, values, steps=visible.steps, user_ref=credentials.user_ref, user_entity=user
         )
+        _check_step_ids(spec)
         return NewTask(spec, complete_secrets(secrets, credentials, credentials.token), credentials.user_ref)
 
     async def renew(self, spec: TaskSpec, secrets: Mapping[str, str], credentials: Credentials) -> Mapping[str, str]:
@@ -45,3 +48,14 @@ class TemplateTaskFactory:
             visible = await self._templates.get(EntityRef.parse(ref), credentials)
             check_secrets(secrets, visible.template.secrets_schema)
         return complete_secrets(secrets, credentials, await self._catalog_token(credentials))
+
+
+def _check_step_ids(spec: TaskSpec) -> None:
+    """Events, outputs and resuming name steps by id. Raises InputError for one that two steps have."""
+    counted = Counter(step["id"] for step in spec["steps"])
+    for step_id, count in counted.items():
+        if count > 1:
+            ref = spec["templateInfo"]["entityRef"]
+            raise InputError(
+                f"Template {ref} has {count} steps with the id '{step_id}': give each step an id of its own"
+            )

@@ -1,12 +1,16 @@
 """What a task's log, output and end look like for what a template says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.store.scaffolder_bench import Permissions
 from tests.unit.scaffolder.road import calls, interpret
 
-from understage.identity.permissions import Conditional, Rule
+from understage.errors import ForeignError, InputError
+from understage.identity.credentials import Credentials
+from understage.identity.permissions import Conditional, Decision, Query, Rule
 from understage.scaffolder.steps.run import FinishedStep, TaskState
 
 SAY = {"id": "say", "name": "Say it", "action": "test:say", "input": {"message": "hello ${{ parameters.name }}"}}
@@ -262,3 +266,20 @@ async def test_an_action_that_is_not_allowed_does_not_run(tmp_path: Path) -> Non
         "name": "NotAllowedError",
         "message": "Unauthorized action: test:say. The action is not allowed.",
     }
+
+
+async def test_two_steps_with_one_id_are_refused_before_a_task_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="2 steps with the id 'say'"):
+        await interpret(tmp_path, SAY, SAY)
+
+
+async def test_a_permission_backend_that_fails_fails_the_task_with_its_reason(tmp_path: Path) -> None:
+    class Away(Permissions):
+        async def decide(self, queries: Sequence[Query], credentials: Credentials) -> list[Decision]:
+            if any(query.permission.name == "scaffolder.action.execute" for query in queries):
+                raise ForeignError("The permission backend does not answer")
+            return await super().decide(queries, credentials)
+
+    ran = await interpret(tmp_path, SAY, permissions=Away())
+    assert ran.outcome.error == {"name": "ForeignError", "message": "The permission backend does not answer"}
+    assert ran.messages[-1] == "ForeignError: The permission backend does not answer"

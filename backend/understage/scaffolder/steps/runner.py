@@ -146,6 +146,8 @@ class StepRunner:
     def _announce_dry_run(self, action: AnyAction, step: Step, iterations: list[Iteration], line_log: LineLog) -> bool:
         """Tell what would run; whether it can run dry."""
         for iteration in iterations:
+            if iteration.input is None:
+                continue
             shown = json.dumps(iteration.shown_input, indent=2, ensure_ascii=False)
             line_log.info(f"Running {action.id} in dry-run mode with inputs (secrets redacted): {shown}")
         if not action.supports_dry_run:
