@@ -1,6 +1,6 @@
 """What must be the same in two answers: the answer with everything taken out that is each backend's own.
 
-uids, ids, etags, times, addresses and the inside of cursors are replaced by their names; cursors are decoded first, so that
+uids, ids, etags, times, addresses and stack traces are replaced by their names or left out; cursors are decoded first, so that
 what a client may find in one is compared too.
 """
 
@@ -16,8 +16,10 @@ import httpx
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
+STACK = re.compile(r"(\n    at [^\n]*)+$")
 LOG_ID = re.compile(r"logId=[0-9a-f]+")
 CURSORS = frozenset({"nextCursor", "prevCursor"})
+LISTS = frozenset({"items", "errors"})
 HEADERS = ("content-type", "link")
 
 
@@ -49,7 +51,7 @@ class Answer:
 def normalise(response: httpx.Response, base: str, *, any_order: bool = False) -> Answer:
     """The comparable part of a response of the backend at `base`.
 
-    `any_order`: the outermost list of the body (or its `items`) has no order that clients may rely on.
+    `any_order`: the outermost list of the body (or its `items` or `errors`) has no order that clients may rely on.
     """
     try:
         body = response.json()
@@ -80,7 +82,7 @@ def _normalise(value: Any, base: str, key: str = "") -> Any:
 
 def _text(value: str, base: str) -> str:
     value = UUID.sub("<uuid>", value.replace(base, "<base>"))
-    return LOG_ID.sub("logId=<id>", TIME.sub("<time>", value))
+    return LOG_ID.sub("logId=<id>", TIME.sub("<time>", STACK.sub("", value)))
 
 
 def _cursor_in_link(value: str) -> str:
@@ -96,8 +98,10 @@ def decode_cursor(cursor: str) -> Any:
 
 
 def _sorted(body: Any) -> Any:
-    if isinstance(body, dict) and isinstance(body.get("items"), list):
-        return {**body, "items": _sorted(body["items"])}
+    if isinstance(body, dict):
+        return {
+            key: _sorted(value) if key in LISTS and isinstance(value, list) else value for key, value in body.items()
+        }
     if isinstance(body, list):
         return sorted(body, key=lambda item: json.dumps(item, sort_keys=True))
     return body

@@ -1,15 +1,27 @@
-"""Both backends over the same entity files, asked the same: the fixture `pair` of the parity tests."""
+"""Both backends over the same entity files, asked the same: what the parity tests compare."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-from tests.contract.backend import Backend, at_rest
+from sqlalchemy import URL
+from tests.contract.backend import (
+    Backend,
+    StockBackend,
+    UnderstageBackend,
+    at_rest,
+    free_port,
+    place,
+    write_overlay,
+)
 from tests.contract.cases import Case
 from tests.contract.comparison import Answer, normalise
-from tests.contract.files import ENTITIES, FileServer
+from tests.contract.files import ENTITIES, FileServer, serving
+from tests.contract.installation import ROOT, Installation
 
 
 @dataclass
@@ -73,3 +85,39 @@ class Pair:
             return value
         folder = quote(str(ENTITIES), safe="") if quoted else str(ENTITIES)
         return value.replace("${HTTP}", self.files.url).replace("${ENTITIES}", folder)
+
+
+@contextmanager
+def running_pair(installation: Installation, database: URL, folder: Path, names: Sequence[str]) -> Iterator[Pair]:
+    """Both backends, each whole and for itself, over these files of `entities`; ours takes the stock one's user tokens."""
+    stock_port, our_port = free_port(), free_port()
+    base = ROOT / "app-config.yaml"
+    with serving() as files:
+        same = write_overlay(folder / "same.yaml", _over_the_same_files(names, files.address))
+        stock_place = write_overlay(folder / "stock.yaml", place(stock_port, database, folder))
+        discovery = {"discovery": _signed_in_by(stock_port, our_port)}
+        our_place = write_overlay(folder / "ours.yaml", {**place(our_port, database, folder), **discovery})
+        with (
+            StockBackend.running(installation, folder, [base, same, stock_place], port=stock_port) as stock,
+            UnderstageBackend.running(folder, [base, same, our_place], port=our_port) as ours,
+        ):
+            pair = Pair(stock, ours, stock.sign_in(), files)
+            pair.settle()
+            yield pair
+
+
+def _over_the_same_files(names: Sequence[str], http: str) -> dict[str, object]:
+    locations = [{"type": "file", "target": str(ENTITIES / f"{name}.yaml")} for name in names]
+    return {
+        "backend": {"reading": {"allow": [{"host": http}]}},
+        "catalog": {"orphanStrategy": "keep", "locations": locations},
+    }
+
+
+def _signed_in_by(stock_port: int, our_port: int) -> dict[str, object]:
+    return {
+        "endpoints": [
+            {"target": f"http://127.0.0.1:{stock_port}/api/{{{{pluginId}}}}", "plugins": ["*"]},
+            {"target": f"http://127.0.0.1:{our_port}/api/{{{{pluginId}}}}", "plugins": ["catalog", "scaffolder"]},
+        ]
+    }

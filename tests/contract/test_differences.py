@@ -1,0 +1,63 @@
+"""Where the backends differ on purpose beyond single answers; and docs/differences.md lists exactly what is tested."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from tests.contract.cases import listed_differences, load_cases
+from tests.contract.installation import Installation
+from tests.contract.pair import Pair, running_pair
+from tests.contract.tasks import Run, run_task
+from tests.databases import PostgresServer
+
+BAD_FILES = ("kinds", "missing-target", "not-there", "placeholders")
+# id of the difference: the run, how ours ends, and a text that its events hold
+RUNS: dict[str, tuple[Run, str, str]] = {
+    "broken-expressions": (
+        ("params", {"name": "ok", "owner": "platform", "list": []}, {"apiKey": "supersecret"}),
+        "failed",
+        "Step always, input.message: Template error",
+    ),
+    "missing-folders": (("fail", {}, {}), "failed", "NotFoundError: ./nope is no folder beside the template"),
+}
+FILES = {"failed-locations", "file-placeholders"}
+
+
+@pytest.mark.parametrize(("run", "status", "text"), RUNS.values(), ids=RUNS)
+def test_tasks_differ_on_purpose(pair: Pair, run: Run, status: str, text: str) -> None:
+    stock, ours = (run_task(pair, backend, run) for backend in (pair.stock, pair.ours))
+    assert stock != ours
+    assert ours.body["task"]["status"] == status
+    assert text in json.dumps(ours.body["events"])
+
+
+@pytest.fixture(scope="module")
+def bad_pair(
+    stock_installation: Installation, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("bad-pair")
+    with running_pair(stock_installation, postgres_server.url("postgres"), folder, BAD_FILES) as pair:
+        yield pair
+
+
+def test_a_location_that_failed_from_the_start_is_served_with_its_error(bad_pair: Pair) -> None:
+    stock, ours = bad_pair.refs(bad_pair.stock), bad_pair.refs(bad_pair.ours)
+    assert "location:default/missing-target" not in stock
+    [problem] = ours["location:default/missing-target"]["status"]["items"]
+    assert problem["level"] == "error"
+    assert "does-not-exist.yaml does not exist" in problem["message"]
+    failed = {ref for ref in ours if ref.startswith("location:") and ours[ref]["status"]}
+    assert len(failed) == 3, "the missing target, the missing file, the file with a kind that is not allowed"
+    assert failed.isdisjoint(stock)
+
+
+def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
+    assert "api:default/json-api" not in bad_pair.refs(bad_pair.stock)
+    answer = bad_pair.send(bad_pair.ours, "GET", "/api/catalog/entities/by-name/api/default/json-api")
+    assert answer.json()["spec"]["parsedJson"] == {"hello": ["world", 1, None, True]}
+    assert answer.json()["spec"]["parsedYaml"]["info"] == {"version": "1.0.0", "title": "Artist API"}
+
+
+def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
+    tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES
+    assert tested == listed_differences()
