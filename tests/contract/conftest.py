@@ -18,7 +18,7 @@ def stock_installation() -> Installation:
     return install()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pair(
     stock_installation: Installation, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:

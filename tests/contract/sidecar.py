@@ -4,7 +4,7 @@ PostgreSQL, `understage serve` for catalog and scaffolder, and a stock backend f
 calls each other by `discovery.endpoints`. Only ports, hosts and database differ from the files, by one overlay each.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,14 @@ from typing import Any
 
 from sqlalchemy import URL
 from tests.contract.backend import StockBackend, UnderstageBackend, at_rest, free_port, place, write_overlay
+from tests.contract.files import ENTITIES
 from tests.contract.installation import ROOT, Installation
 
 COUNT = "/api/catalog/entities/by-query?limit=0"
-OURS = ("catalog", "scaffolder")
+BOTH_PLUGINS = ("catalog", "scaffolder")
+# Its owner is the guest, who may read it under the policy of the tests.
+GUESTS_TEMPLATE = ENTITIES / "templates" / "params" / "template.yaml"
+LOCATIONS = ["catalog-info/all.yaml", "skeletons/*/template.yaml", str(GUESTS_TEMPLATE)]
 STATIC_TOKEN = "a-static-token-of-a-script"
 SCAFFOLDER_ONLY_TOKEN = "a-static-token-for-the-scaffolder"
 
@@ -30,16 +34,21 @@ class Sidecar:
 
 
 @contextmanager
-def running_sidecar(installation: Installation, database: URL, folder: Path) -> Iterator[Sidecar]:
-    """Start both, as `docker compose up` does: Understage first, for signing in asks its catalog who the user is."""
+def running_sidecar(
+    installation: Installation, database: URL, folder: Path, plugins: Sequence[str] = BOTH_PLUGINS
+) -> Iterator[Sidecar]:
+    """Start both, as `docker compose up` does: Understage first, for signing in asks its catalog who the user is.
+
+    `plugins` are those that Understage serves to all; the others are the stock backend's.
+    """
     ports = {"stock": free_port(), "ours": free_port()}
     base = ROOT / "app-config.yaml"
     stock_files = [
         base,
         ROOT / "docker" / "app-config.backstage.yaml",
-        _overlay("stock", ports, database, folder),
+        _overlay("stock", ports, database, folder, plugins),
     ]
-    our_files = [base, ROOT / "docker" / "app-config.compose.yaml", _overlay("ours", ports, database, folder)]
+    our_files = [base, ROOT / "docker" / "app-config.compose.yaml", _overlay("ours", ports, database, folder, plugins)]
     password = {"POSTGRES_PASSWORD": "not-asked-for"}
     policy = {"STOCK_POLICY": "owned-only"}
     with (
@@ -48,19 +57,22 @@ def running_sidecar(installation: Installation, database: URL, folder: Path) -> 
             installation, folder, stock_files, port=ports["stock"], environment={**password, **policy}
         ) as stock,
     ):
-        at_rest(lambda: ours.request("GET", COUNT, token=STATIC_TOKEN).json()["totalItems"], quiet=1)
+        catalog = ours if "catalog" in plugins else stock
+        at_rest(lambda: catalog.request("GET", COUNT, token=STATIC_TOKEN).json()["totalItems"], quiet=1)
         yield Sidecar(stock, ours, stock.sign_in())
 
 
-def _overlay(name: str, ports: dict[str, int], database: URL, folder: Path) -> Path:
+def _overlay(name: str, ports: dict[str, int], database: URL, folder: Path, plugins: Sequence[str]) -> Path:
     overlay: dict[str, Any] = place(ports[name], database, folder)
     overlay["backend"]["cors"] = {"origin": f"http://127.0.0.1:{ports['stock']}"}
     overlay["backend"]["auth"] = {"externalAccess": _external_access()}
     overlay["permission"] = {"enabled": True}
+    serves_catalog = (name == "ours") == ("catalog" in plugins)
+    overlay["catalog"] = {"locations": [{"type": "file", "target": it} for it in LOCATIONS] if serves_catalog else []}
     overlay["discovery"] = {
         "endpoints": [
             {"target": f"http://127.0.0.1:{ports['stock']}/api/{{{{pluginId}}}}", "plugins": ["*"]},
-            {"target": f"http://127.0.0.1:{ports['ours']}/api/{{{{pluginId}}}}", "plugins": list(OURS)},
+            {"target": f"http://127.0.0.1:{ports['ours']}/api/{{{{pluginId}}}}", "plugins": list(plugins)},
         ]
     }
     return write_overlay(folder / f"{name}.yaml", overlay)

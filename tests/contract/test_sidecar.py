@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from joserfc import jwt
@@ -12,6 +13,7 @@ from tests.contract.installation import Installation
 from tests.contract.sidecar import SCAFFOLDER_ONLY_TOKEN, STATIC_TOKEN, Sidecar, running_sidecar
 from tests.databases import PostgresServer
 
+TASKS = "/api/scaffolder/v2/tasks"
 OWNERS = ("user:default/guest", "group:default/payments")
 ENTITIES = "/api/catalog/entities?fields=kind,metadata.namespace,metadata.name"
 OWNED_BY_GUEST = ENTITIES + "&filter=" + ",".join(f"relations.ownedBy={owner}" for owner in OWNERS)
@@ -170,6 +172,69 @@ def test_static_tokens_reach_the_plugins_they_are_for(sidecar: Sidecar) -> None:
         "message": "This token's access is restricted to plugin(s) 'scaffolder'",
     }
     assert sidecar.ours.request("GET", ENTITIES, token=STATIC_TOKEN[:-1]).status_code == 401
+
+
+@pytest.fixture(scope="module")
+def scaffolder_only(
+    stock_installation: Installation, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sidecar]:
+    folder = tmp_path_factory.mktemp("scaffolder-only")
+    database = postgres_server.url("postgres")
+    with running_sidecar(stock_installation, database, folder, ["scaffolder"]) as running:
+        yield running
+
+
+def run_task(sidecar: Sidecar, token: str) -> dict[str, Any]:
+    """The task of the guest's template when it has ended."""
+    order = {
+        "templateRef": "template:default/params",
+        "values": {"name": "ok", "owner": "user:default/guest", "list": ["a"]},
+        "secrets": {"apiKey": "supersecret"},
+    }
+    created = sidecar.ours.request("POST", TASKS, token=token, json=order)
+    assert created.status_code == 201, created.text
+    deadline = time.monotonic() + 30
+    while True:
+        task: dict[str, Any] = sidecar.ours.request("GET", f"{TASKS}/{created.json()['id']}", token=token).json()
+        if task["status"] in ("completed", "failed"):
+            return task
+        assert time.monotonic() < deadline, task
+        time.sleep(0.1)
+
+
+def test_a_user_of_the_stock_sign_in_runs_a_task(sidecar: Sidecar) -> None:
+    task = run_task(sidecar, sidecar.token)
+    assert task["status"] == "completed"
+    assert task["createdBy"] == "user:default/guest"
+    assert task["spec"]["user"]["ref"] == "user:default/guest"
+    assert task["spec"]["templateInfo"]["entityRef"] == "template:default/params"
+
+
+def test_a_template_that_a_user_may_not_read_does_not_exist_for_them(sidecar: Sidecar) -> None:
+    path = "/api/scaffolder/v2/templates/default/template/{}/parameter-schema"
+    assert sidecar.ours.request("GET", path.format("params"), token=sidecar.token).status_code == 200
+    assert sidecar.ours.request("GET", path.format("new-service"), token=sidecar.token).status_code == 404
+    assert sidecar.ours.request("GET", path.format("new-service"), token=STATIC_TOKEN).status_code == 200
+
+
+def test_a_node_plugin_runs_a_task_for_its_caller(sidecar: Sidecar) -> None:
+    answer = sidecar.stock.request("GET", f"/api/neighbour/as-caller{TASKS[4:]}", token=sidecar.token)
+    assert answer.status_code == 200
+    assert {task["createdBy"] for task in answer.json()["tasks"]} <= {"user:default/guest"}
+
+
+def test_our_scaffolder_asks_the_stock_catalog_for_the_user(scaffolder_only: Sidecar) -> None:
+    """The stock catalog takes the token of our scaffolder by the keys that we publish, and shows what the user may see."""
+    task = run_task(scaffolder_only, scaffolder_only.token)
+    assert task["status"] == "completed"
+    assert task["spec"]["user"]["ref"] == "user:default/guest"
+    assert task["spec"]["templateInfo"]["entityRef"] == "template:default/params"
+    keys = scaffolder_only.ours.request("GET", "/api/scaffolder/.backstage/auth/v1/jwks.json").json()["keys"]
+    assert keys
+    path = "/api/scaffolder/v2/templates/default/template/new-service/parameter-schema"
+    assert scaffolder_only.ours.request("GET", path, token=scaffolder_only.token).status_code == 404
+    assert scaffolder_only.ours.request("GET", path, token=STATIC_TOKEN).status_code == 200
+    assert "/api/scaffolder/.backstage/auth/v1/jwks.json" not in scaffolder_only.stock.log, "asked at our address"
 
 
 def test_a_page_of_the_stock_origin_may_call_our_catalog(sidecar: Sidecar) -> None:
