@@ -74,9 +74,7 @@ def assemble(
         extensions,
         ports=ports,
         access=access,
-        settings=StepSettings(
-            environment.parameters, environment.secrets, defaults or {}, log_level
-        ),
+        settings=StepSettings(environment.parameters, environment.secrets, defaults or {}, log_level),
     )
     return Assembly(
         registry=registry,

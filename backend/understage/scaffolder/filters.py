@@ -1,6 +1,6 @@
 """The filters that Backstage adds to the template language, for `steps` and for `fetch:template`.
 
-`service` puts them together with those of plugins; `api.extensions` lists them. Rules of Backstage scaffolder-backend 4.2.0.
+`assembly` puts them together with those of plugins and lists them. Rules of Backstage scaffolder-backend 4.2.0.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,8 @@ from typing import Any
 from understage.errors import InputError
 from understage.model.ref import EntityRef
 from understage.sdk import parse_repo_url
-from understage.templating import UNDEFINED, Filter
+from understage.templating import Filter
+from understage.templating.picking import pick
 
 HostType = Callable[[str], str | None]
 """The type of the forge at a host (`github`, `gitlab`, `azure` …); None where no integration is configured."""
@@ -34,7 +35,7 @@ def backstage_filters(host_type: HostType) -> dict[str, Filter]:
         parsed = parse_url(value)
         return f"{parsed['owner']}/{parsed['repo']}"
 
-    return {"parseRepoUrl": parse_url, "parseEntityRef": _parse_entity_ref, "pick": _pick, "projectSlug": project_slug}
+    return {"parseRepoUrl": parse_url, "parseEntityRef": _parse_entity_ref, "pick": pick, "projectSlug": project_slug}
 
 
 def _parse_repo_url(value: Any, host_type: HostType) -> dict[str, str]:
@@ -67,18 +68,6 @@ def _parse_entity_ref(value: Any, options: Any = None, *_: Any) -> dict[str, str
         default_namespace=given.get("defaultNamespace") or "default",
     )
     return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
-
-
-def _pick(value: Any, path: Any = None, *_: Any) -> Any:
-    keys = path if isinstance(path, list) else str(path).split(".")
-    for key in keys:
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and str(key).isdigit() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return UNDEFINED
-    return value
 
 
 _REPO_URL = {"type": "string", "description": "Repo URL as the RepoUrlPicker gives it"}

@@ -30,7 +30,7 @@ def parse_repo_url(value: str) -> RepoUrl:
     if "repo" not in query:
         raise InputError(f"Invalid repo URL passed to publisher: {value}, missing repo")
     return RepoUrl(
-        host=parts.netloc,
+        host=parts.netloc.lower(),
         repo=query["repo"],
         owner=query.get("owner"),
         organization=query.get("organization"),

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from understage.scaffolder.filters import backstage_filters
-from understage.templating import Environment, TemplateError
+from understage.templating import UNDEFINED, Environment, TemplateError
 
-TYPES = {"github.com": "github", "dev.azure.com": "azure", "gitlab.com": "gitlab", "gitea.example.com": "gitea"}
+TYPES = {"github.com": "github", "dev.azure.com": "azure", "gitlab.com": "gitlab", "bitbucket.org": "bitbucketCloud"}
 ENVIRONMENT = Environment(backstage_filters(TYPES.get))
 
 
@@ -32,9 +32,11 @@ def test_repo_urls() -> None:
         ("github.com?repo=b", "missing owner"),
         ("dev.azure.com?owner=a&repo=b", "missing project"),
         ("github.com?owner=a", "missing repo"),
+        ("bitbucket.org?workspace=w&repo=b", "missing project"),
+        (None, "parseRepoUrl needs a text"),
     ],
 )
-def test_repo_urls_that_lack_something(url: str, message: str) -> None:
+def test_repo_urls_that_lack_something(url: str | None, message: str) -> None:
     with pytest.raises(TemplateError, match=message):
         render("u | parseRepoUrl", u=url)
 
@@ -47,6 +49,9 @@ def test_entity_refs() -> None:
 
 
 def test_pick_follows_a_path() -> None:
-    value = {"a": [{"b": 1}]}
-    assert render("v | pick('a.0.b')", v=value) == 1
-    assert ENVIRONMENT.render_value({"x": "${{ v | pick('a.9.b') }}"}, {"v": value}) == {}
+    value = {"a": {"b": [1, {"c": "x"}]}, "d.e": 5}
+    assert render("v | pick('a.b[1].c')", v=value) == "x"
+    assert render("v | pick('a.b.0')", v=value) == 1
+    assert render("v | pick('d.e')", v=value) == 5
+    assert render("v | pick('a.z')", v=value) is UNDEFINED
+    assert render("v | pick('__class__')", v=value) is UNDEFINED
