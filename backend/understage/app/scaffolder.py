@@ -20,9 +20,7 @@ from understage.integrations.templating import FileTemplating
 from understage.model.entity import Entity
 from understage.platform.database import Database
 from understage.scaffolder.actions import ActionRegistry
-from understage.scaffolder.api.dry_run import create_dry_run_router
-from understage.scaffolder.api.routers import create_task_routers
-from understage.scaffolder.api.templates import create_template_router
+from understage.scaffolder.api.routers import create_scaffolder_routers
 from understage.scaffolder.assembly import Assembly, assemble
 from understage.scaffolder.filters import backstage_filters
 from understage.scaffolder.service import ScaffolderService
@@ -83,12 +81,7 @@ def create_scaffolder(
         auditor=auditor,
         times=_engine_times(settings),
     )
-    routers = [
-        create_template_router(assembly, auditor),
-        create_dry_run_router(assembly.dry_run, auditor),
-        *create_task_routers(service, plugin.authorizer, auditor),
-    ]
-    return service, routers
+    return service, create_scaffolder_routers(service, assembly, plugin.authorizer, auditor)
 
 
 def _assemble(
