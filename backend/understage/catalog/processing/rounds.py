@@ -137,7 +137,9 @@ class ProcessingRounds:
             entity = self._queue.popleft()
             began = time.perf_counter()
             try:
-                self._done.append(await self._process(entity))
+                outcome = await self._process(entity)
+                # After the await, on its own line: a commit meanwhile puts a new list in place.
+                self._done.append(outcome)
             except Exception:
                 # Its next try is in the next interval.
                 log.exception("an entity's result could not be kept", entity=entity.entity_ref)
