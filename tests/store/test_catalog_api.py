@@ -293,7 +293,7 @@ async def test_entities_are_validated_before_a_pull_request(catalog: Catalog) ->
     entity["spec"] = {"type": "service", "lifecycle": "production", "owner": "team-a"}
     assert await catalog.post("/validate-entity", {"entity": entity, "location": location}) is None
     refused = await catalog.post("/validate-entity", {"entity": entity, "location": "https://example.com"}, 400)
-    assert "please prefix it with 'url:'" in refused["error"]["message"]
+    assert "please prefix it with 'url:'" in refused["errors"][0]["message"]
 
 
 async def test_an_entity_that_is_still_emitted_comes_back_with_a_new_uid(catalog: Catalog) -> None:

@@ -99,7 +99,7 @@ class CatalogSettings(Section):
     locations: tuple[ConfiguredLocation, ...] = ()
     rules: tuple[CatalogRule, ...] = (CatalogRule(allow=_DEFAULT_ALLOWED),)
     orphan_strategy: KeepOrDelete = "delete"
-    orphan_provider_strategy: KeepOrDelete = "keep"
+    orphan_provider_strategy: KeepOrDelete = "delete"
     processing_interval: Annotated[timedelta | Literal[False] | None, BeforeValidator(_read_processing_interval)] = None
     readonly: Boolean = False
     import_: CatalogImport = Field(default=CatalogImport(), alias="import")
