@@ -110,7 +110,8 @@ def _over_the_same_files(names: Sequence[str], http: str) -> dict[str, object]:
     locations = [{"type": "file", "target": str(ENTITIES / f"{name}.yaml")} for name in names]
     return {
         "backend": {"reading": {"allow": [{"host": http}]}},
-        "catalog": {"orphanStrategy": "keep", "locations": locations},
+        # Orphans are noticed when their turn comes: soon.
+        "catalog": {"orphanStrategy": "keep", "locations": locations, "processingInterval": {"seconds": 10}},
     }
 
 
