@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tests.contract.backend import Backend
@@ -18,12 +19,17 @@ Run = tuple[str, dict[str, Any], dict[str, str]]
 
 
 def run_task(pair: Pair, backend: Backend, run: Run) -> Answer:
-    """The task when it has ended, and its events.
+    """The task when it has ended, and its events."""
+    task = create_task(pair, backend, run)
+    wait_for_task(pair, backend, task, lambda content: content["status"] in ENDED)
+    return task_of(pair, backend, task)
+
+
+def task_of(pair: Pair, backend: Backend, task: str) -> Answer:
+    """The task as it is, and its events.
 
     In the stock backend an event may overtake another: they are compared as a set.
     """
-    task = create_task(pair, backend, run)
-    wait_for_task(pair, backend, task, lambda content: content["status"] in ENDED)
     content = normalise(pair.send(backend, "GET", f"{TASKS}/{task}"), backend.url)
     events = normalise(pair.send(backend, "GET", f"{TASKS}/{task}/events"), backend.url).body
     for event in events:
@@ -47,3 +53,22 @@ def wait_for_task(pair: Pair, backend: Backend, task: str, reached: Callable[[di
     while not reached(content := pair.send(backend, "GET", f"{TASKS}/{task}").json()):
         assert time.monotonic() < deadline, content
         time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A task that was cancelled in its first step: the answers to cancelling it, twice, and what became of it."""
+
+    answers: tuple[Answer, Answer]
+    end: Answer
+
+
+def cancel_task(pair: Pair, backend: Backend) -> Cancelled:
+    """Start a task whose two steps wait, and cancel it in the first."""
+    task = create_task(pair, backend, ("wait", {}, {}))
+    wait_for_task(pair, backend, task, lambda content: content["status"] == "processing")
+    time.sleep(0.5)  # into the first step
+    first = normalise(pair.send(backend, "POST", f"{TASKS}/{task}/cancel", json={}), backend.url)
+    wait_for_task(pair, backend, task, lambda content: content["status"] in ENDED)
+    second = normalise(pair.send(backend, "POST", f"{TASKS}/{task}/cancel", json={}), backend.url)
+    return Cancelled((first, second), task_of(pair, backend, task))

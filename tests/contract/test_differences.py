@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from tests.contract.backend import Backend
 from tests.contract.cases import listed_differences, load_cases
 from tests.contract.installation import Installation
 from tests.contract.pair import Pair, running_pair
-from tests.contract.tasks import Run, run_task
+from tests.contract.tasks import Run, cancel_task, run_task
 from tests.databases import PostgresServer
 
 BAD_FILES = ("kinds", "missing-target", "not-there", "placeholders")
@@ -21,6 +22,7 @@ RUNS: dict[str, tuple[Run, str, str]] = {
     "missing-folders": (("fail", {}, {}), "failed", "NotFoundError: ./nope is no folder beside the template"),
 }
 FILES = {"failed-locations", "file-placeholders"}
+CANCELS = {"cancelled-steps"}
 
 
 @pytest.mark.parametrize(("run", "status", "text"), RUNS.values(), ids=RUNS)
@@ -29,6 +31,15 @@ def test_tasks_differ_on_purpose(pair: Pair, run: Run, status: str, text: str) -
     assert stock != ours
     assert ours.body["task"]["status"] == status
     assert text in json.dumps(ours.body["events"])
+
+
+def test_a_cancelled_task_tells_of_the_step_that_was_cancelled(pair: Pair) -> None:
+    def told(backend: Backend) -> set[tuple[str, str]]:
+        bodies = [event["body"] for event in cancel_task(pair, backend).end.body["events"]]
+        return {(body["stepId"], body["status"]) for body in bodies if "status" in body and "stepId" in body}
+
+    assert ("w1", "failed") in told(pair.stock)
+    assert told(pair.ours) == {("w1", "processing"), ("w1", "cancelled")}
 
 
 @pytest.fixture(scope="module")
@@ -59,5 +70,5 @@ def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
 
 
 def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
-    tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES
+    tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES | CANCELS
     assert tested == listed_differences()

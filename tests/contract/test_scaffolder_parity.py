@@ -1,12 +1,14 @@
 """The scaffolder answers and runs as the stock one does: forms, refusals, tasks and their events, compared whole."""
 
+import json
 from typing import Any
 
 import pytest
 from tests.contract.backend import Backend
 from tests.contract.cases import Case, load_cases
+from tests.contract.comparison import normalise
 from tests.contract.pair import Pair
-from tests.contract.tasks import Run, run_task
+from tests.contract.tasks import ENDED, TASKS, Run, cancel_task, create_task, run_task, task_of, wait_for_task
 
 CASES = load_cases("scaffolder")
 
@@ -56,3 +58,64 @@ def test_tasks_run_alike(pair: Pair, run: Run) -> None:
     stock, ours = (run_task(pair, backend, run) for backend in (pair.stock, pair.ours))
     if difference := stock.difference(ours, ("stock", "understage")):
         pytest.fail(difference, pytrace=False)
+
+
+def stream(pair: Pair, backend: Backend, task: str) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
+    """The event stream to its end: its content type, and (event name, data) of each message."""
+    answer = pair.send(backend, "GET", f"{TASKS}/{task}/eventstream", headers={"accept": "text/event-stream"})
+    assert answer.status_code == 200
+    messages = []
+    for block in answer.text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))
+        if "data" in fields:
+            messages.append((fields["event"], json.loads(fields["data"])))
+    return answer.headers["content-type"], messages
+
+
+def test_an_event_stream_tells_the_same_and_ends(pair: Pair) -> None:
+    told = []
+    for backend in (pair.stock, pair.ours):
+        content_type, messages = stream(pair, backend, create_task(pair, backend, RUNS["one step"]))
+        assert messages[-1][0] == "completion"
+        assert all(event == data["type"] for event, data in messages)
+        assert [data["id"] for _, data in messages] == sorted(data["id"] for _, data in messages)
+        told.append(
+            (
+                content_type.partition(";")[0],
+                sorted((event, data["body"]["message"], *data) for event, data in messages),
+            )
+        )
+    assert told[0] == told[1]
+
+
+def test_a_running_task_is_cancelled(pair: Pair) -> None:
+    """The same answers and the same end; how the steps are told about is in test_differences.py."""
+    stock, ours = (cancel_task(pair, backend) for backend in (pair.stock, pair.ours))
+    for one, other in zip(stock.answers, ours.answers, strict=True):
+        if difference := one.difference(other, ("stock", "understage")):
+            pytest.fail(difference, pytrace=False)
+    assert stock.end.body["task"] == ours.end.body["task"]
+
+
+def test_a_failed_task_is_retried(pair: Pair) -> None:
+    answers = []
+    for backend in (pair.stock, pair.ours):
+        task = create_task(pair, backend, RUNS["an input that is refused"])
+        wait_for_task(pair, backend, task, lambda content: content["status"] in ENDED)
+        retried = normalise(pair.send(backend, "POST", f"{TASKS}/{task}/retry", json={"secrets": {}}), backend.url)
+        wait_for_task(pair, backend, task, lambda content: content["status"] in ENDED)
+        answers.append((retried, task_of(pair, backend, task)))
+    for stock, ours in zip(*answers, strict=True):
+        if difference := stock.difference(ours, ("stock", "understage")):
+            pytest.fail(difference, pytrace=False)
+
+
+def test_lists_of_tasks(pair: Pair) -> None:
+    """As the task list's page asks; both have run the same tasks by now."""
+    owned = f"{TASKS}?createdBy=user%3Adefault%2Fguest&limit=1&offset=0"
+    for backend in (pair.stock, pair.ours):
+        task = create_task(pair, backend, RUNS["one step"])
+        wait_for_task(pair, backend, task, lambda content: content["status"] in ENDED)
+    stock, ours = (normalise(pair.send(backend, "GET", owned), backend.url).body for backend in (pair.stock, pair.ours))
+    assert stock["tasks"] == ours["tasks"]
+    assert stock.keys() == ours.keys()
