@@ -20,6 +20,8 @@ LOADED_BY_NAME = {"aiosqlite": "sqlite+aiosqlite", "httptools": 'http="httptools
 # Commands and plugins, which nothing imports.
 TOOLS = {"import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "types-pyyaml"}
 
+INSTALLED = packages_distributions()
+
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -54,7 +56,7 @@ def distribution_of(candidates: tuple[str, ...]) -> str | None:
     top = candidates[0].partition(".")[0]
     if top in sys.stdlib_module_names or top in OWN:
         return None
-    installed = sorted(set(packages_distributions().get(top, ())))
+    installed = sorted(set(INSTALLED.get(top, ())))
     if len(installed) == 1:
         return normal(installed[0])
     for module in candidates:  # several distributions share the package, as those of OpenTelemetry do
@@ -65,6 +67,7 @@ def distribution_of(candidates: tuple[str, ...]) -> str | None:
     raise AssertionError(f"{candidates[-1]} is imported, but no installed distribution has it")
 
 
+@cache
 def imported(*folders: str) -> dict[str, str]:
     """The imported distributions, each with one file that imports it."""
     found: dict[str, str] = {}
