@@ -17,9 +17,12 @@ PAGES = pages()
 ACTION = re.compile(
     r"(argocd|debug|fetch|fs|github|gitlab|gitops|helm|kubernetes|publish|service|catalog):[a-z*][a-z:*-]*"
 )
-# What else has dots: files, and names of permissions.
-FILES = (".yaml", ".yml", ".json", ".md", ".sqlite")
-PERMISSION = re.compile(r"(catalog\.(entity|location|ingestion)|scaffolder\.(action|task|template))\.")
+# What else has dots: files, names of permissions, entry points and modules.
+FILES = (".py", ".yaml", ".yml", ".json", ".md", ".sqlite")
+OTHER = re.compile(
+    r"(catalog\.(entity|location|ingestion)|scaffolder\.(action|task|template))\."
+    r"|understage\.(actions|processors|providers|integrations|filters)$"
+)
 ABOUT_IDLE_KEYS = ("docs/reference/configuration.md", "docs/differences.md")
 EXTERNAL = ("http://", "https://", "mailto:")
 
@@ -81,7 +84,7 @@ def test_configuration_keys_exist(page: Page) -> None:
         name = re.sub(r"\[\d*\]|\.\*|\.<\w+>", "", span)
         if re.fullmatch(r"[a-z]\w*(\.\w+)+", name) is None or name.partition(".")[0] not in roots:
             continue
-        if name.endswith(FILES) or PERMISSION.match(name):
+        if name.endswith(FILES) or OTHER.match(name) or _is_module(name):
             continue
         if not any(is_covered(key, {name: ""}) for key in keys):
             wrong.append(span)
@@ -96,6 +99,11 @@ def test_no_page_recommends_a_key_that_has_no_effect(page: Page) -> None:
     assert [span for span in page.spans if span in idle] == []
 
 
+def _is_module(name: str) -> bool:
+    path = ROOT / "backend" / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     files = sorted((ROOT / "docs/decisions").glob("*.md"))
     assert [int(file.name[:3]) for file in files] == list(range(1, len(files) + 1))
@@ -104,6 +112,12 @@ def test_decisions_are_numbered_without_gaps() -> None:
         assert re.match(rf"# {file.name[:3]}: \S", text), f"{file.name} does not begin with its number"
         for part in ("Context", "Decision", "Why", "Price"):
             assert f"**{part}.**" in text, f"{file.name} lacks its {part}"
+
+
+def test_the_architecture_names_every_package() -> None:
+    named = set(Page(ROOT / "docs/architecture.md").spans)
+    packages = [path.parent for path in (ROOT / "backend/understage").glob("*/__init__.py")]
+    assert [str(folder.relative_to(ROOT)) for folder in packages if str(folder.relative_to(ROOT)) not in named] == []
 
 
 def test_the_readme_names_every_guide() -> None:
