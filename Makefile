@@ -10,8 +10,8 @@ help: ## list the targets
 
 $(CACHE)/uv/bin/uv:
 	@echo "Fetching uv, once"
-	python3 -m venv $(CACHE)/uv || { echo "python3 cannot make virtual environments: install python3-venv"; exit 1; }
-	$(CACHE)/uv/bin/pip install --quiet uv
+	@python3 -m venv $(CACHE)/uv || { echo "python3 cannot make virtual environments: install python3-venv"; exit 1; }
+	@$(CACHE)/uv/bin/pip install --quiet uv
 
 .PHONY: install
 install: $(filter-out $(shell command -v uv),$(UV)) ## fetch the Python packages of the lock file
@@ -19,12 +19,12 @@ install: $(filter-out $(shell command -v uv),$(UV)) ## fetch the Python packages
 
 .PHONY: up
 up: install ## the main job: run Understage with a stock Backstage page on http://localhost:7007
-	$(RUN) understage up
+	@$(RUN) understage up
 
 .PHONY: demo
 demo: install ## up, connected to a real Kubernetes API server, Argo CD and Gitea (built on first use: about 25 minutes)
 	@rm -rf .understage/demo && mkdir -p .understage/demo
-	APP_CONFIG_understage_dataDirectory=.understage/demo APP_CONFIG_backend_database_connection_directory=.understage/demo \
+	@APP_CONFIG_understage_dataDirectory=.understage/demo APP_CONFIG_backend_database_connection_directory=.understage/demo \
 	$(RUN) python -m tests.cluster.demo --config-out .understage/demo/app-config.yaml -- \
 	  .venv/bin/understage up --config app-config.yaml --config .understage/demo/app-config.yaml
 
@@ -52,6 +52,10 @@ types: install ## mypy --strict
 .PHONY: contracts
 contracts: install ## import-linter: who may import whom
 	$(RUN) lint-imports
+
+.PHONY: docs
+docs: install ## write the reference pages that are made of code
+	$(RUN) python -m tests.docs.pages
 
 .PHONY: tools
 tools: install ## build the bench's Go tools into the cache
