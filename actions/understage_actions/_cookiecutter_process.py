@@ -79,7 +79,7 @@ class RefusedError(Exception):
 
     def __init__(self, kind: str, message: str, file: str | None = None, line: int | None = None) -> None:
         super().__init__(message)
-        self.answer = {"kind": kind, "message": message[:MESSAGE_LIMIT], "file": file, "line": line}
+        self.answer: dict[str, Any] = {"kind": kind, "message": message[:MESSAGE_LIMIT], "file": file, "line": line}
 
 
 class ForbiddenError(PermissionError):
@@ -99,6 +99,7 @@ def main() -> None:
         answer: dict[str, Any] = {}
     except Exception as error:
         answer = explain(error).answer
+        answer["message"] = answer["message"].replace(f"{order['output']}{os.sep}contents{os.sep}", "")
     json.dump(answer, sys.stdout)
 
 
@@ -193,9 +194,9 @@ def _limit_process() -> None:
             resource.setrlimit(limit, (value, value))
 
 
-def _confine(folder: Path) -> None:
-    """From here on this process starts no program, opens no socket and changes nothing outside of `folder`."""
-    root = os.path.realpath(folder)
+def _confine(output: Path) -> None:
+    """From here on this process starts no program, opens no socket and changes nothing outside of `output`."""
+    root = os.path.realpath(output)
     last: Path | None = None
     written = 0
 
@@ -203,12 +204,8 @@ def _confine(folder: Path) -> None:
         nonlocal last, written
         if event.startswith(_PROGRAMS):
             raise ForbiddenError(f"the template must not use {event}")
-        for path, directory in _CHANGES.get(event, ()):
-            if directory is None or arguments[directory] in (
-                -1,
-                None,
-            ):  # else within a tree that was checked at its top
-                _check_inside(arguments[path], root)
+        for path, folder in _CHANGES.get(event, ()):
+            _check_inside(arguments[path], root, -1 if folder is None else arguments[folder])
         if event == "open" and _writes(arguments) and isinstance(arguments[0], str | bytes):
             _check_inside(arguments[0], root)
             written += last.stat().st_size if last and last.exists() else 0
@@ -223,12 +220,21 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
     return bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND))
 
 
-def _check_inside(path: Any, root: str) -> None:
+def _check_inside(path: str | bytes | int, root: str, folder: int | None = -1) -> None:
+    """Raise ForbiddenError unless `path` (or open file), relative to the open `folder` if there is one, is below `root`."""
     if isinstance(path, int):
-        return
-    real = os.path.realpath(os.fsdecode(path))
+        name = str(_opened(path))
+    else:
+        name = str(Path("" if folder in (-1, None) else _opened(folder), os.fsdecode(path)))
+    real = os.path.realpath(name)
     if real != root and not real.startswith(root + os.sep):
-        raise ForbiddenError(f"a name leads out of the target folder: {os.path.relpath(os.fsdecode(path), root)}")
+        raise ForbiddenError(f"a name leads out of the target folder: {os.path.relpath(name, root)}")
+
+
+def _opened(descriptor: int | None) -> Path:
+    return Path(
+        f"/proc/self/fd/{descriptor}"
+    ).readlink()  # where there is no /proc the call fails, which refuses as well
 
 
 def explain(error: Exception) -> RefusedError:

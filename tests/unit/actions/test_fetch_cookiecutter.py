@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from understage.errors import InputError, NotAllowedError, SourceError
-from understage.sdk import TemplateInfo
+from understage.sdk import Example, TemplateInfo
 from understage.sdk.testing import ActionResult, FakeReader, fake_ports, run_action
 from understage_actions import _cookiecutter_process
 from understage_actions import fetch_cookiecutter as module
@@ -144,6 +144,26 @@ async def test_copy_without_render(workspace: Path, skeleton: Path, place: str) 
     assert rendered == {"web.tpl": "{{ .Values }}", "raw/{{x}}": "{{ y }}"}
 
 
+async def test_of_two_raw_folders_with_one_name_the_last_stays(workspace: Path, skeleton: Path) -> None:
+    write(skeleton, {"x/one": "{{", "{{cookiecutter.name}}/two": "{{"})
+    await render(workspace, skeleton, values={"name": "x"}, copyWithoutRender=["*"])
+    assert tree(workspace) in ({"x/one": "{{"}, {"x/two": "{{"})
+
+
+async def test_of_two_folders_with_one_name_the_second_fails(workspace: Path, skeleton: Path) -> None:
+    write(skeleton, {"x/one": "1", "{{cookiecutter.name}}/two": "2"})
+    with pytest.raises(InputError, match='Error: "x" directory already exists'):
+        await render(workspace, skeleton, values={"name": "x"})
+
+
+@pytest.mark.parametrize("example", fetch_cookiecutter.examples, ids=lambda example: example.description)
+async def test_the_examples_run(workspace: Path, skeleton: Path, example: Example) -> None:
+    write(skeleton, {"README.md": "{{ cookiecutter.name }}", "charts/web/templates/a.yaml": "plain"})
+    await render(workspace, skeleton, **example.input)
+    (readme,) = workspace.rglob("README.md")
+    assert readme.read_text() == "web"
+
+
 async def test_extensions_and_delimiters(workspace: Path, skeleton: Path) -> None:
     write(
         skeleton,
@@ -259,6 +279,8 @@ async def test_names_that_lead_out_of_the_target(
         "import os; os.symlink('/etc', 'PROOF')",
         "import os; os.rename('inside/a', 'PROOF')",
         "import shutil; shutil.rmtree('other')",
+        "import os; os.unlink('a', dir_fd=os.open('other', os.O_RDONLY))",
+        "import os; os.chmod(os.open('other/a', os.O_RDONLY), 0)",
     ],
 )
 def test_code_that_got_out_of_the_sandbox_is_confined(tmp_path: Path, code: str) -> None:
