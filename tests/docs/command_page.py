@@ -11,7 +11,7 @@ HEAD = """\
 # Command
 
 `understage --help` and `understage COMMAND --help` say the same. An error ends a command with one line and exit code 1;
-`UNDERSTAGE_DEBUG=1` shows where it came from.
+`UNDERSTAGE_DEBUG=1` shows where it came from. In a checkout, after `make install`, the command is `.venv/bin/understage`.
 """
 
 
