@@ -64,7 +64,7 @@ def running_sidecar(
 
 def _overlay(name: str, ports: dict[str, int], database: URL, folder: Path, plugins: Sequence[str]) -> Path:
     overlay: dict[str, Any] = place(ports[name], database, folder)
-    overlay["backend"]["cors"] = {"origin": f"http://127.0.0.1:{ports['stock']}"}
+    overlay["backend"]["cors"] = {"origin": "http://127.0.0.1:*", "credentials": True}
     overlay["backend"]["auth"] = {"externalAccess": _external_access()}
     overlay["permission"] = {"enabled": True}
     serves_catalog = (name == "ours") == ("catalog" in plugins)
