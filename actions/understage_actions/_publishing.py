@@ -105,17 +105,26 @@ def branch_folder_url(forge: Forge, repository: Repository, branch: str) -> str:
 
 
 async def _plan(ctx: ActionContext, forge: Forge, wanted: Wanted, source: Path) -> Published:
-    if await forge.get_repository(wanted.owner, wanted.name) is not None:
-        raise ConflictError(f"The repository {wanted.owner}/{wanted.name} exists on {forge.host} already")
+    await _check_free(forge, wanted)
     planned = forge.plan_repository(wanted.owner, wanted.name, default_branch=wanted.branch)
     count = sum(1 for _, path in walk(source) if path.is_symlink() or not path.is_dir())
     ctx.log.info(f"Would create {planned.web_url} and push {count} files to branch {wanted.branch}")
     return Published(planned, NO_COMMIT)
 
 
+async def _check_free(forge: Forge, wanted: Wanted) -> None:
+    if await forge.get_repository(wanted.owner, wanted.name) is not None:
+        raise ConflictError(f"The repository {wanted.owner}/{wanted.name} exists on {forge.host} already")
+
+
 async def _create(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Repository:
     key = f"{forge.type}.repo.{wanted.owner}.{wanted.name}"
-    resumed = await begun_before(ctx, key)
+
+    async def check_free() -> None:
+        await _check_free(forge, wanted)
+
+    # A repository that was there before the first try is somebody else's, however often the step is retried.
+    resumed = await begun_before(ctx, key, check_first=check_free)
 
     async def create() -> dict[str, Any]:
         ctx.log.info(f"Creating repository {wanted.owner}/{wanted.name} on {forge.host}")

@@ -29,7 +29,7 @@ async def events_of(service: ScaffolderService, task_id: str) -> list[dict[str, 
 async def until(condition: Any, seconds: float = 20) -> float:
     began = time.monotonic()
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - other processes set no event of ours
+        while not await condition():
             await asyncio.sleep(0.02)
     return time.monotonic() - began
 

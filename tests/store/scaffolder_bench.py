@@ -161,7 +161,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - what changes is not the test's own
+            while not condition():
                 await asyncio.sleep(0.01)
 
 

@@ -121,7 +121,7 @@ async def test_a_slow_place_does_not_hold_up_the_others(database: Database, tmp_
         await bench.service.create_location("url", "https://example.com/slow.yaml")
         await bench.service.create_location("url", "https://example.com/fast.yaml")
         async with asyncio.timeout(5):
-            while await bench.names() != ["component:default/fast"]:  # noqa: ASYNC110 - the page shows it when asked
+            while await bench.names() != ["component:default/fast"]:
                 await asyncio.sleep(0.05)
         assert not await bench.engine.is_idle()
         reader.answer.set()

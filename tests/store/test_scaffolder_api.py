@@ -274,7 +274,7 @@ async def served(bench: Bench) -> AsyncIterator[AsyncClient]:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # older versions have it
     task = asyncio.create_task(server._serve() if hasattr(server, "_serve") else server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells by this attribute only
+    while not server.started:
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

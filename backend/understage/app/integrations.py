@@ -23,7 +23,7 @@ from understage.sdk.ports import ArgoCds, Clusters, Forges, Git, Helm, Http
 
 @dataclass(frozen=True)
 class Integrations:
-    """The ports that are the same for every task, and the local git server."""
+    """The ports that are the same for every task, and the local git server of standalone mode."""
 
     reader: UrlReaders
     git: Git
@@ -32,21 +32,33 @@ class Integrations:
     helm: Helm
     argocd: ArgoCds
     http: Http
-    local: LocalSource
+    local: LocalSource | None
 
 
 def create_integrations(
-    configuration: Configuration, settings: Settings, http: HttpClient, *, root: Path, data_directory: Path
+    configuration: Configuration,
+    settings: Settings,
+    http: HttpClient,
+    *,
+    root: Path,
+    data_directory: Path,
+    with_local_git: bool,
 ) -> Integrations:
-    """Make them from the configuration; relative paths in it start at `root`. Nothing is reached yet."""
+    """Make them from the configuration; relative paths in it start at `root`. Nothing is reached yet.
+
+    `with_local_git` is for one process that also serves what it keeps; replicas would each have repositories of their own.
+    """
     repositories = LocalRepositories(data_directory / "git", settings.backend.base_url)
     command = GitCommand()
-    local = LocalSource(repositories, command)
+    local = LocalSource(repositories, command) if with_local_git else None
     return Integrations(
         reader=create_readers(settings.integrations, settings.backend.reading, http, local),
         git=GitRemotes(data_directory / "git-state", command, repositories.locate),
         forges=create_forges(
-            settings.integrations, http, LocalForge(repositories, command), preferred=settings.understage.forge
+            settings.integrations,
+            http,
+            LocalForge(repositories, command) if with_local_git else None,
+            preferred=settings.understage.forge,
         ),
         clusters=clusters_from_config(configuration.data, root),
         helm=helm_from_config(configuration.data),

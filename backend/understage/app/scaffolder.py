@@ -95,7 +95,7 @@ def _assemble(
     catalog = ScaffolderCatalog(identity, fetch)
 
     def host_type(host: str) -> str | None:
-        if host == integrations.local.repositories.host:
+        if integrations.local is not None and host == integrations.local.repositories.host:
             return "local"
         return settings.integrations.type_of(host)
 

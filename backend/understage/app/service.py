@@ -99,7 +99,9 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     identity = create_identity(
         settings, database, fetch, root=root, data_directory=data_directory, signs_in_users=standalone
     )
-    integrations = create_integrations(configuration, settings, http, root=root, data_directory=data_directory)
+    integrations = create_integrations(
+        configuration, settings, http, root=root, data_directory=data_directory, with_local_git=standalone
+    )
     engine = CatalogEngine(database, settings.catalog, integrations.reader, config=configuration.data, folder=root)
     scaffolder, scaffolder_routers = create_scaffolder(
         settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
@@ -143,8 +145,8 @@ def _mount_portal(
     from understage.portal.app import create_portal
     from understage.portal.git_server import create_git_server
 
-    if identity.users is None:
-        raise InputError("the portal needs an issuer of user tokens")
+    if identity.users is None or integrations.local is None:
+        raise InputError("the portal needs an issuer of user tokens and the local git server")
 
     async def ownership_of(user_ref: str) -> list[str] | None:
         async with database.read() as connection:

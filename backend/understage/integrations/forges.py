@@ -13,22 +13,25 @@ from understage.sdk.ports import Forge
 
 @dataclass(frozen=True)
 class ConfiguredForges:
-    """Implements `understage.sdk.Forges`. `preferred` is the host that new repositories go to, when the configuration says so.
+    """Implements `understage.sdk.Forges`.
 
-    `readable` are hosts whose files are read but on which nothing can be created; they only make the refusal clearer.
+    `preferred` is the host that new repositories go to, when the configuration says so. `local` is None where no local git
+    server is served. `readable` are hosts whose files are read but on which nothing can be created; they only make the
+    refusal clearer.
     """
 
     forges: Sequence[Forge]
-    local: Forge
+    local: Forge | None
     preferred: str | None = None
     readable: tuple[str, ...] = ()
 
     def get(self, host: str) -> Forge:
         """The forge of a host."""
-        for forge in (*self.forges, self.local):
+        creatable = [*self.forges, *([] if self.local is None else [self.local])]
+        for forge in creatable:
             if forge.host.lower() == host.lower():
                 return forge
-        known = ", ".join(forge.host for forge in (*self.forges, self.local))
+        known = ", ".join(forge.host for forge in creatable) or "none"
         if host.lower() in self.readable:
             raise InputError(
                 f"Files of {host} are read, but repositories cannot be created on it; they can on: {known}"
@@ -39,7 +42,9 @@ class ConfiguredForges:
         """The preferred forge, else the only configured one, else the local git server. Raises InputError for several."""
         if self.preferred is not None:
             return self.get(self.preferred)
-        if not self.forges:
+        if not self.forges and self.local is None:
+            raise InputError("No forge is configured: add one under integrations, for example integrations.gitea")
+        if not self.forges and self.local is not None:
             return self.local
         if len(self.forges) > 1:
             hosts = ", ".join(forge.host for forge in self.forges)
@@ -50,9 +55,9 @@ class ConfiguredForges:
 
 
 def create_forges(
-    settings: IntegrationSettings, http: HttpClient, local: LocalForge, *, preferred: str | None = None
+    settings: IntegrationSettings, http: HttpClient, local: LocalForge | None, *, preferred: str | None = None
 ) -> ConfiguredForges:
-    """The forges of the `integrations` section, and the local git server."""
+    """The forges of the `integrations` section, and the local git server where there is one."""
     forges = [
         create_gitea_forge(
             http,

@@ -121,6 +121,7 @@ def connect(url: str | URL, *, schema: str | None = None, ssl: str | None = None
         max_overflow=POSTGRES_CONNECTIONS,
         pool_pre_ping=True,
         connect_args=arguments,
+        hide_parameters=True,
     )
     return Database(engine, engine, url=parsed, schema=schema, ssl=ssl)
 
@@ -139,8 +140,11 @@ def connect_sqlite_temporary() -> Database:
 
 
 def _connect_sqlite(url: URL, folder: "tempfile.TemporaryDirectory[str] | None" = None) -> Database:
-    reader = create_async_engine(url, pool_size=SQLITE_READERS, max_overflow=SQLITE_READERS)
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=120)
+    # What is stored has no business in the messages of errors, which are logged.
+    reader = create_async_engine(
+        url, pool_size=SQLITE_READERS, max_overflow=SQLITE_READERS, hide_parameters=True
+    )
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=120, hide_parameters=True)
     _prepare_sqlite(reader, begin="BEGIN", read_only=True)
     _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", read_only=False)
     return Database(reader, writer, url=url, folder=folder)

@@ -41,7 +41,8 @@ def configure_logging(*, json: bool | None = None, level: str = "info") -> None:
     renderer: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(pad_event_to=40)]
+        # The default shows the local variables of every frame: tokens and secrets among them.
+        else [structlog.dev.ConsoleRenderer(pad_event_to=40, exception_formatter=structlog.dev.plain_traceback)]
     )
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -17,6 +17,8 @@ from understage.errors import InputError, PayloadTooLargeError, UnderstageError
 KIB = 1024
 CATALOG_BODY_LIMIT = 100 * KIB
 SCAFFOLDER_BODY_LIMIT = 10 * KIB * KIB
+DEPTH_LIMIT = 200
+"""Levels of a body; orjson writes 254, and what is stored and answered wraps the body in some more."""
 
 
 class JsonSyntaxError(UnderstageError):
@@ -83,7 +85,8 @@ def _integer(name: str, values: list[str], parameter: Parameter) -> int:
 async def read_json(request: Request, *, limit: int = CATALOG_BODY_LIMIT) -> Any:
     """The JSON body; None when there is none.
 
-    Raises PayloadTooLargeError above `limit` bytes, JsonSyntaxError for bad JSON, InputError for another content type.
+    Raises PayloadTooLargeError above `limit` bytes, JsonSyntaxError for bad JSON, InputError for another content
+    type or too many levels.
     """
     body = await _read_body(request, limit)
     if not body:
@@ -92,7 +95,7 @@ async def read_json(request: Request, *, limit: int = CATALOG_BODY_LIMIT) -> Any
     if content_type and content_type != "application/json" and not content_type.endswith("+json"):
         raise InputError(f"unsupported media type {content_type}")
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise JsonSyntaxError(
             f"Request body is not JSON: {error}",
@@ -102,6 +105,18 @@ async def read_json(request: Request, *, limit: int = CATALOG_BODY_LIMIT) -> Any
             body=body.decode("utf-8", "replace")[:1000],
             type="entity.parse.failed",
         ) from error
+    if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
+        raise InputError(f"Request body is nested deeper than {DEPTH_LIMIT} levels")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How many arrays and objects lie within each other."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

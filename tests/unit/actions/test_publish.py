@@ -126,6 +126,17 @@ async def test_a_resumed_step_goes_on_with_its_own_repository(bench: Bench) -> N
     assert set(bench.forge.files("team", "web")) == {"notes.txt", "service/README.md"}
 
 
+async def test_a_retry_does_not_take_over_a_repository_that_was_there_before(bench: Bench) -> None:
+    await bench.forge.create_repository("team", "web")
+    checkpoints = Checkpoints()
+    for _ in range(2):
+        with pytest.raises(ConflictError, match="team/web exists on"):
+            await run_action(
+                publish_repository, WEB, workspace=bench.workspace, ports=bench.ports, checkpoints=checkpoints
+            )
+    assert not bench.git.commits
+
+
 @pytest.mark.parametrize(
     ("input", "error", "message"),
     [

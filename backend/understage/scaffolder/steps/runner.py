@@ -80,7 +80,7 @@ class StepRunner:
             return "skipped"
         self._say(step, f"Beginning step {step['name']}", "processing")
         try:
-            with tracer.start_as_current_span("scaffolder.step", attributes={"scaffolder.step.id": step["id"]}):
+            with _traced("scaffolder.step", {"scaffolder.step.id": step["id"]}):
                 if not is_wanted(step, context, renderer):
                     self._say(step, f"Skipping step {step['id']} because its if condition was false", "skipped")
                     return "skipped"
@@ -99,7 +99,7 @@ class StepRunner:
         if self._facts.is_dry_run and not self._announce_dry_run(action, step, iterations, line_log):
             progress.outputs[step["id"]] = self._example_output(action)
             return "skipped"
-        with tracer.start_as_current_span("scaffolder.action", attributes={"scaffolder.action.id": action.id}):
+        with _traced("scaffolder.action", {"scaffolder.action.id": action.id}):
             if step.get("each") is None:
                 output = await self._call_once(action, call, iterations[0])
             else:
@@ -175,6 +175,19 @@ class StepRunner:
 
     def _say(self, step: Step, message: str, status: StepStatus | None = None) -> None:
         self._lines.say(message, step_id=step["id"], status=status)
+
+
+@contextmanager
+def _traced(name: str, attributes: Mapping[str, str]) -> Iterator[None]:
+    """A span that tells the name of an error only: its message may hold what the redactor hides elsewhere."""
+    with tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield
+        except Exception as error:
+            span.set_status(Status(StatusCode.ERROR, getattr(error, "name", type(error).__name__)))
+            raise
 
 
 def _label(each: Mapping[str, Any], renderer: Renderer) -> str:
