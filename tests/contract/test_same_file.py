@@ -1,8 +1,5 @@
 """The repository's app-config.yaml starts either backend: the same keys mean the same, and both serve the same entities."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +13,24 @@ TOKEN = "a-token-for-this-test"
 def test_the_same_file_starts_either_backend(
     stock_installation: Installation, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    stock = partial(StockBackend.running, stock_installation)
-    served = [
-        _serve(start, postgres_server, tmp_path / name)
-        for name, start in (("stock", stock), ("understage", UnderstageBackend.running))
-    ]
-    assert served[0] == served[1]
-    assert {"template:default/new-service", "user:default/guest"} <= served[0].keys()
+    stock_files, stock_port = _files(postgres_server, tmp_path / "stock")
+    our_files, our_port = _files(postgres_server, tmp_path / "understage")
+    with (
+        StockBackend.running(stock_installation, tmp_path / "stock", stock_files, port=stock_port) as stock,
+        UnderstageBackend.running(tmp_path / "understage", our_files, port=our_port) as ours,
+    ):
+        served_by_stock, served_by_us = at_rest(lambda: (_entities(stock), _entities(ours)))
+    assert served_by_us == served_by_stock
+    assert {"template:default/new-service", "user:default/guest"} <= served_by_us.keys()
 
 
-def _serve(
-    start: Callable[..., AbstractContextManager[Backend]], postgres: PostgresServer, folder: Path
-) -> dict[str, Any]:
-    """What a backend serves that is started from app-config.yaml, with nothing but its place and a token changed."""
+def _files(postgres: PostgresServer, folder: Path) -> tuple[list[Path], int]:
+    """app-config.yaml with nothing but a backend's place and a token changed, and its port."""
     port = free_port()
     overlay = place(port, postgres.url("postgres"), folder)
     static = {"type": "static", "options": {"token": TOKEN, "subject": "a-test"}}
     overlay["backend"]["auth"] = {"externalAccess": [static]}
-    files = [ROOT / "app-config.yaml", write_overlay(folder / "app-config.test.yaml", overlay)]
-    with start(folder, files, port=port) as backend:
-        return at_rest(lambda: _entities(backend))
+    return [ROOT / "app-config.yaml", write_overlay(folder / "app-config.test.yaml", overlay)], port
 
 
 def _entities(backend: Backend) -> dict[str, Any]:
