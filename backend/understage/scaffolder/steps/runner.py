@@ -6,9 +6,12 @@ scaffolder-backend 4.2.0.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from opentelemetry.trace import Status, StatusCode
 
 from understage.platform.telemetry import tracer
 from understage.scaffolder.actions import ActionRegistry, AnyAction
