@@ -254,7 +254,7 @@ async def test_the_local_git_server_takes_a_repository_without_any_forge(bench: 
     file = await ports.reader.read_url(result.output["catalogInfoUrl"])
     assert file.content == b"kind: Component"
     assert file.etag == result.output["commitHash"]
-    with pytest.raises(ConflictError, match="exists on the local git server already"):
+    with pytest.raises(ConflictError, match="team/web exists on localhost:7007 already"):
         await run_action(publish_repository, WEB, workspace=bench.workspace, ports=ports)
     with pytest.raises(NotImplementedError_, match="merge it into main with git"):
         await local.open_pull_request("team", "web", title="t", body="", source_branch="b", target_branch="main")
