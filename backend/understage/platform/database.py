@@ -141,9 +141,7 @@ def connect_sqlite_temporary() -> Database:
 
 def _connect_sqlite(url: URL, folder: "tempfile.TemporaryDirectory[str] | None" = None) -> Database:
     # What is stored has no business in the messages of errors, which are logged.
-    reader = create_async_engine(
-        url, pool_size=SQLITE_READERS, max_overflow=SQLITE_READERS, hide_parameters=True
-    )
+    reader = create_async_engine(url, pool_size=SQLITE_READERS, max_overflow=SQLITE_READERS, hide_parameters=True)
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=120, hide_parameters=True)
     _prepare_sqlite(reader, begin="BEGIN", read_only=True)
     _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", read_only=False)

@@ -88,7 +88,13 @@ class GiteaForge:
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
         known = authorization(self.username, self.password)
         headers = {"Accept": "application/json", **({"Authorization": known} if known else {})}
-        return await self.http.request(method, f"{self.base_url}/api/v1{path}", headers=headers, json=body)
+        try:
+            return await self.http.request(method, f"{self.base_url}/api/v1{path}", headers=headers, json=body)
+        except ForeignError as error:
+            raise ForeignError(
+                f"The forge {self.host} does not answer: {error.message}. "
+                "Check that it runs and that its entry under integrations.gitea names its address"
+            ) from error
 
     def _object(self, answer: Answer, doing: str) -> dict[str, Any]:
         """The JSON object of a success. Raises the error that the status means, in Gitea's words."""
