@@ -65,7 +65,9 @@ def make_folder(path: Path, content: bytes | None) -> None:
     if content is not None:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             # Written by `pack`, encrypted and authenticated since: links and modes are taken as they were.
-            archive.extractall(path, filter="fully_trusted")
+            # As an attribute, because the parameter does not exist before Python 3.11.4.
+            archive.extraction_filter = _as_it_was
+            archive.extractall(path)
 
 
 def remove_folder(path: Path) -> None:
@@ -99,6 +101,10 @@ def fingerprint(path: Path) -> str:
                 if now - state.st_mtime_ns < RECENT_NS:
                     digest.update(entry.read_bytes())
     return digest.hexdigest()
+
+
+def _as_it_was(member: tarfile.TarInfo, _path: str) -> tarfile.TarInfo:
+    return member
 
 
 def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
