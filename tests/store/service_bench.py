@@ -169,9 +169,11 @@ def write_documents(file: Path, documents: Sequence[Entity]) -> None:
     file.write_text(yaml.safe_dump_all(documents))
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class QuietFiles(SimpleHTTPRequestHandler):
+    """Serves the files of a folder."""
+
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @asynccontextmanager
@@ -187,7 +189,7 @@ async def running_service(
     Its database lies in `folder`, unless another is given.
     """
     write_documents(folder / "entities" / "all.yaml", [GOOD, *entities])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder / "public")))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(folder / "public")))
     (folder / "public").mkdir(exist_ok=True)
     Thread(target=server.serve_forever, daemon=True).start()
     address = f"127.0.0.1:{server.server_port}"

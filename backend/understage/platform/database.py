@@ -6,17 +6,18 @@ the last committed state and never wait.
 """
 
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, BigInteger, event, make_url, text
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from understage.errors import ServiceUnavailableError
+from understage.errors import InputError, ServiceUnavailableError
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -66,14 +67,16 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading; one snapshot on SQLite, read committed on PostgreSQL."""
-        async with self._reader.connect() as connection:
-            yield connection
+        with _refusing_zero_bytes():
+            async with self._reader.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction for writing: committed when the block ends, rolled back when it raises."""
-        async with self._writer.begin() as connection:
-            yield connection
+        with _refusing_zero_bytes():
+            async with self._writer.begin() as connection:
+                yield connection
 
     def separate(self) -> "Database":
         """The same database by connections of its own, for another thread's event loop. To be closed before this one."""
@@ -137,6 +140,17 @@ def connect_sqlite_temporary() -> Database:
     folder = tempfile.TemporaryDirectory(prefix="understage-")
     file = Path(folder.name) / "understage.sqlite"
     return _connect_sqlite(URL.create("sqlite+aiosqlite", database=str(file)), folder)
+
+
+@contextmanager
+def _refusing_zero_bytes() -> Iterator[None]:
+    """PostgreSQL has no zero bytes in texts: whoever sent one is told so."""
+    try:
+        yield
+    except DataError as error:
+        if "NUL (0x00)" in str(error.orig):
+            raise InputError("A text contains a zero byte, which cannot be stored or looked for: remove it") from error
+        raise
 
 
 def _connect_sqlite(url: URL, folder: "tempfile.TemporaryDirectory[str] | None" = None) -> Database:
