@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from understage.config.backend_settings import Cors
 from understage.errors import UnderstageError
-from understage.platform.plugin import json_response
+from understage.platform.plugin import answer_unknown_route, json_response
 from understage.platform.telemetry import TraceRequests, metrics_response
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -53,6 +54,7 @@ def _unready(message: str) -> Response:
 def create_root(lifespan: Lifespan, health: Health, cors: Cors | None, *, with_metrics: bool) -> FastAPI:
     """The root application, before anything is mounted."""
     root = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    root.add_exception_handler(HTTPException, answer_unknown_route)
     root.add_route("/.backstage/health/v1/liveness", health.liveness, include_in_schema=False)
     root.add_route("/.backstage/health/v1/readiness", health.readiness, include_in_schema=False)
     if with_metrics:

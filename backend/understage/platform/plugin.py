@@ -30,6 +30,8 @@ Authenticate = Callable[[Request], Awaitable[Any]]
 IsReady = Callable[[], bool]
 
 JSON_TYPE = "application/json; charset=utf-8"
+# Answers are data: no browser shall guess another type, or tell other sites where it read them.
+SECURITY_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 plugin_of_request: ContextVar[str] = ContextVar("plugin_of_request", default="")
 
@@ -47,7 +49,7 @@ def create_plugin(
     `authenticate` returns the credentials of a request or raises; it is not asked for `public_paths` (exact, relative).
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.add_exception_handler(HTTPException, _answer_unknown_route)
+    app.add_exception_handler(HTTPException, answer_unknown_route)
     for router in routers:
         app.include_router(router)
     # As its middleware, not around it: FastAPI answers unexpected errors itself further out.
@@ -88,7 +90,9 @@ class _Edge:
 
         async def note_start(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
             await send(message)
 
         token = plugin_of_request.set(self._plugin_id)
@@ -98,7 +102,7 @@ class _Edge:
         except Exception as error:
             if started:
                 raise
-            await error_response(request, error)(scope, receive, send)
+            await error_response(request, error)(scope, receive, note_start)
         finally:
             plugin_of_request.reset(token)
 
@@ -153,7 +157,7 @@ def raw_json_response(body: bytes, status: int = 200, headers: dict[str, str] | 
     return Response(body, status, headers, media_type=JSON_TYPE)
 
 
-async def _answer_unknown_route(_request: Request, error: Exception) -> Response:
+async def answer_unknown_route(_request: Request, error: Exception) -> Response:
     """404 and 405 both mean: no such route. Others come from Starlette itself and keep their status."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     return Response(status_code=404 if status in (404, 405) else status)

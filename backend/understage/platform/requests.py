@@ -12,20 +12,13 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.requests import Request
 
-from understage.errors import InputError, PayloadTooLargeError, UnderstageError
+from understage.errors import InputError, PayloadTooLargeError
 
 KIB = 1024
 CATALOG_BODY_LIMIT = 100 * KIB
 SCAFFOLDER_BODY_LIMIT = 10 * KIB * KIB
 DEPTH_LIMIT = 200
 """Levels of a body; orjson writes 254, and what is stored and answered wraps the body in some more."""
-
-
-class JsonSyntaxError(UnderstageError):
-    """The body is not JSON."""
-
-    name = "SyntaxError"
-    status = 400
 
 
 @dataclass(frozen=True)
@@ -85,8 +78,7 @@ def _integer(name: str, values: list[str], parameter: Parameter) -> int:
 async def read_json(request: Request, *, limit: int = CATALOG_BODY_LIMIT) -> Any:
     """The JSON body; None when there is none.
 
-    Raises PayloadTooLargeError above `limit` bytes, JsonSyntaxError for bad JSON, InputError for another content
-    type or too many levels.
+    Raises PayloadTooLargeError above `limit` bytes, InputError for bad JSON, another content type or too many levels.
     """
     body = await _read_body(request, limit)
     if not body:
@@ -97,14 +89,7 @@ async def read_json(request: Request, *, limit: int = CATALOG_BODY_LIMIT) -> Any
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise JsonSyntaxError(
-            f"Request body is not JSON: {error}",
-            expose=True,
-            statusCode=400,
-            status=400,
-            body=body.decode("utf-8", "replace")[:1000],
-            type="entity.parse.failed",
-        ) from error
+        raise InputError(f"Request body is not JSON: {error}") from error
     if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
         raise InputError(f"Request body is nested deeper than {DEPTH_LIMIT} levels")
     return value

@@ -40,6 +40,7 @@ async def test_a_route_sees_the_credentials() -> None:
     answer = await make_client().get("/things/a")
     assert answer.json() == {"name": "a", "caller": "ada"}
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_a_trailing_slash_is_the_same_path() -> None:

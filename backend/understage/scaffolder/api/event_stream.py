@@ -23,7 +23,12 @@ from understage.scaffolder.service import ScaffolderService
 
 LONG_POLL_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15.0
-STREAM_HEADERS = {"cache-control": "no-cache", "connection": "keep-alive", "x-accel-buffering": "no"}
+STREAM_HEADERS = {
+    "content-type": "text/event-stream",  # as a header: as media type it would get a charset, which stock answers lack
+    "cache-control": "no-cache",
+    "connection": "keep-alive",
+    "x-accel-buffering": "no",
+}
 
 
 def create_event_router(service: ScaffolderService, authorizer: Authorizer, auditor: Auditor) -> APIRouter:
@@ -46,7 +51,7 @@ def create_event_router(service: ScaffolderService, authorizer: Authorizer, audi
         with auditor.event("task", credentials=credentials, meta={"actionType": "stream", "taskId": task_id}):
             task = await access.find(task_id, credentials, SCAFFOLDER_TASK_READ)
         batches = service.follow_events(task, after=after, pause=HEARTBEAT_SECONDS)
-        return StreamingResponse(_frame(batches), media_type="text/event-stream", headers=STREAM_HEADERS)
+        return StreamingResponse(_frame(batches), headers=STREAM_HEADERS)
 
     return router
 
