@@ -13,8 +13,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.store.service_bench import CONFIGURED_SECRETS, running_service, template
 
+from understage.config.redaction import redact
 from understage.platform.database import Database
 from understage.platform.logging import configure_logging
+from understage.portal.page_config import make_page_config
 
 SECRET = "s3cr3t-Zz81-of-the-user"
 FORM = {"properties": {"token": {"type": "string", "ui:field": "Secret"}}}
@@ -81,6 +83,8 @@ async def test_secrets_are_seen_by_nobody(
         seen |= {"list": listed.text, "refused": refused.text, "wrong": wrong.text}
         for path in ("/", "/catalog", "/metrics", "/git/", "/git", "/api/scaffolder/v2/actions"):
             seen[path] = (await bench.get(path)).text
+        seen["config print"] = json.dumps(redact(bench.configuration.data))
+        seen["page"] = json.dumps(make_page_config(bench.configuration.data))
         seen["rows"] = await bench.dump()
     for file in tmp_path.rglob("*"):
         if file.is_file() and file.name not in ("app-config.yaml",):
