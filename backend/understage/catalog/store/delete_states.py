@@ -25,10 +25,11 @@ async def delete_states(connection: AsyncConnection, refs: Collection[str]) -> i
         WHERE source_entity_ref {among(connection, "refs")}
     """
     children = {row[0] for row in await connection.execute(text(statement), parameters)}
-    statement = f"DELETE FROM stitch_queue WHERE entity_ref {among(connection, 'refs')}"
-    await connection.execute(text(statement), parameters)
+    # In this order, as a commit of processed entities takes its locks.
     statement = f"DELETE FROM refresh_state WHERE entity_ref {among(connection, 'refs')}"
     deleted = (await connection.execute(text(statement), parameters)).rowcount
+    statement = f"DELETE FROM stitch_queue WHERE entity_ref {among(connection, 'refs')}"
+    await connection.execute(text(statement), parameters)
     await enqueue_stitch(connection, (peers | children) - set(refs))
     return deleted
 
