@@ -16,7 +16,7 @@ async def fetch_tree(ctx: ActionContext, url: str, destination: Path, *, token: 
     """
     local = _local_path(ctx, url)
     if local is None:
-        await ctx.ports.reader.read_tree(_resolve(ctx, url), destination, token=token)
+        await ctx.ports.reader.read_tree(_resolve(ctx, url, token), destination, token=token)
         await asyncio.to_thread(refuse_links_outside, destination)
         return
     await asyncio.to_thread(_copy_folder, local, destination, url)
@@ -26,7 +26,7 @@ async def fetch_file(ctx: ActionContext, url: str, *, token: str | None = None) 
     """The bytes of the file behind `url`. Errors as `fetch_tree`."""
     local = _local_path(ctx, url)
     if local is None:
-        return (await ctx.ports.reader.read_url(_resolve(ctx, url), token=token)).content
+        return (await ctx.ports.reader.read_url(_resolve(ctx, url, token), token=token)).content
     return await asyncio.to_thread(_read_file, local, url)
 
 
@@ -49,9 +49,17 @@ def _local_path(ctx: ActionContext, url: str) -> Path | None:
     return Workspace(root).resolve(folder / unquote(url))
 
 
-def _resolve(ctx: ActionContext, url: str) -> str:
+def _resolve(ctx: ActionContext, url: str, token: str | None) -> str:
+    """The absolute URL. Raises InputError where a user must bring a token of their own and brought none."""
     base = ctx.template.base_url if ctx.template else None
-    return ctx.ports.reader.resolve_url(url, base) if base and not urlsplit(url).scheme else url
+    absolute = ctx.ports.reader.resolve_url(url, base) if base and not urlsplit(url).scheme else url
+    host = urlsplit(absolute).netloc.lower()
+    if token is None and host in ctx.defaults.get("userCredentialsHosts", ()):
+        raise InputError(
+            f"No user credentials provided for host {host}, but scaffolder.requireScmUserCredentials is enabled: "
+            "let the template ask for them (requestUserCredentials) and pass them as `token`"
+        )
+    return absolute
 
 
 def _copy_folder(source: Path, destination: Path, url: str) -> None:

@@ -141,7 +141,7 @@ def _action_defaults(settings: Settings, root: Path) -> dict[str, Any]:
     found = {
         "defaultAuthor": {name: value for name, value in author.items() if value is not None} or None,
         "defaultCommitMessage": scaffolder.default_commit_message,
-        "requireScmUserCredentials": scaffolder.require_scm_user_credentials,
+        "userCredentialsHosts": _hosts_of_users(settings) if scaffolder.require_scm_user_credentials else None,
         "templateRoots": [str((root / folder).resolve()) for folder in own.template_roots],
         "chartsDirectory": None if own.helm.charts is None else str((root / own.helm.charts).resolve()),
         "gitopsRepository": _gitops_repository(own.gitops.repo_url),
@@ -149,6 +149,13 @@ def _action_defaults(settings: Settings, root: Path) -> dict[str, Any]:
         "argocdDestinationServers": own.argocd.destination_servers,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _hosts_of_users(settings: Settings) -> list[str]:
+    """The hosts `scaffolder.requireScmUserCredentials` is about: those of GitHub and GitLab."""
+    github = {entry.host.lower() for entry in settings.integrations.github}
+    gitlab = {entry.host.lower() for entry in settings.integrations.gitlab}
+    return sorted({"github.com", "gitlab.com"} | github | gitlab)
 
 
 def _gitops_repository(repo_url: str | None) -> dict[str, str | None]:

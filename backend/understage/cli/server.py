@@ -32,7 +32,7 @@ INGESTION_PATIENCE = 120
 def run_serve(files: Sequence[Path], port: int | None) -> None:
     """The production form: logs, and nothing else on the terminal."""
     configuration, settings = _read(files, _listen_overrides(port))
-    configure_logging()
+    configure_logging(level=settings.backend.logger.level)
     configure_telemetry()
     _run(_serve(configuration, settings, standalone=False))
 

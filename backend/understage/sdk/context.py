@@ -92,10 +92,10 @@ class ActionContext:
     `checkpoint` runs `function` once per task, step and key: its JSON-ready result is stored, and returned without a new call
     when the step runs again after a restart or a retry. Wrap each effect that must not happen twice.
     `temporary_directory` makes an empty folder outside the workspace that is removed when the step ends.
-    `defaults` are those of the `scaffolder` section, by its keys: `defaultAuthor` ({name, email}), `defaultCommitMessage`,
-    `requireScmUserCredentials`; and by keys of our own: `gitopsRepository` ({host?, owner, name}), `templateRoots` (absolute
-    folders; templates read from files may fetch from the whole of the one they are in, else from beside them only). What is
-    not configured is absent.
+    `defaults` are those of the `scaffolder` section, by its keys: `defaultAuthor` ({name, email}), `defaultCommitMessage`;
+    and by keys of our own: `userCredentialsHosts` (hosts that must not be read with the service's own credentials),
+    `gitopsRepository` ({host?, owner, name}), `templateRoots` (absolute folders; templates read from files may fetch from
+    the whole of the one they are in, else from beside them only). What is not configured is absent.
     """
 
     task: TaskInfo

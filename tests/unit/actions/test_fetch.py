@@ -126,6 +126,24 @@ async def test_the_whole_template_root_is_readable_when_configured(
         )
 
 
+async def test_hosts_that_want_a_users_own_token(workspace: Path) -> None:
+    reader = FakeReader({"https://github.com/acme/x/blob/main/a.txt": "a"})
+    arguments = {"url": "https://github.com/acme/x/blob/main/a.txt", "targetPath": "a.txt"}
+    defaults = {"userCredentialsHosts": ["github.com"]}
+    with pytest.raises(InputError, match=r"No user credentials provided for host github\.com"):
+        await run_action(
+            fetch_plain_file, arguments, workspace=workspace, ports=fake_ports(reader=reader), defaults=defaults
+        )
+    await run_action(
+        fetch_plain_file,
+        {**arguments, "token": "own"},
+        workspace=workspace,
+        ports=fake_ports(reader=reader),
+        defaults=defaults,
+    )
+    assert (workspace / "a.txt").read_text() == "a"
+
+
 async def test_without_a_template_location_relative_urls_fail(workspace: Path) -> None:
     with pytest.raises(InputError, match="template location could not be determined and the fetch URL is relative"):
         await run_action(fetch_plain, {"url": "./x"}, workspace=workspace, ports=ports())
