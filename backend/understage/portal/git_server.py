@@ -193,8 +193,10 @@ async def _feed(request: Request, process: asyncio.subprocess.Process) -> None:
                 size += len(chunk)
                 if size > PUSH_LIMIT:
                     raise PayloadTooLargeError(f"A push may hold {PUSH_LIMIT // MIB} MiB")
-                process.stdin.write(chunk)
-                await process.stdin.drain()
+                # git may have its answer ready, and its input closed, before the last (empty) chunk is read.
+                if chunk and not process.stdin.is_closing():
+                    process.stdin.write(chunk)
+                    await process.stdin.drain()
     finally:
         process.stdin.close()
 

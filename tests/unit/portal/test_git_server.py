@@ -12,13 +12,16 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Mount
 
 from understage.integrations.git.remotes import GitRemotes
 from understage.integrations.local.forge import LocalForge
 from understage.integrations.local.repositories import LocalRepositories
 from understage.integrations.local.source import LocalSource
+from understage.portal import git_server
 from understage.portal.git_server import create_git_server
 from understage.sdk import GitAuthor
 
@@ -188,3 +191,21 @@ async def test_other_machines_and_other_names_are_refused(app: Starlette, reposi
     ):
         for client in (remote, rebound, proxied):
             assert (await client.get("/git/team/web")).status_code == 403
+
+
+def test_a_git_that_has_closed_its_input_is_not_written_to() -> None:
+    """uvloop, which the service runs in, raises what is no OSError for a write to a closed pipe."""
+
+    async def feed_late() -> None:
+        process = await asyncio.create_subprocess_exec("true", stdin=asyncio.subprocess.PIPE)
+        await process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"late", "more_body": False}
+
+        await git_server._feed(Request({"type": "http", "method": "POST", "headers": []}, receive), process)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(feed_late())

@@ -212,8 +212,9 @@ async def _write(process: asyncio.subprocess.Process, data: bytes | None) -> Non
     if process.stdin is None or data is None:
         return
     with suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(data)
-        await process.stdin.drain()
+        if not process.stdin.is_closing():
+            process.stdin.write(data)
+            await process.stdin.drain()
     process.stdin.close()
 
 
