@@ -19,7 +19,7 @@ COUNT = "/api/catalog/entities/by-query?limit=0"
 BOTH_PLUGINS = ("catalog", "scaffolder")
 # Its owner is the guest, who may read it under the policy of the tests.
 GUESTS_TEMPLATE = ENTITIES / "templates" / "params" / "template.yaml"
-LOCATIONS = ["catalog-info/all.yaml", "skeletons/*/template.yaml", str(GUESTS_TEMPLATE)]
+LOCATIONS = ["catalog-info/all.yaml", "skeletons/all.yaml", str(GUESTS_TEMPLATE)]
 STATIC_TOKEN = "a-static-token-of-a-script"
 SCAFFOLDER_ONLY_TOKEN = "a-static-token-for-the-scaffolder"
 
