@@ -1,12 +1,15 @@
 """What all tiers share: the plugins with fixtures, and asyncio for tests and fixtures that are async functions."""
 
 import importlib.util
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Machines are shared: how long an example takes says nothing.
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Machines are shared: how long an example takes says nothing. CI tries the same examples each time, people try new ones.
+settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
 settings.load_profile("shared")
 
 # A tier's fixtures are there when its folder is: an sdist may leave the bench out.

@@ -62,6 +62,13 @@ class Running:
             assert time.monotonic() < deadline, self.messages(task_id)
             time.sleep(0.02)
 
+    def wait_until_served(self, name: str, seconds: float = 30) -> None:
+        """The catalog reads what was registered after it has answered."""
+        deadline = time.monotonic() + seconds
+        while self.client.get(f"/api/catalog/entities/by-name/{name}").status_code != 200:
+            assert time.monotonic() < deadline, f"{name} is not in the catalog"
+            time.sleep(0.05)
+
     def wait_until_ended(self, task_id: str, seconds: float = 60) -> str:
         deadline = time.monotonic() + seconds
         while (status := self.client.get(f"/api/scaffolder/v2/tasks/{task_id}").json()["status"]) in (
@@ -176,9 +183,8 @@ def test_a_killed_process_ends_the_new_service_after_its_next_start(tmp_path: Pa
     with started(tmp_path, port) as second:
         assert second.wait_until_ended(task_id) == "completed", second.messages(task_id)
         said = second.messages(task_id)
-        component = second.client.get("/api/catalog/entities/by-name/component/default/basket")
+        second.wait_until_served("component/default/basket")
     assert said.count("Beginning step Check that the name is free") == 1
-    assert component.status_code == 200
     repositories = {path.name: path for path in (tmp_path / "git").rglob("*.git")}
     assert commits(repositories["basket.git"]) == 1
     assert commits(repositories["gitops.git"], "--grep=Add service basket") == 1

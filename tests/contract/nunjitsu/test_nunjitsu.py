@@ -19,6 +19,8 @@ KNOWN = {
     for template in entry["templates"]
 }
 PLACE = re.compile(r"error: Template error at line (\d+), column")
+# JSON.stringify escapes half a character and nothing else in this way: the first of the known differences.
+HALF = re.compile(r"(?<!\\)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 HYPOTHESIS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -69,6 +71,7 @@ def test_random_templates_mean_the_same(oracle: Oracle, kind: str) -> None:
     @given(st.lists(TEMPLATES if kind == "expressions" else NOISE, min_size=1, max_size=40, unique=True))
     def compare(templates: list[str]) -> None:
         cases = [Case("random", template, context=context) for template in templates]
-        assert differences(oracle, cases) == {}
+        found = differences(oracle, cases)
+        assert {case: pair for case, pair in found.items() if pair[0] != HALF.sub("\ufffd", pair[1])} == {}
 
     compare()
