@@ -23,7 +23,7 @@ from understage.sdk import ActionContext, ActionModel, action
 from understage.sdk.testing import fake_ports
 
 STEPS = 5
-STEP_SECONDS = 0.3
+STEP_SECONDS = 0.8
 
 
 class SlowInput(ActionModel):

@@ -46,17 +46,24 @@ async def test_a_killed_process_loses_no_step_and_repeats_none(sqlite_database: 
     try:
         task_id = await service.create("demo", {"name": "five"}, {}, Credentials.user("user:default/anna"))
 
-        async def third_step_has_begun() -> bool:
-            return "3 of five" in effects.read_text()
+        # Said after the checkpoint: an effect whose checkpoint is not stored yet would rightly be made again.
+        async def third_effect_is_stored() -> bool:
+            return any(
+                "doing 3 of five" in event["body"].get("message", "") for event in await events_of(service, task_id)
+            )
 
-        await until(third_step_has_begun)
+        await until(third_effect_is_stored)
         first.kill()
         second = spawn(sqlite_database, folder)
+
+        async def is_resumed() -> bool:
+            return any(event["type"] == "recovered" for event in await events_of(service, task_id))
 
         async def has_ended() -> bool:
             return (await service.get(task_id)).stored.status not in ("open", "processing")
 
-        assert await until(has_ended) < 10
+        assert await until(is_resumed) < 10
+        await until(has_ended)
         events = await events_of(service, task_id)
     finally:
         for process in (first, second):
