@@ -32,6 +32,10 @@ demo: install ## up, connected to a real Kubernetes API server, Argo CD and Gite
 test: install ## all tests that this machine can run; the others say what they miss
 	$(RUN) pytest
 
+.PHONY: test-again
+test-again: install ## the tests that failed the last time
+	@$(RUN) pytest --last-failed --last-failed-no-failures none
+
 .PHONY: check
 check: lint types contracts test ## everything that must hold before a commit
 
