@@ -129,4 +129,6 @@ def test_the_readme_names_every_guide() -> None:
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     shown = [line for line in Page(ROOT / "README.md").commands if line.startswith("make ")]
     assert "make test" in shown
-    assert re.search(r"^make --no-print-directory test( \|\| \{)?$", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
+    assert re.search(
+        r"^make --no-print-directory test( \|\| \{)?$", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE
+    )
