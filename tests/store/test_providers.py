@@ -1,5 +1,6 @@
 """Entity providers: what their mutations change, who may take whose names, and what is left when they go."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,21 @@ async def test_entities_of_a_provider_need_their_places(database: Database, tmp_
         async with database.read() as connection:
             [errors] = (await connection.execute(text("SELECT errors FROM refresh_state"))).scalars()
     assert "Entity 'user:default/ada' does not have the annotation backstage.io/managed-by-location" in errors
+
+
+class Listener(People):
+    """A provider that wants to be told of pushes."""
+
+    topics = ("github.push",)
+
+    async def on_event(self, topic: str, payload: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+        await self.connection.apply_delta([person(payload["pusher"])])
+
+
+async def test_a_provider_that_subscribes_to_events_is_told_of_them(sqlite_database: Database, tmp_path: Path) -> None:
+    async with running(sqlite_database, tmp_path, providers=[People(), Listener("listener")]) as bench:
+        [subscriber] = bench.engine.event_subscribers
+        assert list(subscriber.topics) == ["github.push"]
+        await subscriber.on_event("github.push", {"pusher": "ada"}, {})
+        await bench.settle()
+        assert await bench.names() == ["user:default/ada"]

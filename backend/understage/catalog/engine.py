@@ -35,6 +35,7 @@ from understage.catalog.store.stitch_queue import count_stitches
 from understage.config.catalog_settings import CatalogSettings
 from understage.platform.database import Database
 from understage.platform.scheduler import Loop
+from understage.sdk.events import EventSubscriber
 from understage.sdk.processor import Processor, ProcessorSetup
 from understage.sdk.provider import EntityProvider, ProviderSetup
 from understage.sdk.reader import UrlReader
@@ -136,6 +137,11 @@ class CatalogEngine:
             await loop.stop()
         await self._processing.close()
         await self._stitching.close()
+
+    @property
+    def event_subscribers(self) -> list[EventSubscriber]:
+        """The providers that want to be told of events."""
+        return [provider for provider in self._providers if isinstance(provider, EventSubscriber)]
 
     def wake(self) -> None:
         """Run the loops now."""

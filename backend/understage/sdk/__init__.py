@@ -18,6 +18,7 @@ from understage.model.entity import Entity
 from understage.model.ref import EntityRef, LocationRef
 from understage.sdk.action import Action, ActionModel, Example, action
 from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
+from understage.sdk.events import EventSubscriber
 from understage.sdk.glob import compile_glob, glob_root, is_glob
 from understage.sdk.ports import (
     Application,
@@ -60,6 +61,7 @@ __all__ = [
     "Entity",
     "EntityProvider",
     "EntityRef",
+    "EventSubscriber",
     "Example",
     "ForeignError",
     "Forge",

@@ -7,7 +7,7 @@
             await connection.replace_all([ProvidedEntity(person_entity(p)) for p in await read_people()])
 
 The entry point group `understage.providers` names the class; it is made with one argument, a `ProviderSetup`. Entities must
-carry both managed-by annotations.
+carry both managed-by annotations. A provider that is an `EventSubscriber` too is handed its events.
 """
 
 from collections.abc import Mapping, Sequence
