@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from understage.config.backend_settings import Reading
 from understage.config.integration_settings import IntegrationSettings
 from understage.integrations.gitea.source import GiteaSource
+from understage.integrations.github.credentials import GithubCredentials
 from understage.integrations.github.source import GithubSource
 from understage.integrations.gitlab.source import GitlabSource
 from understage.integrations.local.source import LocalSource
@@ -44,7 +45,12 @@ def _rules(reading: Reading) -> tuple[AllowRule, ...]:
 def _forges(settings: IntegrationSettings, http: HttpClient) -> Sequence[ForgeSource]:
     github = [
         GithubSource(
-            http, host=entry.host, api_base_url=entry.api_base_url, raw_base_url=entry.raw_base_url, token=entry.token
+            http,
+            host=entry.host,
+            api_base_url=entry.api_base_url,
+            raw_base_url=entry.raw_base_url,
+            token=entry.token,
+            apps=GithubCredentials(http, entry) if entry.apps else None,
         )
         for entry in settings.github
     ]

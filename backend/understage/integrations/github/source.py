@@ -3,6 +3,7 @@
 import httpx
 
 from understage.errors import ForeignError
+from understage.integrations.github.credentials import GithubCredentials
 from understage.integrations.reader.forge_source import ForgeSource, PageUrl, Request, page_of, quoted
 from understage.platform.http import Answer, HttpClient, origin_of
 
@@ -10,7 +11,10 @@ _KINDS = frozenset(("blob", "raw", "tree", "edit"))
 
 
 class GithubSource(ForgeSource):
-    """One entry of `integrations.github`. Refs are one segment long: branches with a slash are unsupported, as in Backstage."""
+    """One entry of `integrations.github`. Refs are one segment long: branches with a slash are unsupported, as in Backstage.
+
+    `apps` signs in where GitHub Apps are configured, before `token`.
+    """
 
     def __init__(
         self,
@@ -20,6 +24,7 @@ class GithubSource(ForgeSource):
         api_base_url: str | None = None,
         raw_base_url: str | None = None,
         token: str | None = None,
+        apps: GithubCredentials | None = None,
     ) -> None:
         is_public = host == "github.com"
         super().__init__(
@@ -27,6 +32,15 @@ class GithubSource(ForgeSource):
         )
         self._raw = (raw_base_url or ("https://raw.githubusercontent.com" if is_public else "")).rstrip("/")
         self._token = token
+        self._apps = apps
+
+    async def sign_in(self, page: PageUrl) -> str | None:
+        """The token of the app that is installed for the repository's owner."""
+        if self._apps is None:
+            return None
+        owner, _, repository = page.project.partition("/")
+        found = await self._apps.find(owner, repository)
+        return found.token if found else None
 
     def parse(self, url: str) -> PageUrl:
         """`https://host/o/r/{blob|raw|tree|edit}/<ref>/<path>`, or the repository alone."""

@@ -67,6 +67,10 @@ class ForgeSource(ABC):
     def parse(self, url: str) -> PageUrl:
         """The parts of a page URL. Raises InputError for a URL that names no file or folder."""
 
+    async def sign_in(self, page: PageUrl) -> str | None:
+        """A token that the forge gave for this page; None when what is configured is all there is."""
+        return None
+
     @abstractmethod
     def file_request(self, page: PageUrl, token: str | None) -> Request:
         """How to ask for a file."""
@@ -99,12 +103,14 @@ class ForgeSource(ABC):
 
     async def read_url(self, url: str, *, token: str | None = None) -> ReadFile:
         """Read one file."""
-        answer = await self._ask(self.file_request(_file_page(self.parse(url), url), token), url)
+        page = _file_page(self.parse(url), url)
+        answer = await self._ask(self.file_request(page, token or await self.sign_in(page)), url)
         return ReadFile(url=url, content=self.content(answer), etag=answer.headers.get("etag"))
 
     async def read_tree(self, url: str, destination: Path, *, token: str | None = None) -> ReadTree:
         """Write the folder into `destination`; the etag is the commit."""
         page = self.parse(url)
+        token = token or await self.sign_in(page)
         commit = await self._commit(page, url, token)
         await self._unpack(page, commit, page.path, destination, url, token)
         return ReadTree(directory=destination, etag=commit)
@@ -113,14 +119,15 @@ class ForgeSource(ABC):
         """Read the file, or unpack the tree and read what matches the glob."""
         try:
             page = self.parse(url)
+            token = await self.sign_in(page)
             if not is_glob(page.path):
-                return await self._search_file(page, url, etag)
-            commit = await self._commit(page, url, None)
+                return await self._search_file(page, url, etag, token)
+            commit = await self._commit(page, url, token)
             if commit == etag:
                 return SearchResult(files=(), etag=commit, not_modified=True)
             with tempfile.TemporaryDirectory(prefix="understage-read-") as folder:
                 root = glob_root(page.path)
-                await self._unpack(page, commit, root, Path(folder), url, None)
+                await self._unpack(page, commit, root, Path(folder), url, token)
                 files = await asyncio.to_thread(_matching, Path(folder), root, page)
             return SearchResult(files=files, etag=commit)
         except NotFoundError:
@@ -142,8 +149,8 @@ class ForgeSource(ABC):
         """Where a person edits the file."""
         return url
 
-    async def _search_file(self, page: PageUrl, url: str, etag: str | None) -> SearchResult:
-        request = self.file_request(_file_page(page, url), None)
+    async def _search_file(self, page: PageUrl, url: str, etag: str | None, token: str | None) -> SearchResult:
+        request = self.file_request(_file_page(page, url), token)
         headers = {**request.headers, **({"If-None-Match": etag} if etag else {})}
         answer = await self._ask(Request(request.url, headers), url)
         if answer.status == 304 or (etag is not None and answer.headers.get("etag") == etag):
