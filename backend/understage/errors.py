@@ -17,22 +17,50 @@ Anything raised on purpose derives from UnderstageError; the HTTP edge (`platfor
 Messages speak to the person who can act: what was wrong, where, what to do.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Self
+
+
+class Place(NamedTuple):
+    """Which part of a JSON value is wrong: the value at `path`, or its key if `key`."""
+
+    path: tuple[str | int, ...] = ()
+    key: bool = False
+
+
+class Position(NamedTuple):
+    """Where in a file that part is written. `line` and `column` count from 1, `text` is (a part of) the line."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
 
 
 class UnderstageError(Exception):
     """Root of all errors raised on purpose.
 
-    `message` is shown to users. `properties` are extra JSON-ready members of the wire error object.
+    `message` is shown to users. `properties` are extra JSON-ready members of the wire error object. `place` is set where
+    the error is known to be about a part of a JSON value, `position` once somebody has looked that part up in its file.
     """
 
     name: ClassVar[str] = "Error"
     status: ClassVar[int] = 500
+    place: Place | None = None
+    position: Position | None = None
 
     def __init__(self, message: str = "", **properties: Any) -> None:
         super().__init__(message)
         self.message = message
         self.properties = properties
+
+    def at(self, *path: str | int, key: bool = False) -> Self:
+        """The same error, placed at `path` unless whoever raised it has placed it before."""
+        if self.place is None:
+            self.place = Place(path, key)
+        return self
 
     def __str__(self) -> str:
         return self.message

@@ -95,6 +95,12 @@ class Bench:
         assert all(item["level"] == "error" and item["type"] == "backstage.io/catalog-processing" for item in items)
         return [item["message"] for item in items]
 
+    async def stored_errors(self) -> dict[str, list[dict[str, Any]]]:
+        """What the last round found wrong, by reference, whether or not the entity is served."""
+        async with self.database.read() as connection:
+            rows = await connection.execute(text("SELECT entity_ref, errors FROM refresh_state"))
+            return {row.entity_ref: errors for row in rows if (errors := json.loads(row.errors))}
+
     async def relations(self, ref: str) -> list[tuple[str, str]]:
         """Type and target of the entity's relations."""
         return [(relation["type"], relation["targetRef"]) for relation in (await self.entity(ref))["relations"]]

@@ -68,7 +68,8 @@ async def test_an_unexpected_failure_stays_with_its_entity(database: Database, t
     async with running(database, tmp_path, locations=[ALL], processors=processors) as bench:
         await bench.refresh_all()
         assert await bench.errors("component:default/unlucky") == [
-            "InputError: Processor Failing threw an error while postprocessing; caused by KeyError: 'missing'"
+            "InputError: Processor Failing threw an error while postprocessing; caused by KeyError: 'missing', "
+            f"at file:{tmp_path}/a.yaml:1:1"
         ]
         assert (await bench.entity("component:default/unlucky"))["spec"] == before["spec"]
         assert await bench.errors("component:default/fine") == []
@@ -96,7 +97,7 @@ async def test_a_url_location_cannot_name_files(database: Database, tmp_path: Pa
         await bench.service.create_location("url", "https://example.com/a.yaml")
         await bench.settle()
         assert await bench.errors("location:default/top") == [
-            'InputError: Registered locations must be of an allowed type ["url"]'
+            'InputError: Registered locations must be of an allowed type ["url"], at url:https://example.com/a.yaml:7:9'
         ]
 
 

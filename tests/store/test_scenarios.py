@@ -64,7 +64,7 @@ async def test_a_document_that_is_no_entity_is_named_with_its_line(database: Dat
         assert await bench.names() == []
         [generated] = await bench.entities()
         first, second = await bench.errors(generated)
-    assert first == f"Error: Expected object at root, got string, at file:{tmp_path}/a.yaml:10"
+    assert first == f"Error: Expected object at root, got string, at file:{tmp_path}/a.yaml:10:1"
     assert second.startswith("TypeError: <root> must have required property 'apiVersion' - missingProperty: apiVersion")
 
 
@@ -161,7 +161,9 @@ async def test_a_missing_file_leaves_its_entities_and_says_so(database: Database
         (tmp_path / "a.yaml").unlink()
         await bench.refresh_all()
         assert "component:default/one" in await bench.names()
-        assert await bench.errors("location:default/top") == [f"NotFoundError: file {tmp_path}/a.yaml does not exist"]
+        assert await bench.errors("location:default/top") == [
+            f"NotFoundError: file {tmp_path}/a.yaml does not exist, at file:{tmp_path}/top.yaml:6:13"
+        ]
 
 
 async def test_an_optional_file_may_be_missing(database: Database, tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ async def test_a_location_that_never_could_be_read_is_served_with_what_is_wrong(
     (tmp_path / "top.yaml").write_text(location("top", "./nowhere.yaml"))
     async with running(database, tmp_path, locations=[{"type": "file", "target": "top.yaml"}]) as bench:
         assert await bench.errors("location:default/top") == [
-            f"NotFoundError: file {tmp_path}/nowhere.yaml does not exist"
+            f"NotFoundError: file {tmp_path}/nowhere.yaml does not exist, at file:{tmp_path}/top.yaml:6:13"
         ]
 
 
@@ -191,7 +193,7 @@ async def test_a_kind_that_no_rule_allows_stops_the_file_and_is_named(database: 
         assert await bench.names() == ["location:default/top"]
         assert await bench.errors("location:default/top") == [
             f"NotAllowedError: Entity group:default/team-a at file:{tmp_path}/a.yaml, originated at "
-            f"file:{tmp_path}/top.yaml, is not of an allowed kind for that location"
+            f"file:{tmp_path}/top.yaml, is not of an allowed kind for that location, at file:{tmp_path}/a.yaml:11:7"
         ]
     async with running(database, tmp_path, locations=[{**here, "rules": [{"allow": ["Group"]}]}]) as bench:
         await bench.refresh_all()

@@ -18,6 +18,7 @@ from understage.catalog.processing.orchestrator import Orchestrator
 from understage.catalog.processing.orphans import delete_orphans
 from understage.catalog.processing.rounds import ProcessingRounds
 from understage.catalog.processing.rules import Rules
+from understage.catalog.processing.sources import Sources
 from understage.catalog.processors.registry import create_processors, installed_processors
 from understage.catalog.providers.config_locations import ConfigLocationProvider
 from understage.catalog.providers.location_store import LocationStore
@@ -192,7 +193,7 @@ def _create_orchestrator(
         options=settings.processor_options,
         disable_defaults=settings.disable_default_processors,
     )
-    return Orchestrator(processors, Rules(settings, folder), LocationStage(processors, reader))
+    return Orchestrator(processors, Rules(settings, folder), LocationStage(processors, reader), Sources(reader))
 
 
 def _interval(settings: CatalogSettings) -> tuple[float, float]:

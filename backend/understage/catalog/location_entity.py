@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from understage.model.entity import ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION, Entity
 from understage.model.ref import LocationRef
 
+GENERATED = "generated-"
+
 
 def location_name(location: LocationRef) -> str:
     """`generated-<sha1 of type:target>`: stable, and valid for any target."""
-    return "generated-" + hashlib.sha1(str(location).encode(), usedforsecurity=False).hexdigest()
+    return GENERATED + hashlib.sha1(str(location).encode(), usedforsecurity=False).hexdigest()
 
 
 def location_entity_ref(location: LocationRef) -> str:

@@ -6,7 +6,7 @@ Rules and words are those of Backstage catalog-model 1.10.1.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -103,9 +103,20 @@ def check_envelope(value: Any) -> Entity:
     Raises EnvelopeError with AJV's words, such as `/metadata must have required property 'name' - …`.
     """
     if not _ENVELOPE.is_valid(value):
-        raise EnvelopeError(_ENVELOPE.violations(value)[0].text)
+        violation = _ENVELOPE.violations(value)[0]
+        raise EnvelopeError(violation.text).at(*violation.path)
     entity: Entity = value
     return entity
+
+
+def annotations_of(entity: Entity) -> dict[str, Any]:
+    """The annotations of an entity with a valid envelope, empty when it has none. Raises EnvelopeError for another type."""
+    annotations = entity["metadata"].get("annotations")
+    if annotations is None:
+        return {}
+    if not isinstance(annotations, dict):
+        raise EnvelopeError("/metadata/annotations must be object - type: object").at("metadata", "annotations")
+    return annotations
 
 
 def check_policies(entity: Entity, formats: "FieldFormats | None" = None) -> Entity:
@@ -115,16 +126,39 @@ def check_policies(entity: Entity, formats: "FieldFormats | None" = None) -> Ent
     entity, or a copy with `metadata.namespace` filled. Raises PolicyError with the stock message.
     """
     if not _ENTITY.is_valid(entity):
-        violation = _ENTITY.violations(entity)[0]
-        raise PolicyError(f"Malformed envelope, {violation.pointer or '<root>'} {violation.message}")
-    metadata = entity["metadata"]
-    if "namespace" not in metadata:
-        entity = {**entity, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
+        raise next(_schema_problems(entity))
+    entity = _with_namespace(entity)
     if not _SOURCE_ROOT_FIELDS.issuperset(entity):
-        foreign = next(name for name in entity if name not in _SOURCE_ROOT_FIELDS)
-        raise PolicyError(f"Unknown field {foreign}")
-    _check_formats(entity, formats or STOCK_FORMATS)
+        raise next(_foreign_fields(entity))
+    for problem in _format_problems(entity, formats or STOCK_FORMATS):
+        raise problem
     return entity
+
+
+def policy_problems(entity: Entity, formats: "FieldFormats | None" = None) -> list[PolicyError]:
+    """Everything that `check_policies` could raise for an entity, the one that it does raise first."""
+    problems = [*_schema_problems(entity), *_foreign_fields(entity)]
+    return problems or list(_format_problems(_with_namespace(entity), formats or STOCK_FORMATS))
+
+
+def _schema_problems(entity: Entity) -> Iterator[PolicyError]:
+    for violation in _ENTITY.violations(entity):
+        path, key = violation.place
+        message = f"Malformed envelope, {violation.pointer or '<root>'} {violation.message}"
+        yield PolicyError(message).at(*path, key=key)
+
+
+def _with_namespace(entity: Entity) -> Entity:
+    metadata = entity["metadata"]
+    if "namespace" in metadata:
+        return entity
+    return {**entity, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
+
+
+def _foreign_fields(entity: Entity) -> Iterator[PolicyError]:
+    for name in entity:
+        if name in ("relations", "status"):
+            yield PolicyError(f"Unknown field {name}").at(name, key=True)
 
 
 def source_location(entity: Mapping[str, Any]) -> LocationRef | None:
@@ -198,30 +232,47 @@ _FILE_FORMAT_PAGE = (
 )
 
 
-def _check_formats(entity: Entity, formats: FieldFormats) -> None:
+def _format_problems(entity: Entity, formats: FieldFormats) -> Iterator[PolicyError]:
     metadata = entity["metadata"]
-    _require("apiVersion", entity["apiVersion"], formats.api_version, _QUALIFIED_FORM)
-    _require("kind", entity["kind"], formats.kind, _KIND_FORM)
-    _require("metadata.name", metadata["name"], formats.entity_name, _NAME_FORM)
-    _require("metadata.namespace", metadata["namespace"], formats.namespace, _NAMESPACE_FORM)
+    if not formats.api_version(entity["apiVersion"]):
+        yield _malformed("apiVersion", entity["apiVersion"], _QUALIFIED_FORM).at("apiVersion")
+    if not formats.kind(entity["kind"]):
+        yield _malformed("kind", entity["kind"], _KIND_FORM).at("kind")
+    if not formats.entity_name(metadata["name"]):
+        yield _malformed("metadata.name", metadata["name"], _NAME_FORM).at("metadata", "name")
+    if not formats.namespace(metadata["namespace"]):
+        yield _malformed("metadata.namespace", metadata["namespace"], _NAMESPACE_FORM).at("metadata", "namespace")
     for key, value in metadata.get("labels", {}).items():
-        _require(f"labels.{key}", key, formats.label_key, _QUALIFIED_FORM)
-        _require(f"labels.{key}", value, formats.label_value, _NAME_FORM)
+        if not formats.label_key(key):
+            yield _malformed(f"labels.{key}", key, _QUALIFIED_FORM).at("metadata", "labels", key, key=True)
+        if not formats.label_value(value):
+            yield _malformed(f"labels.{key}", value, _NAME_FORM).at("metadata", "labels", key)
     for key, value in metadata.get("annotations", {}).items():
-        _require(f"annotations.{key}", key, formats.annotation_key, _QUALIFIED_FORM)
-        _require(f"annotations.{key}", value, lambda text: isinstance(text, str), "a string")
+        if not formats.annotation_key(key):
+            yield _malformed(f"annotations.{key}", key, _QUALIFIED_FORM).at("metadata", "annotations", key, key=True)
+        if not isinstance(value, str):
+            yield _malformed(f"annotations.{key}", value, "a string").at("metadata", "annotations", key)
     for index, tag in enumerate(metadata.get("tags", ())):
-        _require(f"tags.{index}", tag, formats.tag, _TAG_FORM)
+        if not formats.tag(tag):
+            yield _malformed(f"tags.{index}", tag, _TAG_FORM).at("metadata", "tags", index)
     for index, link in enumerate(metadata.get("links", ())):
-        _require(f"links.{index}.url", link["url"], is_absolute_url, "a string that is a valid url")
-        for part in ("title", "icon"):
-            if part in link:
-                _require(f"links.{index}.{part}", link[part], lambda text: bool(text.strip()), "a non empty string")
+        yield from _link_problems(index, link)
 
 
-def _require(field: str, value: str, is_valid: Callable[[str], bool], expectation: str) -> None:
-    if not is_valid(value):
-        raise PolicyError(
-            f'"{field}" is not valid; expected {expectation} but found "{value}". '
-            f"To learn more about catalog file format, visit: {_FILE_FORMAT_PAGE}"
+def _link_problems(index: int, link: Mapping[str, str]) -> Iterator[PolicyError]:
+    if not is_absolute_url(link["url"]):
+        yield _malformed(f"links.{index}.url", link["url"], "a string that is a valid url").at(
+            "metadata", "links", index, "url"
         )
+    for part in ("title", "icon"):
+        if part in link and not link[part].strip():
+            yield _malformed(f"links.{index}.{part}", link[part], "a non empty string").at(
+                "metadata", "links", index, part
+            )
+
+
+def _malformed(field: str, value: str, expectation: str) -> PolicyError:
+    return PolicyError(
+        f'"{field}" is not valid; expected {expectation} but found "{value}". '
+        f"To learn more about catalog file format, visit: {_FILE_FORMAT_PAGE}"
+    )

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import jsonschema_rs
 
+from understage.errors import Place
+
 _ORDER = (
     *("type", "maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf"),
     *("maxLength", "minLength", "pattern", "format"),
@@ -49,6 +51,12 @@ class Violation:
     def pointer(self) -> str:
         """`path` as JSON pointer, empty for the root."""
         return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
+
+    @property
+    def place(self) -> Place:
+        """The value; for a property that must not be there, its key."""
+        name = self.params.get("additionalProperty")
+        return Place(self.path) if name is None else Place((*self.path, name), key=True)
 
     @property
     def text(self) -> str:

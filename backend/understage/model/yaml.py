@@ -23,10 +23,10 @@ from yaml.events import (
 
 from understage.errors import SourceError
 from understage.model.yaml_dump import dump
-from understage.model.yaml_position import find_position
+from understage.model.yaml_position import find_position, line_at
 from understage.model.yaml_scalar import key_text, resolve_scalar
 
-__all__ = ["MAX_BYTES", "Document", "dump", "parse_document", "parse_documents"]
+__all__ = ["MAX_BYTES", "Document", "Span", "dump", "parse_document", "parse_documents"]
 
 MAX_BYTES = 10 * 1024 * 1024
 """The longest text read unless the caller allows more."""
@@ -45,13 +45,12 @@ class Document:
     `value` is None for an empty document.
     """
 
-    __slots__ = ("_text", "file", "index", "value")
+    __slots__ = ("file", "span", "value")
 
-    def __init__(self, value: Any, text: str, file: str, index: int) -> None:
+    def __init__(self, value: Any, span: "Span", file: str) -> None:
         self.value = value
         self.file = file
-        self.index = index
-        self._text = text
+        self.span = span
 
     def position_of(self, path: Sequence[str | int] = (), *, key: bool = False) -> tuple[int, int]:
         """Line and column, both from 1, of the value at `path`, or of its key if `key`.
@@ -59,12 +58,37 @@ class Document:
         A path that does not exist gives the position of its deepest existing ancestor. The text is read again, so
         this is for error messages.
         """
-        return find_position(self._text, self.index, path, key=key)
+        return self.span.find(path, key=key)
 
     def error(self, message: str, path: Sequence[str | int] = (), *, key: bool = False) -> SourceError:
         """The error that `message` is about the value at `path`, with file, line and column; to be raised."""
-        line, column = self.position_of(path, key=key)
-        return SourceError(message, file=self.file, line=line, column=column, text=line_text(self._text, line))
+        line, column = self.span.find(path, key=key)
+        return SourceError(message, file=self.file, line=line, column=column, text=self.span.line(line, column))
+
+
+class Span:
+    """The part of a text that a document stands in, from its line `first` (from 0) on."""
+
+    __slots__ = ("_end", "_first", "_start", "_text")
+
+    def __init__(self, text: str, start: int, first: int) -> None:
+        self._text = text
+        self._start = start
+        self._first = first
+        self._end = len(text)
+
+    def end_before(self, other: "Span") -> None:
+        """The span ends where the next one begins."""
+        self._end = other._start
+
+    def find(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
+        """See `Document.position_of`."""
+        line, column = find_position(self._text, self._start, self._end, path, key=key)
+        return self._first + line + 1, column + 1
+
+    def line(self, line: int, column: int) -> str:
+        """The line with that number, a very long one from `column` on only."""
+        return line_at(self._text[self._start : self._end], line - self._first, column)
 
 
 def parse_documents(text: str | bytes, file: str = "<text>", *, max_bytes: int = MAX_BYTES) -> list[Document]:
@@ -87,7 +111,7 @@ def parse_documents(text: str | bytes, file: str = "<text>", *, max_bytes: int =
         column = mark.column + 1 if mark else None
         reason = " ".join(part for part in (error.problem, error.context) if part) or "not YAML"
         raise SourceError(
-            reason, file=file, line=line, column=column, text=line_text(decoded, line) if line else None
+            reason, file=file, line=line, column=column, text=line_at(decoded, line, column or 1) if line else None
         ) from error
     except yaml.YAMLError as error:
         raise _unreadable_character(error, decoded, file) from error
@@ -99,16 +123,10 @@ def parse_document(text: str | bytes, file: str = "<text>", *, max_bytes: int = 
     """The only document of a text; an empty text is one document with value None. Errors as `parse_documents`."""
     documents = parse_documents(text, file, max_bytes=max_bytes)
     if not documents:
-        return Document(None, "", file, 0)
+        return Document(None, Span("", 0, 0), file)
     if len(documents) > 1:
         raise documents[1].error("expected one document, found another one here; remove it or the '---' before it")
     return documents[0]
-
-
-def line_text(text: str, line: int) -> str | None:
-    """Line number `line` (from 1) of a text, None beyond its end."""
-    lines = text.split("\n")
-    return lines[line - 1].rstrip("\r") if 0 < line <= len(lines) else None
 
 
 def _decode(text: str | bytes, file: str, max_bytes: int) -> str:
@@ -179,8 +197,12 @@ class _Builder:
             kind = type(event)
             if kind is DocumentStartEvent:
                 self._anchors.clear()
-                value = self._value(self._next())
-                documents.append(Document(value, self._text, self._file, len(documents)))
+                mark = event.start_mark
+                # A document without `---` begins at its first word, which may stand further right.
+                span = Span(self._text, mark.index - mark.column, mark.line)
+                if documents:
+                    documents[-1].span.end_before(span)
+                documents.append(Document(self._value(self._next()), span, self._file))
             elif kind is StreamEndEvent:
                 return documents
 
@@ -266,5 +288,9 @@ class _Builder:
         mark = event.start_mark
         line = mark.line + 1
         return SourceError(
-            message, file=self._file, line=line, column=mark.column + 1, text=line_text(self._text, line)
+            message,
+            file=self._file,
+            line=line,
+            column=mark.column + 1,
+            text=line_at(self._text, line, mark.column + 1),
         )

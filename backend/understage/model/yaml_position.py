@@ -1,5 +1,6 @@
 """Where in a YAML text a value stands; called for error messages only, so that reading need not remember positions."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,21 +18,33 @@ from yaml.events import (
 from understage.model.yaml_scalar import key_text
 
 NextEvent = Callable[[], Any]
+LONGEST_LINE = 300
+_BREAK = re.compile(r"\r\n?|\n")
 
 
-def find_position(text: str, index: int, path: Sequence[str | int], *, key: bool) -> tuple[int, int]:
-    """Line and column (from 1) of the value at `path` in document number `index` (from 0) of a text that was parsed."""
-    next_event: NextEvent = yaml.CSafeLoader(text).get_event
+def find_position(text: str, start: int, end: int, path: Sequence[str | int], *, key: bool) -> tuple[int, int]:
+    """Line (from 0, in the part) and column (from 0) of the value at `path` in the first document of a part of a text.
+
+    The text was parsed before, so it is known to be YAML; `start` is the beginning of a line.
+    """
+    next_event: NextEvent = yaml.CSafeLoader(text[start:end]).get_event
     event = next_event()
     while type(event) is not StreamEndEvent:
         if type(event) is DocumentStartEvent:
-            event = next_event()
-            if index == 0:
-                return _locate(next_event, event, path, key)
-            _skip(next_event, event)
-            index -= 1
+            return _locate(next_event, next_event(), path, key)
         event = next_event()
-    return 1, 1
+    return 0, 0
+
+
+def line_at(text: str, number: int, column: int) -> str:
+    """A line of a text for a message; of one that fills a page, the part from `column` on. Both count from 1."""
+    lines = _BREAK.split(text)
+    line = lines[number - 1] if number <= len(lines) else ""
+    if len(line) <= LONGEST_LINE:
+        return line
+    start = 0 if column <= LONGEST_LINE else column - 1
+    part = line[start : start + LONGEST_LINE]
+    return ("…" if start else "") + part + ("…" if start + LONGEST_LINE < len(line) else "")
 
 
 def _locate(next_event: NextEvent, event: Any, path: Sequence[str | int], key: bool) -> tuple[int, int]:
@@ -47,7 +60,7 @@ def _locate(next_event: NextEvent, event: Any, path: Sequence[str | int], key: b
             break
         key_event, event = found
         mark = key_event.start_mark if key and depth == len(path) - 1 else event.start_mark
-    return mark.line + 1, mark.column + 1
+    return mark.line, mark.column
 
 
 def _enter_mapping(next_event: NextEvent, part: str) -> tuple[Any, Any] | None:

@@ -113,6 +113,27 @@ def test_position_of_any_part() -> None:
     assert (str(error), error.text) == ("f:4:9: too short", "  name: x")
 
 
+@pytest.mark.parametrize(
+    ("text", "document", "path", "line", "column", "shown"),
+    [
+        ("a: 1\r\n---\r\nb:\r\n  - c\r\n", 1, ["b", 0], 4, 5, "  - c"),
+        ("a: 1\r---\rb: 2\r", 1, ["b"], 3, 4, "b: 2"),
+        ("# one\n\n   a: 1\n   b: {c: 2}\n", 0, ["b", "c"], 4, 11, "   b: {c: 2}"),
+        ("é: \U0001f600\n--- # ü\n- {x: ü, y: z}\n", 1, [0, "y"], 3, 13, "- {x: ü, y: z}"),
+        ("%TAG !e! tag:e,2000:\n--- !e!x\na: 1\n---\nb: 2\n", 0, ["a"], 3, 4, "a: 1"),
+        ("a: &x 1\n--- {b: &x 2, c: *x}\n", 1, ["c"], 2, 18, "--- {b: &x 2, c: *x}"),
+        ("a:\n  - &x {p: 1}\n  - *x\n", 0, ["a", 1, "p"], 3, 5, "  - *x"),
+        ("a: " + "x" * 400 + "\n", 0, ["a"], 1, 4, "a: " + "x" * 297 + "…"),
+        ("{a: '" + "x" * 400 + "', b: c}\n", 0, ["b"], 1, 412, "…c}"),
+    ],
+)
+def test_position_in_texts_of_any_shape(
+    text: str, document: int, path: list[str | int], line: int, column: int, shown: str
+) -> None:
+    error = parse_documents(text, "f")[document].error("wrong", path)
+    assert (error.line, error.column, error.text) == (line, column, shown)
+
+
 def test_alias_is_a_copy() -> None:
     value = parse_document("a: &x {q: [1]}\nb: *x\nc: &k key\n*k : 1\n").value
     value["a"]["q"].append(2)

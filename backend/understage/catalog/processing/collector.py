@@ -1,6 +1,5 @@
 """Collects what processors emit for one entity; implements `sdk.processor.Emit`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from understage.model.entity import (
     ANNOTATION_ORIGIN_LOCATION,
     Entity,
     EnvelopeError,
+    annotations_of,
     check_envelope,
 )
 from understage.model.ref import LocationRef, entity_ref
@@ -46,7 +46,7 @@ class Collector:
         """See `Emit`."""
         try:
             check_envelope(entity)
-            annotations = _annotations(entity)
+            annotations = annotations_of(entity)
         except EnvelopeError as error:
             self.errors.append(error)
             return
@@ -81,12 +81,3 @@ class Collector:
     def error(self, error: Exception) -> None:
         """See `Emit`."""
         self.errors.append(error)
-
-
-def _annotations(entity: Entity) -> Mapping[str, Any]:
-    annotations = entity["metadata"].get("annotations")
-    if annotations is None:
-        return {}
-    if not isinstance(annotations, dict):
-        raise EnvelopeError("/metadata/annotations must be object - type: object")
-    return annotations

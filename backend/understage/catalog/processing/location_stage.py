@@ -1,8 +1,9 @@
 """The stage of Location entities: which places they name, and who reads them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from posixpath import normpath
+from typing import Any
 
 from understage.catalog.failure import wrap
 from understage.catalog.processing.collector import Collector
@@ -36,11 +37,12 @@ class LocationStage:
         type_ = spec.get("type") or location.type
         # Its own target may be of any type: the configuration or the registration allowed it.
         if type_ != location.type and type_ not in ALLOWED_TYPES:
-            raise InputError(f"Registered locations must be of an allowed type {dumps_text(list(ALLOWED_TYPES))}")
-        targets = [spec["target"]] if "target" in spec else []
-        targets.extend(spec.get("targets", ()))
+            raise InputError(f"Registered locations must be of an allowed type {dumps_text(list(ALLOWED_TYPES))}").at(
+                "spec", "type"
+            )
         optional = spec.get("presence") == "optional"
-        for target in targets:
+        for path, target in _targets(spec):
+            before = len(collector.errors)
             if type_ == "file" and target.endswith("/"):
                 collector.error(
                     InputError(
@@ -48,9 +50,17 @@ class LocationStage:
                         "name a file, or files by a glob such as ./**/catalog-info.yaml"
                     )
                 )
-                continue
-            place = LocationRef(type_, self._absolute(location, type_, target))
-            await self._read_one(place, optional, context_of)
+            else:
+                try:
+                    await self._read_one(
+                        LocationRef(type_, self._absolute(location, type_, target)), optional, context_of
+                    )
+                except UnderstageError as error:
+                    error.at(*path)
+                    raise
+            for problem in collector.errors[before:]:
+                if isinstance(problem, UnderstageError):
+                    problem.at(*path)
 
     async def _read_one(
         self, place: LocationRef, optional: bool, context_of: Callable[[Processor], ProcessingContext]
@@ -76,3 +86,11 @@ class LocationStage:
             except (UnderstageError, ValueError):
                 return target
         return target
+
+
+def _targets(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The targets, each with its path in the entity."""
+    if "target" in spec:
+        yield ("spec", "target"), spec["target"]
+    for index, target in enumerate(spec.get("targets", ())):
+        yield ("spec", "targets", index), target

@@ -15,6 +15,7 @@ from understage.catalog.processing.cache import EntityCache
 from understage.catalog.processing.collector import Child, Collector
 from understage.catalog.processing.location_stage import LocationStage
 from understage.catalog.processing.rules import Rules
+from understage.catalog.processing.sources import Sources
 from understage.errors import ConflictError, InputError, NotAllowedError, UnderstageError
 from understage.model.entity import (
     ANNOTATION_LOCATION,
@@ -24,6 +25,7 @@ from understage.model.entity import (
     check_envelope,
     check_policies,
 )
+from understage.model.kinds import builtin_kinds
 from understage.model.ref import LocationRef, entity_ref
 from understage.model.relation import Relation
 from understage.sdk.processor import ProcessingContext, Processor
@@ -49,18 +51,38 @@ class Result:
         return not self.errors
 
 
+class DisallowedKindError(NotAllowedError):
+    """A location led to an entity that the rules do not let in; the error is about `child`, which was read at `location`."""
+
+    def __init__(self, child: Child, origin: LocationRef) -> None:
+        location = child.entity["metadata"]["annotations"][ANNOTATION_LOCATION]
+        super().__init__(
+            f"Entity {child.ref} at {location}, originated at {origin}, is not of an allowed kind for that location"
+        )
+        self.child = child
+        self.location = LocationRef.parse(location)
+        self.at("kind")
+
+
 class Orchestrator:
     """Runs entities through the processors, in the order given."""
 
-    def __init__(self, processors: Sequence[Processor], rules: Rules, locations: LocationStage) -> None:
+    def __init__(
+        self,
+        processors: Sequence[Processor],
+        rules: Rules,
+        locations: LocationStage,
+        sources: Sources | None = None,
+    ) -> None:
         self._rules = rules
         self._locations = locations
+        self._sources = sources
         self._before = [item for item in processors if _overrides(item, "pre_process")]
         self._validating = [item for item in processors if _overrides(item, "validate_kind")]
         self._after = [item for item in processors if _overrides(item, "post_process")]
 
-    async def process(self, entity: Any, cache: EntityCache) -> Result:
-        """Run one entity; whatever goes wrong is in the result's errors."""
+    async def process(self, entity: Any, cache: EntityCache, *, with_positions: bool = True) -> Result:
+        """Run one entity; whatever goes wrong is in the result's errors, each with its position in the entity's file."""
         try:
             ref, location, origin = _check_source(entity)
         except Exception as error:
@@ -78,6 +100,8 @@ class Orchestrator:
             collector.errors.append(error)
             if not isinstance(error, UnderstageError):
                 log.exception("a processor failed unexpectedly", entity=ref)
+        if collector.errors and self._sources is not None and with_positions:
+            await self._locate(self._sources, entity, location, collector)
         return Result(
             completed,
             list(collector.children.values()),
@@ -111,7 +135,7 @@ class Orchestrator:
             raise InputError(
                 f"No processor recognized the entity {run.ref} as valid, "
                 "possibly caused by a foreign kind or apiVersion"
-            )
+            ).at("apiVersion" if entity["kind"] in builtin_kinds() else "kind")
         return entity
 
     async def _post_process(self, entity: Entity, run: "_Run") -> Entity:
@@ -125,11 +149,14 @@ class Orchestrator:
     def _check_rules(self, collector: Collector, origin: LocationRef) -> None:
         for child in collector.children.values():
             if not self._rules.allow(child.entity, origin):
-                location = child.entity["metadata"]["annotations"][ANNOTATION_LOCATION]
-                raise NotAllowedError(
-                    f"Entity {child.ref} at {location}, originated at {origin}, "
-                    "is not of an allowed kind for that location"
-                )
+                raise DisallowedKindError(child, origin)
+
+    async def _locate(self, sources: Sources, entity: Entity, location: LocationRef, collector: Collector) -> None:
+        own = [error for error in collector.errors if not isinstance(error, DisallowedKindError)]
+        await sources.locate(entity, location, own)
+        for error in collector.errors:
+            if isinstance(error, DisallowedKindError):
+                await sources.locate(error.child.entity, error.location, [error])
 
 
 class _Run:

@@ -35,7 +35,9 @@ async def process_location(orchestrator: Orchestrator, location: LocationRef) ->
         children: list[Entity] = []
         for start in range(0, len(level), CONCURRENCY):
             some = level[start : start + CONCURRENCY]
-            results = await asyncio.gather(*(orchestrator.process(entity, EntityCache(None)) for entity in some))
+            results = await asyncio.gather(
+                *(orchestrator.process(entity, EntityCache(None), with_positions=False) for entity in some)
+            )
             errors = [error for result in results for error in result.errors]
             if errors:
                 raise InputError(", ".join(f"{error_name(error)}: {error_message(error)}" for error in errors))
@@ -68,5 +70,6 @@ async def check_entity(orchestrator: Orchestrator, entity: Any, location_text: s
     annotations = metadata.get("annotations")
     if annotations is None or isinstance(annotations, dict):
         metadata = {**metadata, "annotations": {**marks, **(annotations or {})}}
-    result = await orchestrator.process({**entity, "metadata": metadata}, EntityCache(None))
+    # The location is where a file may come to stand: nothing is read there.
+    result = await orchestrator.process({**entity, "metadata": metadata}, EntityCache(None), with_positions=False)
     return [serialize_error(error) for error in result.errors]

@@ -7,7 +7,7 @@ import asyncio
 from typing import Any, ClassVar
 
 from understage.errors import SourceError
-from understage.model.entity import EnvelopeError, check_envelope
+from understage.model.entity import EnvelopeError, annotations_of, check_envelope
 from understage.model.ref import LocationRef
 from understage.model.yaml import Document, parse_documents
 from understage.sdk.processor import Emit
@@ -62,12 +62,12 @@ def _problem(document: Document) -> EntityFileError | None:
     if not isinstance(value, dict):
         message = f"Expected object at root, got {_type_name(value)}"
         error = document.error(message)
-        return EntityFileError(f"{message}, at {error.file}:{error.line}", error)
+        return EntityFileError(f"{message}, at {error.file}:{error.line}:{error.column}", error)
     try:
-        check_envelope(value)
+        annotations_of(check_envelope(value))
     except EnvelopeError as problem:
-        error = document.error(problem.message)
-        return EnvelopePlaceError(f"{problem.message}, at {error.file}:{error.line}", error)
+        error = document.error(problem.message, problem.place.path if problem.place else ())
+        return EnvelopePlaceError(f"{problem.message}, at {error.file}:{error.line}:{error.column}", error)
     return None
 
 

@@ -55,18 +55,22 @@ class PlaceholderProcessor(Processor):
         """Replace all."""
         if not _has_placeholder(entity):
             return entity
-        filled: Entity = await self._fill(entity, context)
+        filled: Entity = await self._fill(entity, (), context)
         return filled
 
-    async def _fill(self, value: Any, context: ProcessingContext) -> Any:
+    async def _fill(self, value: Any, path: tuple[str | int, ...], context: ProcessingContext) -> Any:
         if isinstance(value, list):
-            return [await self._fill(item, context) for item in value]
+            return [await self._fill(item, (*path, index), context) for index, item in enumerate(value)]
         if not isinstance(value, dict):
             return value
         name = _placeholder_name(value)
         if name is None:
-            return {key: await self._fill(item, context) for key, item in value.items()}
-        return await self._resolve(name, value[f"${name}"], context)
+            return {key: await self._fill(item, (*path, key), context) for key, item in value.items()}
+        try:
+            return await self._resolve(name, value[f"${name}"], context)
+        except InputError as error:
+            error.at(*path)
+            raise
 
     async def _resolve(self, name: str, target: Any, context: ProcessingContext) -> Any:
         if not isinstance(target, str):

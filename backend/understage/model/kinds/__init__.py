@@ -6,7 +6,7 @@ plugin-scaffolder-common 2.3.0.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -30,6 +30,7 @@ class KindError(InputError):
     def __init__(self, violations: list[Violation]) -> None:
         super().__init__(violations[0].text)
         self.violations = violations
+        self.place = violations[0].place
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,27 @@ def relations_of(entity: Entity) -> Iterator[Relation]:
     source = str(own)
     spec = entity.get("spec", {})
     for rule in kind.relations:
-        for text in _references(spec.get(rule.field)):
-            target = str(EntityRef.parse(text, default_kind=rule.default_kind, default_namespace=own.namespace))
+        for path, text in references_in(spec, rule):
+            try:
+                ref = EntityRef.parse(text, default_kind=rule.default_kind, default_namespace=own.namespace)
+            except InputError as error:
+                error.at("spec", *path)
+                raise
+            target = str(ref)
             yield Relation(source, rule.forward, target)
             yield Relation(target, rule.reverse, source)
+
+
+def references_in(spec: Mapping[str, Any], rule: RelationRule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The references in a field, as written, each with its path in `spec`."""
+    value = spec.get(rule.field)
+    if not value:
+        return
+    if not isinstance(value, list):
+        yield (rule.field,), value
+        return
+    for index, text in enumerate(value):
+        yield (rule.field, index), text
 
 
 def sort_references(entity: Entity) -> Entity:
@@ -115,6 +133,19 @@ def sort_references(entity: Entity) -> Entity:
     return {**entity, "spec": {**spec, **changes}} if changes else entity
 
 
+def written_path(entity: Entity, path: Sequence[str | int]) -> Sequence[str | int]:
+    """Where in an entity as written that stands which `sort_references` moved to `path`."""
+    if len(path) < 3 or path[0] != "spec" or not isinstance(path[2], int):
+        return path
+    ordered_entity = sort_references(entity)
+    if ordered_entity is entity:
+        return path
+    written, ordered = entity["spec"].get(path[1]), ordered_entity["spec"].get(path[1])
+    if written is ordered or path[2] >= len(ordered):
+        return path
+    return ("spec", path[1], written.index(ordered[path[2]]), *path[3:])
+
+
 def _read(document: dict[str, Any]) -> Kind:
     spec = document["spec"]
     return Kind(
@@ -128,12 +159,6 @@ def _read(document: dict[str, Any]) -> Kind:
         ),
         schema=Schema({"type": "object", "required": ["spec"], "properties": {"spec": spec}}),
     )
-
-
-def _references(value: Any) -> list[str]:
-    if not value:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _code_units(text: str) -> bytes:
