@@ -17,6 +17,8 @@ from understage.app.web import Health, create_root
 from understage.catalog.access import Access
 from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
+from understage.catalog.providers.registry import installed_providers
+from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.catalog.store.select_problems import select_problems
 from understage.config.settings import Settings
@@ -29,6 +31,7 @@ from understage.platform.http import HttpClient
 from understage.platform.migrations import migrate
 from understage.platform.plugin import create_plugin
 from understage.scaffolder.service import ScaffolderService
+from understage.sdk.provider import ProviderSetup
 
 IDLE_POLL_SECONDS = 0.1
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -102,7 +105,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     integrations = create_integrations(
         configuration, settings, http, root=root, data_directory=data_directory, with_local_git=standalone
     )
-    engine = CatalogEngine(database, settings.catalog, integrations.reader, config=configuration.data, folder=root)
+    engine = _create_engine(configuration, settings, database, integrations, root)
     scaffolder, scaffolder_routers = create_scaffolder(
         settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
     )
@@ -111,13 +114,29 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
         _no_lifespan, health, settings.backend.cors, with_metrics=settings.understage.telemetry.prometheus
     )
     catalog_access = Access(identity.plugins["catalog"].authorizer)
-    catalog_routers = create_catalog_routers(database, catalog_access, engine.service)
+    catalog_routers = create_catalog_routers(database, catalog_access, engine.service, engine.scheduler)
     _mount_plugin(web, "catalog", catalog_routers, identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)
     if standalone:
         _mount_portal(web, configuration, settings, database, identity, integrations)
     fetch.attach(web)
     return Service(web, database, engine, scaffolder, health, http, fetch)
+
+
+def _create_engine(
+    configuration: Configuration, settings: Settings, database: Database, integrations: Integrations, root: Path
+) -> CatalogEngine:
+    scheduler = DatabaseScheduler(database)
+    setup = ProviderSetup(integrations.reader, integrations.http, scheduler, configuration.data)
+    return CatalogEngine(
+        database,
+        settings.catalog,
+        integrations.reader,
+        config=configuration.data,
+        folder=root,
+        providers=installed_providers(setup),
+        scheduler=scheduler,
+    )
 
 
 def _mount_plugin(

@@ -1,6 +1,6 @@
 """The catalog's engine: providers, processing and stitching of one process, started and stopped by the composition root.
 
-engine = CatalogEngine(database, settings.catalog, reader, config=configuration)
+engine = CatalogEngine(database, settings.catalog, reader, config=configuration, providers=installed_providers(…))
 await engine.start()          # providers are connected, loops run
 engine.service                # what catalog.api calls
 await engine.stop()           # claimed work is given back
@@ -25,9 +25,9 @@ from understage.catalog.providers.location_store import LocationStore
 from understage.catalog.providers.registry import (
     connect_providers,
     enabled_providers,
-    installed_providers,
     remove_absent_providers,
 )
+from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.service import CatalogService
 from understage.catalog.stitching.rounds import StitchingRounds
 from understage.catalog.store.count_all import refresh_counts
@@ -38,7 +38,7 @@ from understage.platform.database import Database
 from understage.platform.scheduler import Loop
 from understage.sdk.events import EventSubscriber
 from understage.sdk.processor import Processor, ProcessorSetup
-from understage.sdk.provider import EntityProvider, ProviderSetup
+from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import UrlReader
 
 STOCK_INTERVAL = (100.0, 150.0)
@@ -66,8 +66,9 @@ class CatalogEngine:
     """One process's part of the ingestion road.
 
     `config` is the merged app-config as plain data (for processors, providers and integrations), `folder` where relative
-    file targets of `catalog.locations` start (default: the working directory). `processors` (classes) and `providers` are
-    those that entry points name unless given. `interval` overrides the pause between two runs of an entity, in seconds.
+    file targets of `catalog.locations` start (default: the working directory). `processors` (classes) are those that entry
+    points name unless given; `providers` are those beside the built-in ones, `scheduler` repeats their work. `interval`
+    overrides the pause between two runs of an entity, in seconds.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class CatalogEngine:
         config: Mapping[str, Any] | None = None,
         folder: Path | None = None,
         processors: Sequence[type[Processor]] | None = None,
-        providers: Sequence[EntityProvider] | None = None,
+        providers: Sequence[EntityProvider] = (),
+        scheduler: DatabaseScheduler | None = None,
         interval: tuple[float, float] | None = None,
     ) -> None:
         self._database = database
@@ -88,9 +90,9 @@ class CatalogEngine:
         folder = folder or Path.cwd()
         orchestrator = _create_orchestrator(settings, reader, config, folder, processors)
         locations = LocationStore(database, self.wake)
-        others = installed_providers(ProviderSetup(reader, config)) if providers is None else providers
+        self.scheduler = scheduler or DatabaseScheduler(database)
         self._providers = enabled_providers(
-            [locations, ConfigLocationProvider(settings.locations, folder), *others], settings.provider_options
+            [locations, ConfigLocationProvider(settings.locations, folder), *providers], settings.provider_options
         )
         self.service: CatalogService = Ingestion(
             database,
@@ -131,9 +133,11 @@ class CatalogEngine:
             await remove_absent_providers(self._database, [provider.name for provider in self._providers])
         for loop in self._loops:
             loop.start()
+        await self.scheduler.start()
 
     async def stop(self) -> None:
         """Stop the loops; what was claimed and not finished becomes due again."""
+        await self.scheduler.stop()
         for loop in reversed(self._loops):
             await loop.stop()
         await self._processing.close()

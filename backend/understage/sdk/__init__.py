@@ -44,6 +44,7 @@ from understage.sdk.processor import Cache, Emit, ProcessingContext, Processor, 
 from understage.sdk.provider import EntityProvider, ProvidedEntity, ProviderConnection, ProviderSetup
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult, UrlReader
 from understage.sdk.repo_url import RepoUrl, parse_repo_url
+from understage.sdk.schedule import Job, Schedule, Scheduler
 
 __all__ = [
     "Action",
@@ -73,6 +74,7 @@ __all__ = [
     "Http",
     "HttpResponse",
     "InputError",
+    "Job",
     "LocationRef",
     "NotAllowedError",
     "NotFoundError",
@@ -88,6 +90,8 @@ __all__ = [
     "ReadTree",
     "RepoUrl",
     "Repository",
+    "Schedule",
+    "Scheduler",
     "SearchResult",
     "SourceError",
     "StepInfo",

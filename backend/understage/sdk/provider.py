@@ -6,8 +6,10 @@
         async def connect(self, connection: ProviderConnection) -> None:
             await connection.replace_all([ProvidedEntity(person_entity(p)) for p in await read_people()])
 
-The entry point group `understage.providers` names the class; it is made with one argument, a `ProviderSetup`. Entities must
-carry both managed-by annotations. A provider that is an `EventSubscriber` too is handed its events.
+The entry point group `understage.providers` names the class, or a function that returns one provider or a list of them; it
+is called with one argument, a `ProviderSetup`. An entry point named `catalog.providers.<key>` is loaded only when the
+configuration has that key. Entities must carry both managed-by annotations. A provider that is an `EventSubscriber` too is
+handed its events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +17,22 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from understage.model.entity import Entity
+from understage.sdk.ports import Http
 from understage.sdk.reader import UrlReader
+from understage.sdk.schedule import Scheduler
 
 
 @dataclass(frozen=True)
 class ProviderSetup:
-    """What a provider gets when it is made: the URL reader, and the merged app-config as plain data."""
+    """What a provider gets when it is made.
+
+    `reader` reads files by URL, `http` asks the hosts that the configuration names, `scheduler` repeats work, and `config` is
+    the merged app-config as plain data.
+    """
 
     reader: UrlReader
+    http: Http
+    scheduler: Scheduler
     config: Mapping[str, Any] = field(default_factory=dict)
 
 

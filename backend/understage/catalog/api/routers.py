@@ -8,11 +8,15 @@ from understage.catalog.api.locations import create_locations_router
 from understage.catalog.api.permissions import create_permissions_router
 from understage.catalog.api.query import create_query_router
 from understage.catalog.api.refresh import create_refresh_router
+from understage.catalog.api.scheduler import create_scheduler_router
+from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.service import CatalogService
 from understage.platform.database import Database
 
 
-def create_catalog_routers(database: Database, access: Access, service: CatalogService) -> list[APIRouter]:
+def create_catalog_routers(
+    database: Database, access: Access, service: CatalogService, scheduler: DatabaseScheduler
+) -> list[APIRouter]:
     """The routers below `/api/catalog`; `/entities/by-query` stands before `/entities/…`."""
     return [
         create_query_router(database, access),
@@ -20,4 +24,5 @@ def create_catalog_routers(database: Database, access: Access, service: CatalogS
         create_locations_router(database, access, service),
         create_refresh_router(access, service),
         create_permissions_router(database),
+        create_scheduler_router(scheduler),
     ]

@@ -19,19 +19,31 @@ from understage.sdk.provider import EntityProvider, ProviderSetup
 log = structlog.get_logger(__name__)
 
 GROUP = "understage.providers"
+BY_CONFIGURATION = "catalog.providers."
 
 
 def installed_providers(setup: ProviderSetup) -> list[EntityProvider]:
-    """Make the providers that entry points name. One that cannot be made stops the start, naming the package to repair."""
-    providers = []
-    for entry in entry_points(group=GROUP):
+    """Make the providers that entry points name, of those named `catalog.providers.<key>` the ones that are configured.
+
+    One that cannot be made stops the start: an InputError says what to change in the configuration, any other error names the
+    package to repair.
+    """
+    configured = (setup.config.get("catalog") or {}).get("providers") or {}
+    providers: list[EntityProvider] = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        key = entry.name.removeprefix(BY_CONFIGURATION)
+        if key != entry.name and configured.get(key) is None:
+            continue
         try:
-            providers.append(entry.load()(setup))
+            made = entry.load()(setup)
+        except InputError:
+            raise
         except Exception as error:
             package = entry.dist.name if entry.dist else "unknown"
             raise InputError(
                 f"the provider {entry.value} of package {package} cannot be made: {error}; repair or remove the package"
             ) from error
+        providers += made if isinstance(made, list | tuple) else [made]
     return providers
 
 

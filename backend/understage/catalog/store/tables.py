@@ -143,6 +143,23 @@ class Location(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("type", "target", name="locations_unique"),)
 
 
+class ScheduledTask(SQLModel, table=True):
+    """Work that repeats on one replica at a time. `next_run_at` None waits for a trigger; `ticket` is whose run it is now.
+
+    A run whose lease is past was lost with its process, and is anybody's.
+    """
+
+    __tablename__ = "scheduled_tasks"
+
+    id: str = Field(sa_column=Column(BinaryText, primary_key=True))
+    next_run_at: int | None = Field(default=None, sa_column=Column(BigInteger))
+    ticket: str | None = Field(default=None, sa_column=Column(Text))
+    lease_until: int | None = Field(default=None, sa_column=Column(BigInteger))
+    started_at: int | None = Field(default=None, sa_column=Column(BigInteger))
+    ended_at: int | None = Field(default=None, sa_column=Column(BigInteger))
+    error: str | None = Field(default=None, sa_column=Column(Text))
+
+
 def table_of(model: type[SQLModel]) -> Any:
     """The SQLAlchemy table of a model, for bulk statements."""
     return inspect(model).local_table
@@ -156,3 +173,4 @@ final_entities = table_of(FinalEntity)
 search = table_of(SearchRow)
 stitch_queue = table_of(StitchRequest)
 locations = table_of(Location)
+scheduled_tasks = table_of(ScheduledTask)
