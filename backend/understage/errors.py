@@ -8,6 +8,7 @@
     ├── NotFoundError                 404
     ├── ConflictError                 409  the present state forbids it
     ├── PayloadTooLargeError          413
+    ├── UnsupportedMediaTypeError     415  the body is of another type than the endpoint reads
     ├── NotImplementedError_          501  wire name "NotImplementedError"
     ├── ServiceUnavailableError       503
     └── ForeignError                  502  a forge, cluster, Argo CD … failed; cause chained
@@ -121,6 +122,13 @@ class PayloadTooLargeError(UnderstageError):
 
     name = "PayloadTooLargeError"
     status = 413
+
+
+class UnsupportedMediaTypeError(UnderstageError):
+    """The request body is of a type that its endpoint does not read."""
+
+    name = "UnsupportedMediaTypeError"
+    status = 415
 
 
 class NotImplementedError_(UnderstageError):  # the plain name is Python's own

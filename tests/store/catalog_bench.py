@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 from sqlalchemy import text
 
 from understage.catalog.engine import CatalogEngine
+from understage.catalog.scm.github import ReadCommit
 from understage.config.catalog_settings import CatalogSettings
 from understage.errors import NotAllowedError, NotFoundError
 from understage.platform.database import Database
@@ -145,6 +146,7 @@ async def running(
     providers: Sequence[EntityProvider] = (),
     reader: PagesReader | None = None,
     processors: Sequence[type[Processor]] | None = None,
+    read_commit: ReadCommit | None = None,
     **catalog: Any,
 ) -> AsyncIterator[Bench]:
     """A running engine with these `catalog.locations` and other keys of the `catalog` section."""
@@ -158,6 +160,7 @@ async def running(
         processors=processors,
         providers=providers,
         interval=(3600, 3600),
+        read_commit=read_commit,
     )
     bench = Bench(database, engine, reader, folder)
     await engine.start()

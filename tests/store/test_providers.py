@@ -10,6 +10,7 @@ from tests.store.catalog_bench import component, running
 
 from understage.errors import InputError
 from understage.platform.database import Database
+from understage.platform.event_bus import Event
 from understage.sdk import ProvidedEntity, ProviderConnection
 
 
@@ -218,8 +219,7 @@ class Listener(People):
 
 async def test_a_provider_that_subscribes_to_events_is_told_of_them(sqlite_database: Database, tmp_path: Path) -> None:
     async with running(sqlite_database, tmp_path, providers=[People(), Listener("listener")]) as bench:
-        [subscriber] = bench.engine.event_subscribers
-        assert list(subscriber.topics) == ["github.push"]
-        await subscriber.on_event("github.push", {"pusher": "ada"}, {})
+        assert await bench.engine.events.publish(Event("github.push", {"pusher": "ada"}))
+        assert await bench.engine.events.publish(Event("github.team", {"pusher": "bob"}))
         await bench.settle()
         assert await bench.names() == ["user:default/ada"]

@@ -24,9 +24,12 @@ from understage.catalog.store.select_problems import select_problems
 from understage.config.settings import Settings
 from understage.config.sources import Configuration
 from understage.errors import InputError
+from understage.events.plugin import create_events_plugin
 from understage.identity.discovery import Discovery
+from understage.integrations.github.commits import GithubCommits
 from understage.platform.database import Database
 from understage.platform.database_config import open_database
+from understage.platform.event_bus import EventBus
 from understage.platform.http import HttpClient
 from understage.platform.migrations import migrate
 from understage.platform.plugin import create_plugin
@@ -105,7 +108,8 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     integrations = create_integrations(
         configuration, settings, http, root=root, data_directory=data_directory, with_local_git=standalone
     )
-    engine = _create_engine(configuration, settings, database, integrations, root)
+    events = EventBus()
+    engine = _create_engine(configuration, settings, database, integrations, events, http, root)
     scaffolder, scaffolder_routers = create_scaffolder(
         settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
     )
@@ -117,6 +121,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     catalog_routers = create_catalog_routers(database, catalog_access, engine.service, engine.scheduler)
     _mount_plugin(web, "catalog", catalog_routers, identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)
+    web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))
     if standalone:
         _mount_portal(web, configuration, settings, database, identity, integrations)
     fetch.attach(web)
@@ -124,7 +129,13 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
 
 
 def _create_engine(
-    configuration: Configuration, settings: Settings, database: Database, integrations: Integrations, root: Path
+    configuration: Configuration,
+    settings: Settings,
+    database: Database,
+    integrations: Integrations,
+    events: EventBus,
+    http: HttpClient,
+    root: Path,
 ) -> CatalogEngine:
     scheduler = DatabaseScheduler(database)
     setup = ProviderSetup(integrations.reader, integrations.http, scheduler, configuration.data)
@@ -136,6 +147,8 @@ def _create_engine(
         folder=root,
         providers=installed_providers(setup),
         scheduler=scheduler,
+        events=events,
+        read_commit=GithubCommits(http, settings.integrations.github),
     )
 
 

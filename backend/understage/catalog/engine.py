@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from understage.catalog.event_intake import listen
 from understage.catalog.ingestion import Ingestion
 from understage.catalog.processing.location_stage import LocationStage
 from understage.catalog.processing.orchestrator import Orchestrator
@@ -27,7 +28,10 @@ from understage.catalog.providers.registry import (
     enabled_providers,
     remove_absent_providers,
 )
+from understage.catalog.providers.scm_locations import ScmLocations
+from understage.catalog.providers.scm_refresh import GenericScmEventRefreshProvider
 from understage.catalog.scheduling import DatabaseScheduler
+from understage.catalog.scm.github import ReadCommit
 from understage.catalog.service import CatalogService
 from understage.catalog.stitching.rounds import StitchingRounds
 from understage.catalog.store.count_all import refresh_counts
@@ -35,8 +39,8 @@ from understage.catalog.store.schedule import count_due
 from understage.catalog.store.stitch_queue import count_stitches
 from understage.config.catalog_settings import CatalogSettings
 from understage.platform.database import Database
+from understage.platform.event_bus import EventBus
 from understage.platform.scheduler import Loop
-from understage.sdk.events import EventSubscriber
 from understage.sdk.processor import Processor, ProcessorSetup
 from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import UrlReader
@@ -46,7 +50,7 @@ POLL_SECONDS = 1.0
 STITCH_TIMEOUT_SECONDS = 60.0
 ORPHAN_SECONDS = 30.0
 COUNT_SECONDS = 30.0
-CORE_PROVIDERS = frozenset((ConfigLocationProvider.name, LocationStore.name))
+CORE_PROVIDERS = frozenset((ConfigLocationProvider.name, LocationStore.name, GenericScmEventRefreshProvider.name))
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class CatalogEngine:
     file targets of `catalog.locations` start (default: the working directory). `processors` (classes) are those that entry
     points name unless given; `providers` are those beside the built-in ones, `scheduler` repeats their work. `interval`
     overrides the pause between two runs of an entity, in seconds.
+    `events` is the bus on which forges and the catalog itself tell what happened; `read_commit` asks GitHub what a commit did.
     """
 
     def __init__(
@@ -83,6 +88,8 @@ class CatalogEngine:
         providers: Sequence[EntityProvider] = (),
         scheduler: DatabaseScheduler | None = None,
         interval: tuple[float, float] | None = None,
+        events: EventBus | None = None,
+        read_commit: ReadCommit | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -92,8 +99,17 @@ class CatalogEngine:
         locations = LocationStore(database, self.wake)
         self.scheduler = scheduler or DatabaseScheduler(database)
         self._providers = enabled_providers(
-            [locations, ConfigLocationProvider(settings.locations, folder), *providers], settings.provider_options
+            [
+                locations,
+                ConfigLocationProvider(settings.locations, folder),
+                GenericScmEventRefreshProvider(database, self.wake),
+                *providers,
+            ],
+            settings.provider_options,
         )
+        scm_locations = ScmLocations(database, settings.scm_events, self.wake)
+        self.events = events or EventBus()
+        listen(self.events, self._providers, settings.scm_events, scm_locations, read_commit)
         self.service: CatalogService = Ingestion(
             database,
             settings,
@@ -142,11 +158,6 @@ class CatalogEngine:
             await loop.stop()
         await self._processing.close()
         await self._stitching.close()
-
-    @property
-    def event_subscribers(self) -> list[EventSubscriber]:
-        """The providers that want to be told of events."""
-        return [provider for provider in self._providers if isinstance(provider, EventSubscriber)]
 
     def wake(self) -> None:
         """Run the loops now."""

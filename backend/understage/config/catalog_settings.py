@@ -79,7 +79,10 @@ class ScmEvents(Section):
 
 
 def _read_scm_events(value: Any) -> Any:
-    return dict.fromkeys(("refresh", "unregister", "move"), value) if isinstance(value, bool) else value
+    """True and false mean all; in an object what is not named is on, as in Backstage."""
+    if isinstance(value, bool):
+        return dict.fromkeys(("refresh", "unregister", "move"), value)
+    return {"refresh": True, "unregister": True, "move": True, **value} if isinstance(value, dict) else value
 
 
 def _read_processing_interval(value: Any) -> Any:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from understage.config.backend_settings import BackendSettings
 from understage.config.catalog_settings import CatalogSettings
 from understage.config.duration import Duration
+from understage.config.events_settings import EventsSettings
 from understage.config.integration_settings import IntegrationSettings
 from understage.config.platform_settings import ArgocdSettings, KubernetesSettings, UnderstageSettings
 from understage.config.scaffolder_settings import ScaffolderSettings
@@ -112,6 +113,7 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     permission: PermissionSettings = PermissionSettings()
     discovery: DiscoverySettings = DiscoverySettings()
+    events: EventsSettings = EventsSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     argocd: ArgocdSettings = ArgocdSettings()
     understage: UnderstageSettings = UnderstageSettings()

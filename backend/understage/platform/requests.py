@@ -80,7 +80,7 @@ async def read_json(request: Request, *, limit: int = CATALOG_BODY_LIMIT) -> Any
 
     Raises PayloadTooLargeError above `limit` bytes, InputError for bad JSON, another content type or too many levels.
     """
-    body = await _read_body(request, limit)
+    body = await read_body(request, limit)
     if not body:
         return None
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -104,7 +104,8 @@ def _depth(value: Any) -> int:
     return depth
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body as it came. Raises PayloadTooLargeError above `limit` bytes."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():

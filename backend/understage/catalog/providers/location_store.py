@@ -5,7 +5,7 @@ Called by `catalog.ingestion`. A change of the table and the mutation that follo
 
 import hashlib
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -45,7 +45,7 @@ class LocationStore:
         """Give the entities of all registered locations."""
 
         async def give_all(write: AsyncConnection) -> None:
-            rows = [_entity_of(row) for row in await select_locations(write)]
+            rows = [entity_of(row) for row in await select_locations(write)]
             await replace_all(write, self.name, rows)
 
         await write_with_retry(self._database, give_all)
@@ -75,9 +75,9 @@ class LocationStore:
                     raise _exists(location)
                 await schedule_refs(write, [existing.entity_ref])
                 return existing
-            row = await _new_row(write, location)
+            row = new_row(location, {other.entity_ref for other in await select_locations(write)})
             await insert_location(write, row)
-            await apply_delta(write, self.name, [_entity_of(row)])
+            await apply_delta(write, self.name, [entity_of(row)])
             return row
 
         return await self._change(insert, location)
@@ -92,7 +92,7 @@ class LocationStore:
                 raise _exists(location)
             moved = row._replace(type=location.type, target=location.target)
             await update_location(write, location_id, moved.type, moved.target)
-            await apply_delta(write, self.name, [_entity_of(moved)])
+            await apply_delta(write, self.name, [entity_of(moved)])
             return moved
 
         return await self._change(move, location)
@@ -120,17 +120,19 @@ class LocationStore:
         return row
 
 
-async def _new_row(connection: AsyncConnection, location: LocationRef) -> LocationRow:
+def new_row(location: LocationRef, taken: Collection[str]) -> LocationRow:
+    """The row of a location that is registered now; `taken` are the entity references of the others."""
     location_id = str(uuid.uuid4())
     name = location_name(location)
-    if any(row.entity_ref == f"location:default/{name}" for row in await select_locations(connection)):
+    if f"location:default/{name}" in taken:
         # A location that was pointed elsewhere keeps the name of its first target, so this one needs another.
         digest = hashlib.sha1(f"{location}#{location_id}".encode(), usedforsecurity=False)
         name = f"generated-{digest.hexdigest()}"
     return LocationRow(location_id, location.type, location.target, f"location:default/{name}")
 
 
-def _entity_of(row: LocationRow) -> UnprocessedEntity:
+def entity_of(row: LocationRow) -> UnprocessedEntity:
+    """The Location entity of a row."""
     location = LocationRef(row.type, row.target)
     entity = make_location_entity(location, name=row.entity_ref.rpartition("/")[2])
     return make_unprocessed(entity, str(location))

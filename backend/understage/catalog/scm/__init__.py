@@ -1,0 +1,1 @@
+"""What forges report, in the catalog's words: files and repositories that came, changed, moved or went."""
