@@ -61,6 +61,14 @@ contracts: install ## import-linter: who may import whom
 docs: install ## write the reference pages that are made of code
 	$(RUN) python -m tests.docs.pages
 
+.PHONY: bench
+bench: install ## the stock backend and Understage on the same PostgreSQL and entities: docs/performance.md (half an hour)
+	@$(RUN) python -m tests.perf.bench --write $(OPTIONS)
+
+.PHONY: bench-quick
+bench-quick: install ## the same with 1 000 entities and few rounds, for those who optimise; OPTIONS="--only ours"
+	@$(RUN) python -m tests.perf.bench --quick $(OPTIONS)
+
 .PHONY: tools
 tools: install ## build the bench's Go tools into the cache
 	$(RUN) python -m tests.cluster.tools build

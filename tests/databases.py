@@ -28,6 +28,7 @@ from understage.platform.database import Database, connect, connect_sqlite_file
 from understage.platform.migrations import migrate
 
 START_SECONDS = 30
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 60}
 PR_SET_PDEATHSIG = 1
 
 
@@ -41,9 +42,12 @@ def postgres_binary(name: str) -> Path | None:
 
 
 class PostgresServer:
-    """A PostgreSQL server of this session only; ends with `stop`, or with this process."""
+    """A PostgreSQL server of this session only; ends with `stop`, or with this process.
 
-    def __init__(self, initdb: Path, postgres: Path) -> None:
+    It does not wait for the disk, unless it is `durable`: then it has PostgreSQL's own settings, which is what a bench is about.
+    """
+
+    def __init__(self, initdb: Path, postgres: Path, *, durable: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="understage-postgres-"))
         self.port = _free_port()
         self._user = _unprivileged_user()
@@ -56,10 +60,7 @@ class PostgresServer:
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
-            "max_connections": 60,
+            **({} if durable else FAST),
         }
         arguments = [f"-c{name}={value}" for name, value in options.items()]
         self._process = subprocess.Popen(
@@ -70,6 +71,11 @@ class PostgresServer:
             **self._identity(),
         )
         self._wait()
+
+    @property
+    def pid(self) -> int:
+        """The server's first process; the others are its children."""
+        return self._process.pid
 
     def url(self, database: str) -> URL:
         return URL.create(

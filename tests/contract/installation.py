@@ -58,9 +58,9 @@ def install() -> Installation:
     node, npm = shutil.which("node"), shutil.which("npm")
     assert node is not None
     assert npm is not None
-    cache = Path(os.environ.get("UNDERSTAGE_CACHE") or Path.home() / ".cache" / "understage")
+    cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
-    target = cache / f"stock-backend-{_key()}"
+    target = cache / f"stock-backend-{package_key()}"
     with _lock(cache / "stock-backend.lock"):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
@@ -69,7 +69,13 @@ def install() -> Installation:
     return Installation(Path(node), target)
 
 
-def _key() -> str:
+def cache_folder() -> Path:
+    """Where what is expensive to make is kept, outside of the work tree."""
+    return Path(os.environ.get("UNDERSTAGE_CACHE") or Path.home() / ".cache" / "understage")
+
+
+def package_key() -> str:
+    """Names the packages that the lock file names."""
     content = b"\0".join((REFERENCE / name).read_bytes() for name in PACKAGE_FILES)
     return hashlib.sha256(content).hexdigest()[:12]
 
