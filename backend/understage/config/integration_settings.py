@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from understage.config.section import Boolean, Section, Text
 
@@ -76,6 +76,14 @@ class BitbucketCloudIntegration(Section):
     client_secret: Secret | None = None
     commit_signing_key: Secret | None = None
 
+    @model_validator(mode="after")
+    def _check_pairs(self) -> "BitbucketCloudIntegration":
+        if (self.client_id is None) != (self.client_secret is None):
+            raise ValueError("expected both clientId and clientSecret, or neither")
+        if self.username and not self.token and not self.app_password:
+            raise ValueError("expected a token or an appPassword beside the username")
+        return self
+
 
 class BitbucketServerIntegration(Section):
     """One entry of `integrations.bitbucketServer`."""
@@ -98,13 +106,37 @@ class AzureCredential(Section):
     tenant_id: Text | None = None
     managed_identity_client_id: Text | None = None
 
+    @model_validator(mode="after")
+    def _check_kind(self) -> "AzureCredential":
+        others = (self.client_id, self.client_secret, self.tenant_id, self.managed_identity_client_id)
+        if self.personal_access_token and any(others):
+            raise ValueError("expected a personalAccessToken alone, or a clientId with what belongs to it")
+        if not self.personal_access_token and not self.client_id:
+            raise ValueError("expected a personalAccessToken or a clientId")
+        if (self.client_secret or self.managed_identity_client_id) and not self.tenant_id:
+            raise ValueError("expected a tenantId beside clientSecret or managedIdentityClientId")
+        if self.client_secret and self.managed_identity_client_id:
+            raise ValueError("expected a clientSecret or a managedIdentityClientId, not both")
+        return self
+
 
 class AzureIntegration(Section):
-    """One entry of `integrations.azure`."""
+    """One entry of `integrations.azure`; tokens of Entra ID are for dev.azure.com only."""
 
     host: Text = "dev.azure.com"
     credentials: tuple[AzureCredential, ...] = ()
     commit_signing_key: Secret | None = None
+
+    @model_validator(mode="after")
+    def _check_credentials(self) -> "AzureIntegration":
+        removed = {"token", "credential"} & (self.model_extra or {}).keys()
+        if removed:
+            raise ValueError(f"{' and '.join(sorted(removed))} is no longer read, use credentials instead")
+        if self.host != "dev.azure.com" and any(not entry.personal_access_token for entry in self.credentials):
+            raise ValueError("expected personal access tokens only, as the host is not dev.azure.com")
+        if sum(not entry.organizations for entry in self.credentials) > 1:
+            raise ValueError("expected one credential without organizations at most")
+        return self
 
 
 class GerritIntegration(Section):
@@ -116,7 +148,16 @@ class GerritIntegration(Section):
     clone_url: Text | None = None
     username: Text | None = None
     password: Secret | None = None
+    disable_edit_url: Boolean = False
     commit_signing_key: Secret | None = None
+
+
+class HarnessIntegration(Section):
+    """One entry of `integrations.harness`; an API key goes before a token."""
+
+    host: Text
+    token: Secret | None = None
+    api_key: Secret | None = None
 
 
 IMPLICIT_HOSTS = {
@@ -138,6 +179,7 @@ class IntegrationSettings(Section):
     bitbucket_server: tuple[BitbucketServerIntegration, ...] = ()
     azure: tuple[AzureIntegration, ...] = ()
     gerrit: tuple[GerritIntegration, ...] = ()
+    harness: tuple[HarnessIntegration, ...] = ()
 
     def type_of(self, host: str) -> str | None:
         """Which kind of integration a host has, as `parseRepoUrl` and the forms know it; None for a foreign host."""
@@ -148,6 +190,7 @@ class IntegrationSettings(Section):
             ("bitbucketServer", self.bitbucket_server),
             ("azure", self.azure),
             ("gerrit", self.gerrit),
+            ("harness", self.harness),
         ):
             if any(entry.host == host for entry in entries):
                 return kind

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 
 from understage.config.backend_settings import Reading
 from understage.config.integration_settings import IntegrationSettings
+from understage.integrations.azure.source import AzureSource
+from understage.integrations.bitbucket.cloud_source import BitbucketCloudSource
+from understage.integrations.bitbucket.server_source import BitbucketServerSource
+from understage.integrations.gerrit.source import GerritSource
 from understage.integrations.gitea.source import GiteaSource
 from understage.integrations.github.credentials import GithubCredentials
 from understage.integrations.github.source import GithubSource
 from understage.integrations.gitlab.source import GitlabSource
+from understage.integrations.harness.source import HarnessSource
 from understage.integrations.local.source import LocalSource
 from understage.integrations.reader.forge_source import ForgeSource
 from understage.integrations.reader.plain import PlainSource
@@ -24,7 +29,7 @@ def create_readers(
 ) -> UrlReaders:
     """The url reader of a configuration; `local` is the local git server, where there is one.
 
-    github.com and gitlab.com are readable without an entry, as in Backstage.
+    github.com, gitlab.com, bitbucket.org and dev.azure.com are readable without an entry, as in Backstage.
     """
     sources: list[Source] = [] if local is None else [local]
     return UrlReaders([*sources, *_forges(settings, http), PlainSource(http, _rules(reading))])
@@ -43,6 +48,19 @@ def _rules(reading: Reading) -> tuple[AllowRule, ...]:
 
 
 def _forges(settings: IntegrationSettings, http: HttpClient) -> Sequence[ForgeSource]:
+    """The forges, in the order in which Backstage asks its readers."""
+    azure_hosts = dict.fromkeys([*(entry.host for entry in settings.azure), "dev.azure.com"])
+    azure = [
+        AzureSource(
+            http,
+            host=host,
+            credentials=[each for entry in settings.azure if entry.host == host for each in entry.credentials],
+        )
+        for host in azure_hosts
+    ]
+    bitbucket_cloud = BitbucketCloudSource(http, next(iter(settings.bitbucket_cloud), None))
+    bitbucket_server = [BitbucketServerSource(http, entry) for entry in settings.bitbucket_server]
+    gerrit = [GerritSource(http, entry) for entry in settings.gerrit]
     github = [
         GithubSource(
             http,
@@ -66,4 +84,5 @@ def _forges(settings: IntegrationSettings, http: HttpClient) -> Sequence[ForgeSo
         github.append(GithubSource(http))
     if all(source.host != "gitlab.com" for source in gitlab):
         gitlab.append(GitlabSource(http))
-    return [*github, *gitea, *gitlab]
+    harness = [HarnessSource(http, entry) for entry in settings.harness]
+    return [*azure, bitbucket_cloud, *bitbucket_server, *gerrit, *github, *gitea, *gitlab, *harness]

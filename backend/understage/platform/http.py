@@ -23,7 +23,12 @@ DEFAULT_TIMEOUT = 60.0
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # Sent to the origin they were meant for, never on to the next one.
-_CREDENTIAL_HEADERS = frozenset(("authorization", "cookie", "proxy-authorization", "private-token", "job-token"))
+_CREDENTIAL_HEADERS = frozenset(
+    (
+        *("authorization", "cookie", "proxy-authorization", "private-token", "job-token"),
+        *("x-api-key", "x-amz-security-token", "x-aws-ec2-metadata-token", "x-identity-header"),
+    )
+)
 
 Allows = Callable[[httpx.URL], bool]
 

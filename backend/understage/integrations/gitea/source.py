@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from understage.errors import ForeignError
 from understage.integrations.gitea.credentials import authorization
-from understage.integrations.reader.forge_source import ForgeSource, PageUrl, Request, page_of, quoted
+from understage.integrations.reader.forge_source import Archive, ForgeSource, PageUrl, Request, page_of, quoted, text_at
 from understage.platform.http import Answer, HttpClient
 
 _KINDS = frozenset(f"{view}/{kind}" for view in ("src", "raw") for kind in ("branch", "tag", "commit"))
@@ -51,7 +51,7 @@ class GiteaSource(ForgeSource):
             raise ForeignError("the URL names a folder where a file was asked for")
         try:
             return base64.b64decode(file.get("content") or "", validate=False)
-        except binascii.Error as error:
+        except (binascii.Error, TypeError) as error:
             raise ForeignError(f"{self.host} answered with content that is not base64") from error
 
     def commit_request(self, page: PageUrl, token: str | None) -> Request:
@@ -61,14 +61,14 @@ class GiteaSource(ForgeSource):
 
     def commit(self, answer: Answer) -> str:
         """Its `sha`."""
-        sha = answer.json().get("sha")
-        if not isinstance(sha, str):
+        sha = text_at(answer.json(), "sha")
+        if sha is None:
             raise ForeignError(f"{self.host} answered without a commit")
         return sha
 
-    def archive_request(self, page: PageUrl, commit: str, token: str | None) -> Request:
+    def archive(self, page: PageUrl, commit: str, below: str, token: str | None) -> Archive:
         """The archive of the commit."""
-        return Request(f"{self._repository(page)}/archive/{commit}.tar.gz", self._headers(token))
+        return Archive(Request(f"{self._repository(page)}/archive/{commit}.tar.gz", self._headers(token)), below)
 
     def edit_url(self, url: str) -> str | None:
         """The `_edit` page."""

@@ -4,7 +4,7 @@ import httpx
 
 from understage.errors import ForeignError
 from understage.integrations.github.credentials import GithubCredentials
-from understage.integrations.reader.forge_source import ForgeSource, PageUrl, Request, page_of, quoted
+from understage.integrations.reader.forge_source import Archive, ForgeSource, PageUrl, Request, page_of, quoted, text_at
 from understage.platform.http import Answer, HttpClient, origin_of
 
 _KINDS = frozenset(("blob", "raw", "tree", "edit"))
@@ -68,14 +68,20 @@ class GithubSource(ForgeSource):
 
     def commit(self, answer: Answer) -> str:
         """Its `sha`."""
-        sha = answer.json().get("sha")
-        if not isinstance(sha, str):
+        sha = text_at(answer.json(), "sha")
+        if sha is None:
             raise ForeignError(f"{self.host} answered without a commit")
         return sha
 
-    def archive_request(self, page: PageUrl, commit: str, token: str | None) -> Request:
+    def archive(self, page: PageUrl, commit: str, below: str, token: str | None) -> Archive:
         """The tarball API; redirects to codeload."""
-        return Request(f"{self.api_base_url}/repos/{page.project}/tarball/{commit}", self._headers(token))
+        return Archive(
+            Request(f"{self.api_base_url}/repos/{page.project}/tarball/{commit}", self._headers(token)), below
+        )
+
+    def describe(self, url: str, asked: str) -> str:
+        """GitHub's reader names the request."""
+        return f"Request failed for {asked}"
 
     def resolve_url(self, url: str, base: str) -> str:
         """As everywhere, and the result is a `tree` URL, as in Backstage."""

@@ -7,10 +7,11 @@ import asyncio
 import posixpath
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import httpx
@@ -40,6 +41,8 @@ class PageUrl:
     ref: str | None
     path: str
     head: str
+    query: str = ""
+    """What follows the path in the URLs of files, on forges whose URLs name the ref there (`?at=main`)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ class Request:
 
     url: str
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """How to ask for an archive, and what of it is wanted: `strip` leading folders are dropped, then only `below` counts."""
+
+    request: Request
+    below: str
+    strip: int = 1
+    unpack: Callable[..., int] = unpack_tar
 
 
 class ForgeSource(ABC):
@@ -88,8 +101,20 @@ class ForgeSource(ABC):
         """The commit hash in the answer to `commit_request`."""
 
     @abstractmethod
-    def archive_request(self, page: PageUrl, commit: str, token: str | None) -> Request:
-        """How to ask for a tar.gz of a commit; its names begin with one folder that is dropped."""
+    def archive(self, page: PageUrl, commit: str, below: str, token: str | None) -> Archive:
+        """How to ask for the folder `below` of a commit."""
+
+    def file_url(self, page: PageUrl, name: str) -> str:
+        """The page of a file that a glob found."""
+        return f"{page.head}/{quoted(name)}{page.query}"
+
+    def describe(self, url: str, asked: str) -> str:
+        """The beginning of the message when reading `url` fails."""
+        return f"{url} could not be read as {asked}"
+
+    def has_failed(self, answer: Answer) -> bool:
+        """Whether the answer is none to what was asked."""
+        return answer.status >= 400
 
     def may_follow(self, url: httpx.URL) -> bool:
         """Where the forge's answers may redirect to: its own origins, and secure hosts below its own name."""
@@ -128,7 +153,7 @@ class ForgeSource(ABC):
             with tempfile.TemporaryDirectory(prefix="understage-read-") as folder:
                 root = glob_root(page.path)
                 await self._unpack(page, commit, root, Path(folder), url, token)
-                files = await asyncio.to_thread(_matching, Path(folder), root, page)
+                files = await asyncio.to_thread(self._matching, Path(folder), root, page)
             return SearchResult(files=files, etag=commit)
         except NotFoundError:
             return SearchResult(files=())
@@ -164,14 +189,20 @@ class ForgeSource(ABC):
     async def _unpack(
         self, page: PageUrl, commit: str, below: str, destination: Path, url: str, token: str | None
     ) -> None:
-        request = self.archive_request(page, commit, token)
+        archive = self.archive(page, commit, below, token)
         with tempfile.TemporaryFile() as file:
             answer = await self.http.download(
-                request.url, file, headers=request.headers, max_bytes=ARCHIVE_LIMIT, allows=self.covers_request
+                archive.request.url,
+                file,
+                headers=archive.request.headers,
+                max_bytes=ARCHIVE_LIMIT,
+                allows=self.covers_request,
             )
-            _check(answer, request.url)
+            self._check(answer, url, archive.request.url)
             file.seek(0)
-            count = await asyncio.to_thread(unpack_tar, file, destination, strip=1, below=below, limits=self._limits)
+            count = await asyncio.to_thread(
+                archive.unpack, file, destination, strip=archive.strip, below=archive.below, limits=self._limits
+            )
         if count == 0:
             raise NotFoundError(f"{url} names no folder with files")
 
@@ -179,8 +210,31 @@ class ForgeSource(ABC):
         answer = await self.http.request(
             "GET", request.url, headers=request.headers, max_bytes=FILE_LIMIT, allows=self.covers_request
         )
-        _check(answer, url)
+        self._check(answer, url, request.url)
         return answer
+
+    def _check(self, answer: Answer, url: str, asked: str) -> None:
+        if not self.has_failed(answer):
+            return
+        reason = f"{self.describe(url, asked)}, {answer.status} {_REASONS.get(answer.status, '')}".rstrip()
+        if answer.status == 404:
+            raise NotFoundError(reason)
+        if answer.status == 429 or (answer.status == 403 and answer.headers.get("x-ratelimit-remaining") == "0"):
+            raise ForeignError(f"{reason} (rate limit exceeded)")
+        if answer.status in (203, 401, 403):
+            raise NotAllowedError(f"{reason}: check the token of this host under integrations")
+        raise ForeignError(reason)
+
+    def _matching(self, folder: Path, root: str, page: PageUrl) -> tuple[ReadFile, ...]:
+        pattern = compile_glob(page.path)
+        found: list[ReadFile] = []
+        for path in sorted(folder.rglob("*")):
+            name = posixpath.join(root, path.relative_to(folder).as_posix())
+            if path.is_file() and pattern.fullmatch(name):
+                if path.stat().st_size > FILE_LIMIT:
+                    raise InputError(f"{name} is larger than {FILE_LIMIT // MIB} MiB")
+                found.append(ReadFile(url=self.file_url(page, name), content=path.read_bytes()))
+        return tuple(found)
 
 
 def page_of(url: str, pattern_after: int, kinds: frozenset[str], *, kind_length: int = 1) -> PageUrl:
@@ -215,26 +269,11 @@ def quoted(path: str) -> str:
     return quote(path, safe="/")
 
 
-def _check(answer: Answer, url: str) -> None:
-    if answer.status < 400:
-        return
-    reason = f"Request failed for {url}, {answer.status} {_REASONS.get(answer.status, '')}".rstrip()
-    if answer.status == 404:
-        raise NotFoundError(reason)
-    if answer.status == 429 or (answer.status == 403 and answer.headers.get("x-ratelimit-remaining") == "0"):
-        raise ForeignError(f"{reason} (rate limit exceeded)")
-    if answer.status in (401, 403):
-        raise NotAllowedError(f"{reason}: check the token of this host under integrations")
-    raise ForeignError(reason)
-
-
-def _matching(folder: Path, root: str, page: PageUrl) -> tuple[ReadFile, ...]:
-    pattern = compile_glob(page.path)
-    found: list[ReadFile] = []
-    for path in sorted(folder.rglob("*")):
-        name = posixpath.join(root, path.relative_to(folder).as_posix())
-        if path.is_file() and pattern.fullmatch(name):
-            if path.stat().st_size > FILE_LIMIT:
-                raise InputError(f"{name} is larger than {FILE_LIMIT // MIB} MiB")
-            found.append(ReadFile(url=f"{page.head}/{quoted(name)}", content=path.read_bytes()))
-    return tuple(found)
+def text_at(content: Any, *path: str | int) -> str | None:
+    """The text at a place in an answer's JSON; None when the answer has another shape."""
+    for step in path:
+        if isinstance(step, str):
+            content = content.get(step) if isinstance(content, dict) else None
+        else:
+            content = content[step] if isinstance(content, list) and len(content) > step else None
+    return content if isinstance(content, str) and content else None

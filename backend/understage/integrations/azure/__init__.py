@@ -1,0 +1,1 @@
+"""Azure DevOps repositories, and signing in to Azure."""

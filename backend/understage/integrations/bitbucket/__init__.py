@@ -1,0 +1,1 @@
+"""Bitbucket Cloud and Bitbucket Server: reading by their APIs."""

@@ -1,0 +1,1 @@
+"""Gerrit: reading by its REST API and its gitiles pages."""

@@ -1,0 +1,1 @@
+"""Harness Code: reading by its API."""
