@@ -79,11 +79,13 @@ class ProcessingContext:
 class Processor:
     """Base of all processors: every stage does nothing. Override the stages you need.
 
-    `name` (default: the class name) is the key under `catalog.processorOptions`; lower `priority` runs earlier.
+    `name` (default: the class name) is the key under `catalog.processorOptions`; lower `priority` runs earlier. One that is
+    not `on_by_default` runs only when that key is there.
     """
 
     name: str = ""
     priority: float = DEFAULT_PRIORITY
+    on_by_default: bool = True
 
     def __init__(self, setup: ProcessorSetup) -> None:
         self.setup = setup

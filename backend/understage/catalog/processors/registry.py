@@ -54,6 +54,8 @@ def create_processors(
     ordered: list[tuple[float, int, str, type[Processor]]] = []
     for cls in classes:
         name = cls.registered_name()
+        if not cls.on_by_default and name not in options:
+            continue
         chosen = options.get(name, ProcessorOptions())
         if chosen.disabled or (disable_defaults and name in DEFAULTS):
             log.info("processor disabled by configuration", processor=name)
