@@ -21,6 +21,8 @@ LOG_ID = re.compile(r"logId=[0-9a-f]+")
 CURSORS = frozenset({"nextCursor", "prevCursor"})
 LISTS = frozenset({"items", "errors"})
 HEADERS = ("content-type", "link")
+# The difference `status-notes`: what only ours tells in the status of entities.
+NOTES = frozenset({"LastGoodState", "NameConflict", "NotAdmitted"})
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,20 @@ def normalise(response: httpx.Response, base: str, *, any_order: bool = False) -
     return Answer(response.status_code, headers, body)
 
 
+def without_notes(entity: dict[str, Any]) -> dict[str, Any]:
+    """The entity (or a part of one) with the status that the stock backend would give it."""
+    status = entity.get("status")
+    if not isinstance(status, dict) or not isinstance(status.get("items"), list):
+        return entity
+    items = [item for item in status["items"] if (item.get("error") or {}).get("name") not in NOTES]
+    if items:
+        return {**entity, "status": {**status, "items": items}}
+    return {name: value for name, value in entity.items() if name != "status"}
+
+
 def _normalise(value: Any, base: str, key: str = "") -> Any:
     if isinstance(value, dict):
+        value = without_notes(value)
         return {name: _normalise(item, base, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_normalise(item, base, key) for item in value]

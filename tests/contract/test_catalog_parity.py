@@ -4,7 +4,7 @@ import pytest
 from tests.contract.cases import Case, load_cases
 from tests.contract.pair import Pair
 
-CATALOG = ("pages", "entities", "by-query", "single", "facets", "checks", "locations", "edge")
+CATALOG = ("pages", "entities", "by-query", "single", "facets", "checks", "locations", "edge", "unprocessed")
 CASES = load_cases(*CATALOG)
 
 

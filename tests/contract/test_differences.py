@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.contract.backend import Backend
@@ -21,7 +22,7 @@ RUNS: dict[str, tuple[Run, str, str]] = {
     ),
     "missing-folders": (("fail", {}, {}), "failed", "NotFoundError: ./nope is no folder beside the template"),
 }
-FILES = {"failed-locations", "file-placeholders"}
+FILES = {"failed-locations", "file-placeholders", "status-notes"}
 CANCELS = {"cancelled-steps"}
 # Tested by tests/store/test_scm_events.py and tests/unit/events: the stock backend here has no events plugin.
 EVENTS = {"lost-events", "unsigned-events"}
@@ -42,6 +43,40 @@ def test_a_cancelled_task_tells_of_the_step_that_was_cancelled(pair: Pair) -> No
 
     assert ("w1", "failed") in told(pair.stock)
     assert told(pair.ours) == {("w1", "processing"), ("w1", "cancelled")}
+
+
+def test_the_location_of_an_entity_that_was_never_admitted_tells_of_it(pair: Pair) -> None:
+    def told(backend: Backend) -> list[str]:
+        entities = pair.send(backend, "GET", "/api/catalog/entities?filter=kind=location").json()
+        items = [item for entity in entities for item in entity.get("status", {}).get("items", [])]
+        return [item["error"]["entityRef"] for item in items if item["error"]["name"] == "NotAdmitted"]
+
+    assert told(pair.stock) == []
+    assert "component:default/invalid name with spaces" in told(pair.ours)
+
+
+def test_entities_that_are_pending_have_a_name(pair: Pair) -> None:
+    def rows(backend: Backend) -> list[dict[str, Any]]:
+        answer = pair.send(backend, "GET", "/api/catalog/entities/unprocessed/pending")
+        return sorted(answer.json()["entities"], key=lambda row: json.dumps(row["unprocessed_entity"]["metadata"]["name"]))
+
+    stock, ours = rows(pair.stock), rows(pair.ours)
+    assert [row.pop("entity_ref") for row in stock] == [row.pop("entity_id") for row in stock] == [None] * len(stock)
+    names = [row["unprocessed_entity"]["metadata"]["name"] for row in ours]
+    assert [row.pop("entity_ref").partition("/")[2] for row in ours] == names
+    assert len({row.pop("entity_id") for row in ours}) == len(ours)
+    own = ("result_hash", "next_update_at", "last_discovery_at")
+    for row in (*stock, *ours):
+        for name in own:
+            assert row.pop(name)
+        row.pop("unprocessed_hash")
+    assert [{**row, "errors": [without_position(error) for error in row["errors"]]} for row in ours] == stock
+
+
+def without_position(error: dict[str, Any]) -> dict[str, Any]:
+    """The error without what the difference `yaml-positions` adds."""
+    kept = {name: value for name, value in error.items() if name not in ("file", "line", "column", "text")}
+    return {**kept, "message": error["message"].partition(", at file:")[0]}
 
 
 @pytest.fixture(scope="module")

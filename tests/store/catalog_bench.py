@@ -21,6 +21,7 @@ from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult
 
 DEADLINE = 20.0
+NOTES = ("LastGoodState", "NameConflict", "NotAdmitted")
 
 
 class PagesReader:
@@ -91,10 +92,20 @@ class Bench:
         return sorted(ref for ref in await self.entities() if not ref.startswith("location:default/generated-"))
 
     async def errors(self, ref: str) -> list[str]:
-        """The messages in the entity's status."""
-        items = (await self.entity(ref)).get("status", {}).get("items", [])
-        assert all(item["level"] == "error" and item["type"] == "backstage.io/catalog-processing" for item in items)
-        return [item["message"] for item in items]
+        """The messages of errors in the entity's status."""
+        return [item["message"] for item in await self.items(ref) if item["error"]["name"] not in NOTES]
+
+    async def notes(self, ref: str) -> list[tuple[str, str]]:
+        """Level and message of the other items in its status: what the stock backend does not tell."""
+        items = await self.items(ref)
+        return [(item["level"], item["message"]) for item in items if item["error"]["name"] in NOTES]
+
+    async def items(self, ref: str) -> list[dict[str, Any]]:
+        """The items in the entity's status."""
+        items: list[dict[str, Any]] = (await self.entity(ref)).get("status", {}).get("items", [])
+        assert all(item["type"] == "backstage.io/catalog-processing" for item in items)
+        assert all(item["level"] == "error" for item in items if item["error"]["name"] not in NOTES)
+        return items
 
     async def stored_errors(self) -> dict[str, list[dict[str, Any]]]:
         """What the last round found wrong, by reference, whether or not the entity is served."""

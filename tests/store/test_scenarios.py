@@ -47,7 +47,8 @@ async def test_a_broken_document_leaves_the_whole_file_as_it_was_and_says_where(
         await bench.refresh_all()
         assert await bench.names() == ["component:default/one", "component:default/two", "location:default/top"]
         assert (await bench.entity("component:default/one"))["spec"]["type"] == "service"
-        [item] = (await bench.entity("location:default/top"))["status"]["items"]
+        item, kept = await bench.items("location:default/top")
+        assert kept["error"]["name"] == "LastGoodState"
         assert item["message"].startswith(f"Error: YAML error at file:{tmp_path}/a.yaml:")
         assert item["error"]["file"] == f"file:{tmp_path}/a.yaml"
         assert item["error"]["line"] >= 11
@@ -82,7 +83,8 @@ async def test_an_invalid_entity_keeps_its_last_good_form_and_its_siblings_go_on
         assert broken["spec"] == before["spec"]
         assert broken["relations"] == before["relations"]
         assert broken["metadata"]["etag"] != before["metadata"]["etag"]
-        [item] = broken["status"]["items"]
+        item, kept = broken["status"]["items"]
+        assert kept["error"]["name"] == "LastGoodState"
         assert item["level"] == "error"
         assert item["message"].startswith(
             "InputError: Processor BuiltinKindsEntityProcessor threw an error while validating the entity "
@@ -212,7 +214,7 @@ async def test_the_first_place_keeps_a_name_until_it_gives_it_up(database: Datab
         await bench.refresh_all()
         first = await bench.entity("component:default/same")
         assert first["spec"]["type"] == "first"
-        assert "status" not in first
+        assert await bench.errors("component:default/same") == []
         bench.write("a.yaml", component("different"))
         await bench.refresh_all()
         assert await bench.engine.delete_orphans() == 1

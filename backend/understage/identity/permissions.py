@@ -141,6 +141,8 @@ CATALOG_LOCATION_READ = Permission("catalog.location.read", "read")
 CATALOG_LOCATION_CREATE = Permission("catalog.location.create", "create")
 CATALOG_LOCATION_DELETE = Permission("catalog.location.delete", "delete")
 CATALOG_LOCATION_ANALYZE = Permission("catalog.location.analyze")
+CATALOG_UNPROCESSED_READ = Permission("catalog.entities.unprocessed.read", "read")
+CATALOG_UNPROCESSED_DELETE = Permission("catalog.entities.unprocessed.delete", "delete")
 
 CATALOG_PERMISSIONS = (
     CATALOG_ENTITY_READ,
@@ -152,6 +154,8 @@ CATALOG_PERMISSIONS = (
     CATALOG_LOCATION_CREATE,
     CATALOG_LOCATION_DELETE,
     CATALOG_LOCATION_ANALYZE,
+    CATALOG_UNPROCESSED_READ,
+    CATALOG_UNPROCESSED_DELETE,
 )
 """In the order in which the stock catalog lists them in its metadata."""
 

@@ -9,6 +9,7 @@ from understage.catalog.api.permissions import create_permissions_router
 from understage.catalog.api.query import create_query_router
 from understage.catalog.api.refresh import create_refresh_router
 from understage.catalog.api.scheduler import create_scheduler_router
+from understage.catalog.api.unprocessed import create_unprocessed_router
 from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.service import CatalogService
 from understage.platform.database import Database
@@ -25,4 +26,5 @@ def create_catalog_routers(
         create_refresh_router(access, service),
         create_permissions_router(database),
         create_scheduler_router(scheduler),
+        create_unprocessed_router(database, access, service),
     ]

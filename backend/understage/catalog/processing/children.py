@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.processing.result_hash import group_parents
+from understage.catalog.store.conflicts import LostClaim
 from understage.catalog.store.references import (
     NewReference,
     Reference,
@@ -30,10 +31,15 @@ Emitted = Sequence[tuple[str, Sequence[UnprocessedEntity]]]
 
 @dataclass(slots=True)
 class WrittenChildren:
-    """What came of it: whose final forms may change (orphans' marks), and the parents of all children afterwards."""
+    """What came of it.
+
+    Whose final forms may change (orphans' marks), the parents of all children afterwards, and the names that parents claim
+    and do not get.
+    """
 
     stitch: set[str] = field(default_factory=set)
     parents: dict[str, list[str]] = field(default_factory=dict)
+    lost: list[LostClaim] = field(default_factory=list)
 
 
 async def write_children(connection: AsyncConnection, emitted: Emitted) -> WrittenChildren:
@@ -44,23 +50,28 @@ async def write_children(connection: AsyncConnection, emitted: Emitted) -> Writt
     if not refs and not edges:
         return WrittenChildren()
     states = await select_states(connection, refs)
-    holders = await _settle(connection, emitted, states)
+    holders, lost = await _settle(connection, emitted, states)
     ancestors = await select_ancestors(connection, [parent for parent, children in emitted if children])
     wanted: dict[str, str] = {}
     for child, parent in holders.items():
         # An entity above its parent stays where it is: a circle would hold itself, and never be an orphan.
         if child not in ancestors.get(parent, ()):
             wanted[child] = parent
-    return await _set_parents(connection, set(parents), wanted, edges, states)
+    written = await _set_parents(connection, set(parents), wanted, edges, states)
+    written.lost = lost
+    return written
 
 
-async def _settle(connection: AsyncConnection, emitted: Emitted, states: dict[str, State]) -> dict[str, str]:
-    """Decide who may write what, and write it; returns the parent of each accepted child."""
+async def _settle(
+    connection: AsyncConnection, emitted: Emitted, states: dict[str, State]
+) -> tuple[dict[str, str], list[LostClaim]]:
+    """Decide who may write what, and write it; returns the parent of each accepted child, and the claims of the others."""
     owner: dict[str, tuple[str | None, str]] = {
         ref: (state.location_key, state.unprocessed_hash) for ref, state in states.items()
     }
     accepted: dict[str, UnprocessedEntity] = {}
     holders: dict[str, str] = {}
+    lost: list[LostClaim] = []
     for parent, children in emitted:
         for child in children:
             key, _ = owner.get(child.entity_ref, (None, ""))
@@ -69,6 +80,7 @@ async def _settle(connection: AsyncConnection, emitted: Emitted, states: dict[st
                     f"{parent} detected conflicting entityRef {child.entity_ref} already referenced by {key} "
                     f"and now also {child.location_key}: the first keeps the name, rename or remove one of them"
                 )
+                lost.append(LostClaim(child.entity_ref, None, parent, child.location_key))
                 continue
             owner[child.entity_ref] = (child.location_key, child.hash)
             accepted[child.entity_ref] = child
@@ -81,7 +93,7 @@ async def _settle(connection: AsyncConnection, emitted: Emitted, states: dict[st
         and (states[ref].unprocessed_hash, states[ref].location_key) != (child.hash, child.location_key)
     ]
     await update_states(connection, changed)
-    return holders
+    return holders, lost
 
 
 async def _set_parents(

@@ -30,11 +30,15 @@ class Child:
 
 
 class Collector:
-    """What one entity's processors emitted so far. `children` is by reference: a repeated one replaces the first."""
+    """What one entity's processors emitted so far.
+
+    `children` is by reference: a repeated one replaces the first, whose reference and location key go to `superseded`.
+    """
 
     def __init__(self, ref: str, location: LocationRef, origin: LocationRef) -> None:
         self.children: dict[str, Child] = {}
         self.repeated: list[str] = []
+        self.superseded: set[tuple[str, str]] = set()
         self.relations: set[Relation] = set()
         self.refresh_keys: set[str] = set()
         self.errors: list[Exception] = []
@@ -56,6 +60,7 @@ class Collector:
             return
         if ref in self.children:
             self.repeated.append(ref)
+            self.superseded.add((ref, self.children[ref].location_key))
             log.warning("a name stands twice in one place, the last one counts", entity=ref, location=str(location))
         managed_by = str(location)
         marks = {ANNOTATION_ORIGIN_LOCATION: self._origin, ANNOTATION_LOCATION: managed_by}

@@ -1,6 +1,7 @@
 """Writes the outcomes of a batch in one transaction, each table in bulk, only what changed.
 
-Lock order: `refresh_state` by id, references, relations, refresh keys, stitch queue by reference.
+Lock order: `refresh_state` by id, references, conflicts, failures, relations, refresh keys, stitch
+queue by reference.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from understage.catalog.processing.children import WrittenChildren, write_children
 from understage.catalog.processing.outcome import Outcome
 from understage.catalog.processing.result_hash import foreign_parents, group_parents
+from understage.catalog.processing.troubles import record_troubles
 from understage.catalog.store.bulk import Row
 from understage.catalog.store.references import select_references
 from understage.catalog.store.replace_refresh_keys import replace_refresh_keys
@@ -63,7 +65,7 @@ async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     good = [outcome for outcome in outcomes if outcome.result.ok]
     bad = [outcome for outcome in outcomes if not outcome.result.ok]
     written = await write_children(connection, [(item.claimed.entity_ref, item.children) for item in good])
-    stitch = set(written.stitch)
+    stitch = written.stitch | await record_troubles(connection, good, bad, written.lost)
     if good:
         stitch |= await replace_relations(connection, {item.claimed.id: item.result.relations for item in good})
         await replace_refresh_keys(connection, {item.claimed.id: item.result.refresh_keys for item in good})

@@ -44,6 +44,8 @@ class Result:
     errors: list[Exception]
     repeated: list[str] = field(default_factory=list)
     """Children that were emitted more than once."""
+    superseded: set[tuple[str, str]] = field(default_factory=set)
+    """Their references and location keys, those of the last left out."""
 
     @property
     def ok(self) -> bool:
@@ -109,6 +111,7 @@ class Orchestrator:
             collector.refresh_keys,
             collector.errors,
             collector.repeated,
+            collector.superseded,
         )
 
     async def _check(self, entity: Entity, run: "_Run") -> Entity:

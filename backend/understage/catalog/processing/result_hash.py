@@ -24,6 +24,7 @@ def hash_result(
             sorted(tuple(relation) for relation in result.relations),
             sorted(result.refresh_keys),
             foreign,
+            *([sorted(result.superseded)] if result.superseded else ()),
         ]
     )
 

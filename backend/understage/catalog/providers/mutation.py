@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from understage.catalog.store.conflicts import LostClaim, set_provider_conflicts
 from understage.catalog.store.prune import prune
 from understage.catalog.store.references import (
     NewReference,
@@ -37,7 +38,8 @@ async def replace_all(connection: AsyncConnection, source_key: str, entities: Se
     ]
     removed = (given - wanted.keys()) | moved
     await prune(connection, source_key, removed)
-    await _add(connection, source_key, changed)
+    lost = await _add(connection, source_key, changed)
+    await enqueue_stitch(connection, await set_provider_conflicts(connection, source_key, lost))
     return bool(removed or changed)
 
 
@@ -54,13 +56,17 @@ async def apply_delta(
         if ref not in states or ref in moved or states[ref].unprocessed_hash != entity.hash
     ]
     await prune(connection, source_key, moved | set(removed))
-    await _add(connection, source_key, changed)
+    lost = await _add(connection, source_key, changed)
+    settled = {*wanted, *removed}
+    contested = await set_provider_conflicts(connection, source_key, lost, is_settled=settled.__contains__)
+    await enqueue_stitch(connection, contested)
     return bool(removed or changed)
 
 
-async def _add(connection: AsyncConnection, source_key: str, entities: Sequence[UnprocessedEntity]) -> None:
+async def _add(connection: AsyncConnection, source_key: str, entities: Sequence[UnprocessedEntity]) -> list[LostClaim]:
+    """Write what may be written; returns the claims of the others."""
     if not entities:
-        return
+        return []
     states = await select_states(connection, [entity.entity_ref for entity in entities])
     accepted = [entity for entity in entities if _may_write(states.get(entity.entity_ref), entity)]
     await insert_states(connection, [entity for entity in accepted if entity.entity_ref not in states])
@@ -81,12 +87,13 @@ async def _add(connection: AsyncConnection, source_key: str, entities: Sequence[
     # An orphan that has a source again loses its mark.
     adopted = {entity.entity_ref for _, entity in known} - {edge.target for edge in edges}
     await enqueue_stitch(connection, adopted)
-    for entity in entities:
-        if entity.entity_ref not in accepted_refs:
-            log.warning(
-                f"Source {source_key} detected conflicting entityRef {entity.entity_ref} already referenced by "
-                f"{states[entity.entity_ref].location_key} and now also {entity.location_key}"
-            )
+    lost = [entity for entity in entities if entity.entity_ref not in accepted_refs]
+    for entity in lost:
+        log.warning(
+            f"Source {source_key} detected conflicting entityRef {entity.entity_ref} already referenced by "
+            f"{states[entity.entity_ref].location_key} and now also {entity.location_key}"
+        )
+    return [LostClaim(entity.entity_ref, source_key, None, entity.location_key) for entity in lost]
 
 
 def _may_write(state: State | None, entity: UnprocessedEntity) -> bool:

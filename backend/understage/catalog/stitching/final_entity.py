@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from understage.catalog.stitching.search_values import search_values
+from understage.catalog.stitching.status import STATUS_TYPE, status_items
 from understage.catalog.store.select_stitch_inputs import StitchInput
+from understage.catalog.store.select_troubles import Troubles
 from understage.catalog.store.write_final import SearchValue
 from understage.catalog.unprocessed import stable_hash
 from understage.model.entity import ANNOTATION_EDIT_URL, ANNOTATION_ORPHAN, ANNOTATION_VIEW_URL, Entity
@@ -12,7 +14,6 @@ from understage.model.ref import is_script_url
 from understage.platform.json import dumps_text, loads
 
 REJECTED_URL = "https://backstage.io/annotation-rejected-for-security-reasons"
-STATUS_TYPE = "backstage.io/catalog-processing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class FinalForm:
     values: list[SearchValue]
 
 
-def build_final(source: StitchInput) -> FinalForm | None:
+def build_final(source: StitchInput, troubles: Troubles | None = None) -> FinalForm | None:
     """The final form; None when it is the same as before, or when there is nothing to serve yet.
 
     Raises InputError when the entity cannot be indexed.
@@ -36,14 +37,28 @@ def build_final(source: StitchInput) -> FinalForm | None:
     metadata["uid"] = source.uid
     _mark_annotations(metadata, is_orphan=source.is_orphan)
     entity["relations"] = [{"type": type_, "targetRef": target} for type_, target in source.relations]
-    if errors := loads(source.errors):
-        _add_status(entity, errors)
+    _set_status(entity, source.errors, troubles)
     # The etag of the source is part of the entity; ours cannot be part of what it is the hash of.
     etag = stable_hash(entity)
     if etag == source.final_hash:
         return None
     values = search_values(entity, source.relations)
     metadata.setdefault("etag", etag)
+    return FinalForm(dumps_text(entity), etag, values)
+
+
+def build_kept(source: StitchInput, last: str, troubles: Troubles) -> FinalForm | None:
+    """The last good final form (its JSON) with the status of now, for an entity that cannot be stitched any more."""
+    entity: Entity = loads(last)
+    if entity["metadata"].get("etag") == source.final_hash:
+        del entity["metadata"]["etag"]
+    _set_status(entity, source.errors, troubles)
+    etag = stable_hash(entity)
+    if etag == source.final_hash:
+        return None
+    relations = [(relation["type"], relation["targetRef"]) for relation in entity["relations"]]
+    values = search_values(entity, relations)
+    entity["metadata"].setdefault("etag", etag)
     return FinalForm(dumps_text(entity), etag, values)
 
 
@@ -58,10 +73,11 @@ def _mark_annotations(metadata: dict[str, Any], *, is_orphan: bool) -> None:
                 annotations[name] = REJECTED_URL
 
 
-def _add_status(entity: Entity, errors: list[dict[str, Any]]) -> None:
-    items = [
-        {"type": STATUS_TYPE, "level": "error", "message": f"{error['name']}: {error['message']}", "error": error}
-        for error in errors
-    ]
-    before = (entity.get("status") or {}).get("items") or []
-    entity["status"] = {**(entity.get("status") or {}), "items": [*before, *items]}
+def _set_status(entity: Entity, errors: str, troubles: Troubles | None) -> None:
+    if errors == "[]" and troubles is None:
+        return
+    status = entity.get("status") or {}
+    others = [item for item in status.get("items") or () if item.get("type") != STATUS_TYPE]
+    entity["status"] = {**status, "items": [*others, *status_items(loads(errors), troubles)]}
+    if not entity["status"]["items"]:
+        del entity["status"]

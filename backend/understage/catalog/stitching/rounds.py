@@ -13,9 +13,11 @@ from opentelemetry import metrics, trace
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.stitching.final_entity import FinalForm, build_final
+from understage.catalog.stitching.failures import Built, Failures, build_last_good, record_failures
+from understage.catalog.stitching.final_entity import build_final
 from understage.catalog.store.retry import write_with_retry
 from understage.catalog.store.select_stitch_inputs import StitchInput, select_stitch_inputs
+from understage.catalog.store.select_troubles import Troubles, select_troubles
 from understage.catalog.store.stitch_queue import (
     claim_stitches,
     finish_stitches,
@@ -40,8 +42,6 @@ _duration = _meter.create_histogram(
 BATCH = 1000
 PAUSE_EVERY = 20
 
-Built = list[tuple[StitchInput, FinalForm]]
-
 
 class StitchingRounds:
     """Stitches the queue of one database. `timeout` is after how many seconds others may take over a claim."""
@@ -64,12 +64,19 @@ class StitchingRounds:
             tickets = await asyncio.shield(self._claim_task)
             async with self._database.read() as connection:
                 inputs = await select_stitch_inputs(connection, list(tickets))
-            built, failed = await _build(inputs)
+                troubles = await select_troubles(connection, list(tickets))
+            built, failures = await _build(inputs, troubles)
+            if failures:
+                async with self._database.read() as connection:
+                    built += await build_last_good(connection, failures, troubles)
+            # Before the batch: a failure that is new takes its request back into the queue, to be told of.
+            await record_failures(self._database, inputs, failures)
             await self._write(built, tickets)
             self._claimed = {}
             span.set_attributes({"catalog.claimed": len(tickets), "catalog.changed": len(built)})
         _duration.record(time.perf_counter() - began)
-        counts = {"changed": len(built), "failed": failed, "unchanged": len(tickets) - len(built) - failed}
+        unchanged = max(0, len(tickets) - len(built) - len(failures))
+        counts = {"changed": len(built), "failed": len(failures), "unchanged": unchanged}
         for result, count in counts.items():
             if count:
                 _stitched.add(count, {"result": result})
@@ -104,23 +111,22 @@ class StitchingRounds:
             log.error("a final entity could not be written", entity=next(iter(ticket)), error=str(error.orig))
 
 
-async def _build(inputs: list[StitchInput]) -> tuple[Built, int]:
+async def _build(inputs: list[StitchInput], troubles: Mapping[str, Troubles]) -> tuple[Built, Failures]:
     built: Built = []
-    failed = 0
+    failures: Failures = []
     for count, source in enumerate(inputs):
         try:
-            form = build_final(source)
+            form = build_final(source, troubles.get(source.entity_ref))
         except (UnderstageError, TypeError) as error:
-            # The last good form stays. The owner sees it in the log only: the index has no place for the message.
             log.error("an entity cannot be served", entity=source.entity_ref, error=str(error))
-            failed += 1
+            failures.append((source, error))
             continue
         if form is not None:
             built.append((source, form))
         if count % PAUSE_EVERY == 0:
             # The API answers between two entities.
             await asyncio.sleep(0)
-    return built, failed
+    return built, failures
 
 
 async def _write_batch(connection: AsyncConnection, built: Built, tickets: Mapping[str, str]) -> None:

@@ -41,7 +41,7 @@ async def claim_due(connection: AsyncConnection, *, limit: int, interval_ms: int
 
     # Not IS NOT NULL: SQLite 3.40 takes that for true in RETURNING.
     statement = f"""
-        UPDATE refresh_state SET next_update_at = {now(connection)} + :interval
+        UPDATE refresh_state SET next_update_at = {now(connection)} + :interval, last_read_at = {now(connection)}
         WHERE id {chosen}
         RETURNING id, uid, entity_ref, unprocessed_entity, coalesce(processed_entity, '') <> '', result_hash, cache, location_key
     """

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import among, listed
+from understage.catalog.store.conflicts import select_claims_of
 from understage.catalog.store.stitch_queue import enqueue_stitch
 
 
@@ -25,12 +26,13 @@ async def delete_states(connection: AsyncConnection, refs: Collection[str]) -> i
         WHERE source_entity_ref {among(connection, "refs")}
     """
     children = {row[0] for row in await connection.execute(text(statement), parameters)}
+    contested = await select_claims_of(connection, refs)
     # In this order, as a commit of processed entities takes its locks.
     statement = f"DELETE FROM refresh_state WHERE entity_ref {among(connection, 'refs')}"
     deleted = (await connection.execute(text(statement), parameters)).rowcount
     statement = f"DELETE FROM stitch_queue WHERE entity_ref {among(connection, 'refs')}"
     await connection.execute(text(statement), parameters)
-    await enqueue_stitch(connection, (peers | children) - set(refs))
+    await enqueue_stitch(connection, (peers | children | contested) - set(refs))
     return deleted
 
 

@@ -1,4 +1,4 @@
-"""The catalog's tables. All stages of the road meet here; the migration `0002_catalog` makes them.
+"""The catalog's tables. All stages of the road meet here; the migrations `0002_catalog` and `0004_reports` make them.
 
 Times are milliseconds since the epoch, of the database's clock. JSON is stored as text, ready to be sent. Text that is
 ordered or compared on the wire has the collation C on PostgreSQL: binary order, as on SQLite.
@@ -7,12 +7,13 @@ Everything that belongs to an entity goes with its `refresh_state` row.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Text, UniqueConstraint, inspect
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Text, UniqueConstraint, inspect, text
 from sqlmodel import Field, SQLModel
 
 BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
 # A rowid on SQLite, an identity on PostgreSQL.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
+FAILING = "errors <> '[]'"
 
 
 def _entity_id(*, primary_key: bool = False, index: bool = False) -> Any:
@@ -26,10 +27,14 @@ class RefreshState(SQLModel, table=True):
     """One row an entity that somebody emits: what came in (unprocessed) and what processing made of it (processed).
 
     `id` is the key inside the database, `uid` the one on the wire. `result_hash` covers all that processing put out;
-    `errors` is a JSON array of the last round. An entity is due when `next_update_at` is past.
+    `errors` is a JSON array of the last round. An entity is due when `next_update_at` is past; `last_read_at` is when it was
+    claimed last.
     """
 
     __tablename__ = "refresh_state"
+    __table_args__ = (
+        Index("refresh_state_failing", "entity_ref", sqlite_where=text(FAILING), postgresql_where=text(FAILING)),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(RowId, primary_key=True, autoincrement=True))
     uid: str = Field(sa_column=Column(BinaryText, nullable=False, unique=True))
@@ -41,6 +46,7 @@ class RefreshState(SQLModel, table=True):
     cache: str | None = Field(default=None, sa_column=Column(Text))
     errors: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
     next_update_at: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    last_read_at: int | None = Field(default=None, sa_column=Column(BigInteger))
     last_discovery_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     location_key: str | None = Field(default=None, sa_column=Column(Text))
 
@@ -129,6 +135,41 @@ class StitchRequest(SQLModel, table=True):
     entity_ref: str = Field(sa_column=Column(BinaryText, primary_key=True))
     stitch_ticket: str = Field(sa_column=Column(Text, nullable=False))
     next_stitch_at: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+
+
+class Failure(SQLModel, table=True):
+    """Since when an entity fails at a stage: `processing`, whose errors are in `refresh_state`, or `stitching`.
+
+    `is_kept` when a good state from before is still served. `error` is JSON, of stitching only.
+    """
+
+    __tablename__ = "failures"
+
+    entity_id: int = _entity_id(primary_key=True)
+    stage: str = Field(sa_column=Column(Text, primary_key=True))
+    since: int = Field(sa_column=Column(BigInteger, nullable=False))
+    is_kept: bool = Field(sa_column=Column(Boolean, nullable=False))
+    error: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class Conflict(SQLModel, table=True):
+    """A provider (`source_key`) or parent that gives an entity whose name another one holds, and as what it gives it."""
+
+    __tablename__ = "conflicts"
+
+    id: int | None = Field(default=None, sa_column=Column(RowId, primary_key=True, autoincrement=True))
+    entity_ref: str = Field(
+        sa_column=Column(
+            BinaryText, ForeignKey("refresh_state.entity_ref", ondelete="CASCADE"), nullable=False, index=True
+        )
+    )
+    source_key: str | None = Field(default=None, sa_column=Column(Text))
+    source_entity_ref: str | None = Field(
+        default=None,
+        sa_column=Column(BinaryText, ForeignKey("refresh_state.entity_ref", ondelete="CASCADE"), index=True),
+    )
+    location_key: str | None = Field(default=None, sa_column=Column(Text))
+    since: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class Location(SQLModel, table=True):
