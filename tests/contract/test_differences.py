@@ -58,7 +58,9 @@ def test_the_location_of_an_entity_that_was_never_admitted_tells_of_it(pair: Pai
 def test_entities_that_are_pending_have_a_name(pair: Pair) -> None:
     def rows(backend: Backend) -> list[dict[str, Any]]:
         answer = pair.send(backend, "GET", "/api/catalog/entities/unprocessed/pending")
-        return sorted(answer.json()["entities"], key=lambda row: json.dumps(row["unprocessed_entity"]["metadata"]["name"]))
+        return sorted(
+            answer.json()["entities"], key=lambda row: json.dumps(row["unprocessed_entity"]["metadata"]["name"])
+        )
 
     stock, ours = rows(pair.stock), rows(pair.ours)
     assert [row.pop("entity_ref") for row in stock] == [row.pop("entity_id") for row in stock] == [None] * len(stock)
