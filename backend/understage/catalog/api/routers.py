@@ -8,6 +8,7 @@ from understage.catalog.api.locations import create_locations_router
 from understage.catalog.api.permissions import create_permissions_router
 from understage.catalog.api.query import create_query_router
 from understage.catalog.api.refresh import create_refresh_router
+from understage.catalog.api.reports import create_reports_router
 from understage.catalog.api.scheduler import create_scheduler_router
 from understage.catalog.api.unprocessed import create_unprocessed_router
 from understage.catalog.scheduling import DatabaseScheduler
@@ -27,4 +28,5 @@ def create_catalog_routers(
         create_permissions_router(database),
         create_scheduler_router(scheduler),
         create_unprocessed_router(database, access, service),
+        create_reports_router(database, access, service),
     ]
