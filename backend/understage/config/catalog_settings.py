@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from understage.config.duration import Duration, parse_duration
+from understage.config.provider_settings import ProviderSettings
 from understage.config.section import Boolean, KeepOrDelete, Section, Text
 
 
@@ -112,4 +113,4 @@ class CatalogSettings(Section):
     processor_options: dict[str, ProcessorOptions] = Field(default_factory=dict)
     provider_options: dict[str, ProcessorOptions] = Field(default_factory=dict)
     scm_events: Annotated[ScmEvents, BeforeValidator(_read_scm_events)] = ScmEvents()
-    providers: dict[str, Any] = Field(default_factory=dict)
+    providers: ProviderSettings = ProviderSettings()

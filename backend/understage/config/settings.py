@@ -16,6 +16,7 @@ from understage.config.duration import Duration
 from understage.config.events_settings import EventsSettings
 from understage.config.integration_settings import IntegrationSettings
 from understage.config.platform_settings import ArgocdSettings, KubernetesSettings, UnderstageSettings
+from understage.config.provider_settings import ONLY_ENTRY
 from understage.config.scaffolder_settings import ScaffolderSettings
 from understage.config.section import Boolean, Section, Text
 from understage.config.sources import Configuration
@@ -173,6 +174,8 @@ def _existing_path(location: tuple[str | int, ...], data: Any) -> tuple[str | in
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
+            if part == ONLY_ENTRY:
+                continue
             break
         path.append(part)
     return tuple(path)

@@ -83,9 +83,10 @@ class GithubCredentials:
             raise refusal
         return Credential(self._token, "token") if self._token else None
 
-    async def list_installations(self) -> list[Installation]:
-        """Where the apps are installed, as far as the configuration allows their owners."""
-        found = [installation for app in self._apps for installation in await app.list_allowed()]
+    async def list_installations(self, app_id: int | None = None) -> list[Installation]:
+        """Where the apps (or the one of `app_id`) are installed, as far as the configuration allows their owners."""
+        apps = [app for app in self._apps if app_id in (None, app.id)]
+        found = [installation for app in apps for installation in await app.list_allowed()]
         return list({installation.owner.lower(): installation for installation in found}.values())
 
 
@@ -97,6 +98,7 @@ class _App:
         self._host = host
         self._api_url = api_url
         self._settings = settings
+        self.id = settings.app_id
         owners = settings.allowed_installation_owners
         self._allowed = None if owners is None else {owner.lower() for owner in owners}
         self._installations: list[Installation] = []

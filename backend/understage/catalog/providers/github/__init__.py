@@ -1,0 +1,1 @@
+"""What is discovered on GitHub; made only when the configuration asks for it."""
