@@ -81,14 +81,12 @@ def test_the_template_guide_shows_parts_of_its_example() -> None:
 
 
 def test_the_platform_guide_shows_parts_of_its_example() -> None:
-    folder = EXAMPLES / "acme-actions"
-    sources = [
-        (folder / name).read_text("utf-8")
-        for name in ("src/acme_actions/create_ticket.py", "tests/test_create_ticket.py", "pyproject.toml")
-    ]
+    folders = [EXAMPLES / "acme-actions", EXAMPLES / "acme-providers"]
+    sources = [path.read_text("utf-8") for folder in folders for path in sorted(folder.rglob("*.py"))]
+    sources += [(folder / "pyproject.toml").read_text("utf-8") for folder in folders]
     page = Page(ROOT / "docs/guides/platform.md")
     blocks = [block for block in page.blocks if block.language in ("python", "toml")]
-    assert len(blocks) == 3
+    assert len(blocks) == 7
     for block in blocks:
         assert any(_is_part(block.text, source) for source in sources), f"line {block.line} is not in the example"
 

@@ -16,6 +16,7 @@ from understage.catalog.scm.github import ReadCommit
 from understage.config.catalog_settings import CatalogSettings
 from understage.errors import NotAllowedError, NotFoundError
 from understage.platform.database import Database
+from understage.sdk.incremental import IncrementalEntityProvider
 from understage.sdk.processor import Processor
 from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult
@@ -154,7 +155,7 @@ async def running(
     folder: Path,
     *,
     locations: Sequence[Mapping[str, Any]] = (),
-    providers: Sequence[EntityProvider] = (),
+    providers: Sequence[EntityProvider | IncrementalEntityProvider] = (),
     reader: PagesReader | None = None,
     processors: Sequence[type[Processor]] | None = None,
     read_commit: ReadCommit | None = None,

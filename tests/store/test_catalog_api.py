@@ -88,7 +88,9 @@ async def catalog(database: Database, tmp_path: Path) -> AsyncIterator[Catalog]:
             return Credentials.user("user:default/ada", "token")
 
         web = FastAPI()
-        routers = create_catalog_routers(database, Access(policy), bench.service, bench.engine.scheduler)
+        routers = create_catalog_routers(
+            database, Access(policy), bench.service, bench.engine.scheduler, bench.engine.incremental
+        )
         web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
         async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
             yield Catalog(bench, http, policy)

@@ -118,7 +118,9 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
         _no_lifespan, health, settings.backend.cors, with_metrics=settings.understage.telemetry.prometheus
     )
     catalog_access = Access(identity.plugins["catalog"].authorizer)
-    catalog_routers = create_catalog_routers(database, catalog_access, engine.service, engine.scheduler)
+    catalog_routers = create_catalog_routers(
+        database, catalog_access, engine.service, engine.scheduler, engine.incremental
+    )
     _mount_plugin(web, "catalog", catalog_routers, identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)
     web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))

@@ -22,6 +22,8 @@ from understage.catalog.processing.rules import Rules
 from understage.catalog.processing.sources import Sources
 from understage.catalog.processors.registry import create_processors, installed_processors
 from understage.catalog.providers.config_locations import ConfigLocationProvider
+from understage.catalog.providers.incremental import IncrementalIngestion
+from understage.catalog.providers.incremental_control import IncrementalControl
 from understage.catalog.providers.location_store import LocationStore
 from understage.catalog.providers.registry import (
     connect_providers,
@@ -41,6 +43,7 @@ from understage.config.catalog_settings import CatalogSettings
 from understage.platform.database import Database
 from understage.platform.event_bus import EventBus
 from understage.platform.scheduler import Loop
+from understage.sdk.incremental import IncrementalEntityProvider
 from understage.sdk.processor import Processor, ProcessorSetup
 from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import UrlReader
@@ -85,7 +88,7 @@ class CatalogEngine:
         config: Mapping[str, Any] | None = None,
         folder: Path | None = None,
         processors: Sequence[type[Processor]] | None = None,
-        providers: Sequence[EntityProvider] = (),
+        providers: Sequence[EntityProvider | IncrementalEntityProvider] = (),
         scheduler: DatabaseScheduler | None = None,
         interval: tuple[float, float] | None = None,
         events: EventBus | None = None,
@@ -98,17 +101,20 @@ class CatalogEngine:
         orchestrator = _create_orchestrator(settings, reader, config, folder, processors)
         locations = LocationStore(database, self.wake)
         self.scheduler = scheduler or DatabaseScheduler(database)
+        wrapped = [self._wrap(provider) for provider in providers]
         self._providers = enabled_providers(
             [
                 locations,
                 ConfigLocationProvider(settings.locations, folder),
                 GenericScmEventRefreshProvider(database, self.wake),
-                *providers,
+                *wrapped,
             ],
             settings.provider_options,
         )
         scm_locations = ScmLocations(database, settings.scm_events, self.wake)
         self.events = events or EventBus()
+        incremental = [provider.name for provider in self._providers if isinstance(provider, IncrementalIngestion)]
+        self.incremental = IncrementalControl(database, self.scheduler, incremental)
         listen(self.events, self._providers, settings.scm_events, scm_locations, read_commit)
         self.service: CatalogService = Ingestion(
             database,
@@ -132,6 +138,12 @@ class CatalogEngine:
             "catalog stitching", self._stitching.run, interval=_seconds(stitching.polling_interval, POLL_SECONDS)
         )
         self._loops = self._create_loops()
+
+    def _wrap(self, provider: EntityProvider | IncrementalEntityProvider) -> EntityProvider:
+        """A provider of pages as one that the engine connects like any other."""
+        if not isinstance(provider, IncrementalEntityProvider):
+            return provider
+        return IncrementalIngestion(self._database, provider, self.scheduler, self.wake)
 
     def _create_loops(self) -> list[Loop]:
         counting = Loop("catalog counts", self._count, interval=COUNT_SECONDS)

@@ -141,6 +141,8 @@ CATALOG_LOCATION_READ = Permission("catalog.location.read", "read")
 CATALOG_LOCATION_CREATE = Permission("catalog.location.create", "create")
 CATALOG_LOCATION_DELETE = Permission("catalog.location.delete", "delete")
 CATALOG_LOCATION_ANALYZE = Permission("catalog.location.analyze")
+CATALOG_INGESTION_READ = Permission("catalog.ingestion.read", "read")
+CATALOG_INGESTION_MANAGE = Permission("catalog.ingestion.manage", "update")
 CATALOG_UNPROCESSED_READ = Permission("catalog.entities.unprocessed.read", "read")
 CATALOG_UNPROCESSED_DELETE = Permission("catalog.entities.unprocessed.delete", "delete")
 
@@ -154,6 +156,8 @@ CATALOG_PERMISSIONS = (
     CATALOG_LOCATION_CREATE,
     CATALOG_LOCATION_DELETE,
     CATALOG_LOCATION_ANALYZE,
+    CATALOG_INGESTION_READ,
+    CATALOG_INGESTION_MANAGE,
     CATALOG_UNPROCESSED_READ,
     CATALOG_UNPROCESSED_DELETE,
 )

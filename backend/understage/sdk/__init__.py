@@ -20,6 +20,7 @@ from understage.sdk.action import Action, ActionModel, Example, action
 from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
 from understage.sdk.events import EventSubscriber
 from understage.sdk.glob import compile_glob, glob_root, is_glob
+from understage.sdk.incremental import IncrementalEntityProvider, IncrementalOptions, Page
 from understage.sdk.ports import (
     Application,
     ArgoCd,
@@ -73,11 +74,14 @@ __all__ = [
     "Helm",
     "Http",
     "HttpResponse",
+    "IncrementalEntityProvider",
+    "IncrementalOptions",
     "InputError",
     "Job",
     "LocationRef",
     "NotAllowedError",
     "NotFoundError",
+    "Page",
     "Ports",
     "ProcessingContext",
     "Processor",

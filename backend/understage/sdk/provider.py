@@ -38,7 +38,11 @@ class ProviderSetup:
 
 @dataclass(frozen=True)
 class ProvidedEntity:
-    """A root entity. `location_key` is who owns the name: another source with another key cannot take it."""
+    """A root entity. `location_key` is who owns the name: another source with another key cannot take it.
+
+    The same key makes two sources co-owners, of whom the last to write has the entity. Another key for an entity that was
+    given before makes it another one, with another uid. An entity without a key may be taken by any source with one.
+    """
 
     entity: Entity
     location_key: str | None = None
@@ -53,8 +57,13 @@ class ProviderConnection(Protocol):
     async def replace_all(self, entities: Sequence[ProvidedEntity]) -> None:
         """These are all; what this provider gave before and is not among them goes, with what only it led to."""
 
-    async def apply_delta(self, added: Sequence[ProvidedEntity] = (), removed: Sequence[str] = ()) -> None:
-        """Add or change some, and remove others by reference."""
+    async def apply_delta(
+        self, added: Sequence[ProvidedEntity] = (), removed: Sequence[str | ProvidedEntity] = ()
+    ) -> None:
+        """Add or change some, and remove others, by reference (`user:default/ada`) or as they were given.
+
+        What is among both stays. What this provider does not give cannot be removed by it, and is no error.
+        """
 
     async def refresh(self, keys: Sequence[str]) -> None:
         """Process now whatever was made of these (`url:…`)."""

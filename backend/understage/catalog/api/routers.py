@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from understage.catalog.access import Access
 from understage.catalog.api.entities import create_entities_router
+from understage.catalog.api.incremental import create_incremental_router
 from understage.catalog.api.locations import create_locations_router
 from understage.catalog.api.permissions import create_permissions_router
 from understage.catalog.api.query import create_query_router
@@ -11,13 +12,18 @@ from understage.catalog.api.refresh import create_refresh_router
 from understage.catalog.api.reports import create_reports_router
 from understage.catalog.api.scheduler import create_scheduler_router
 from understage.catalog.api.unprocessed import create_unprocessed_router
+from understage.catalog.providers.incremental_control import IncrementalControl
 from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.service import CatalogService
 from understage.platform.database import Database
 
 
 def create_catalog_routers(
-    database: Database, access: Access, service: CatalogService, scheduler: DatabaseScheduler
+    database: Database,
+    access: Access,
+    service: CatalogService,
+    scheduler: DatabaseScheduler,
+    incremental: IncrementalControl,
 ) -> list[APIRouter]:
     """The routers below `/api/catalog`; `/entities/by-query` stands before `/entities/…`."""
     return [
@@ -29,4 +35,5 @@ def create_catalog_routers(
         create_scheduler_router(scheduler),
         create_unprocessed_router(database, access, service),
         create_reports_router(database, access, service),
+        create_incremental_router(access, incremental),
     ]

@@ -8,6 +8,7 @@ from understage.catalog.store.schedule import schedule_keys
 from understage.catalog.store.write_states import UnprocessedEntity
 from understage.catalog.unprocessed import make_unprocessed
 from understage.model.entity import EnvelopeError, check_envelope
+from understage.model.ref import EntityRef, entity_ref
 from understage.platform.database import Database
 from understage.sdk.provider import ProvidedEntity
 
@@ -22,14 +23,17 @@ class Connection:
 
     async def replace_all(self, entities: Sequence[ProvidedEntity]) -> None:
         """See `ProviderConnection`."""
-        rows = _unprocessed(entities)
+        rows = unprocessed(entities)
         await write_with_retry(self._database, lambda write: replace_all(write, self._source_key, rows))
         self._wake()
 
-    async def apply_delta(self, added: Sequence[ProvidedEntity] = (), removed: Sequence[str] = ()) -> None:
+    async def apply_delta(
+        self, added: Sequence[ProvidedEntity] = (), removed: Sequence[str | ProvidedEntity] = ()
+    ) -> None:
         """See `ProviderConnection`."""
-        rows = _unprocessed(added)
-        await write_with_retry(self._database, lambda write: apply_delta(write, self._source_key, rows, removed))
+        rows = unprocessed(added)
+        gone = {_ref_of(item) for item in removed}
+        await write_with_retry(self._database, lambda write: apply_delta(write, self._source_key, rows, gone))
         self._wake()
 
     async def refresh(self, keys: Sequence[str]) -> None:
@@ -38,12 +42,24 @@ class Connection:
         self._wake()
 
 
-def _unprocessed(entities: Sequence[ProvidedEntity]) -> list[UnprocessedEntity]:
+def unprocessed(entities: Sequence[ProvidedEntity]) -> list[UnprocessedEntity]:
+    """The rows of what a provider gives. Raises EnvelopeError when one of them has no valid envelope."""
     rows = []
     for provided in entities:
-        try:
-            check_envelope(provided.entity)
-        except EnvelopeError as error:
-            raise EnvelopeError(f"Malformed entity envelope, {error.message}") from error
+        _check(provided)
         rows.append(make_unprocessed(provided.entity, provided.location_key))
     return rows
+
+
+def _ref_of(removed: str | ProvidedEntity) -> str:
+    if isinstance(removed, str):
+        return str(EntityRef.parse(removed)).lower()
+    _check(removed)
+    return entity_ref(removed.entity)
+
+
+def _check(provided: ProvidedEntity) -> None:
+    try:
+        check_envelope(provided.entity)
+    except EnvelopeError as error:
+        raise EnvelopeError(f"Malformed entity envelope, {error.message}") from error

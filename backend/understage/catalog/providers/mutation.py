@@ -46,7 +46,7 @@ async def replace_all(connection: AsyncConnection, source_key: str, entities: Se
 async def apply_delta(
     connection: AsyncConnection, source_key: str, added: Sequence[UnprocessedEntity], removed: Collection[str] = ()
 ) -> bool:
-    """Add, change and remove some of what the provider gives. Returns whether anything may have changed."""
+    """Add, change and remove some of what the provider gives; what is among both stays. Returns whether it may matter."""
     wanted = {entity.entity_ref: entity for entity in added}
     states = await select_states(connection, sorted(wanted))
     moved = {ref for ref, state in states.items() if state.location_key != wanted[ref].location_key}
@@ -55,7 +55,7 @@ async def apply_delta(
         for ref, entity in wanted.items()
         if ref not in states or ref in moved or states[ref].unprocessed_hash != entity.hash
     ]
-    await prune(connection, source_key, moved | set(removed))
+    await prune(connection, source_key, moved | (set(removed) - wanted.keys()))
     lost = await _add(connection, source_key, changed)
     settled = {*wanted, *removed}
     contested = await set_provider_conflicts(connection, source_key, lost, is_settled=settled.__contains__)

@@ -14,6 +14,7 @@ from understage.catalog.store.retry import write_with_retry
 from understage.config.catalog_settings import ProcessorOptions
 from understage.errors import InputError
 from understage.platform.database import Database
+from understage.sdk.incremental import IncrementalEntityProvider
 from understage.sdk.provider import EntityProvider, ProviderSetup
 
 log = structlog.get_logger(__name__)
@@ -22,14 +23,14 @@ GROUP = "understage.providers"
 BY_CONFIGURATION = "catalog.providers."
 
 
-def installed_providers(setup: ProviderSetup) -> list[EntityProvider]:
+def installed_providers(setup: ProviderSetup) -> list[EntityProvider | IncrementalEntityProvider]:
     """Make the providers that entry points name, of those named `catalog.providers.<key>` the ones that are configured.
 
     One that cannot be made stops the start: an InputError says what to change in the configuration, any other error names the
     package to repair.
     """
     configured = (setup.config.get("catalog") or {}).get("providers") or {}
-    providers: list[EntityProvider] = []
+    providers: list[EntityProvider | IncrementalEntityProvider] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         key = entry.name.removeprefix(BY_CONFIGURATION)
         if key != entry.name and configured.get(key) is None:
