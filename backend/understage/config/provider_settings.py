@@ -123,6 +123,38 @@ class GithubProvider(Section):
         return self
 
 
+class OrganizationPages(Section):
+    """`catalog.providers.githubOrg[].pageSizes`."""
+
+    teams: int = Field(default=25, ge=1, le=100)
+    team_members: int = Field(default=50, ge=1, le=100)
+    organization_members: int = Field(default=50, ge=1, le=100)
+
+
+class UserTransformer(Section):
+    """`catalog.providers.githubOrg[].defaultUserTransformer`."""
+
+    use_verified_emails: Boolean = False
+
+
+class GithubOrgProvider(Section):
+    """One entry of `catalog.providers.githubOrg`."""
+
+    id: Text
+    github_url: Text
+    orgs: tuple[Text, ...] = ()
+    exclude_suspended_users: Boolean = False
+    default_user_transformer: UserTransformer = UserTransformer()
+    page_sizes: OrganizationPages = OrganizationPages()
+    schedule: ScheduleSettings
+
+    @model_validator(mode="after")
+    def _check_url(self) -> "GithubOrgProvider":
+        if not re.match(r"https?://[^/\s]+", self.github_url):
+            raise ValueError("githubUrl must be an http or https URL, for example https://github.com")
+        return self
+
+
 class GiteaProvider(Section):
     """One entry of `catalog.providers.gitea`."""
 
@@ -137,6 +169,7 @@ class ProviderSettings(Section):
     """The `catalog.providers` section; those of other packages are kept as they are."""
 
     github: Annotated[dict[str, GithubProvider], _by_id("organization", "app")] = Field(default_factory=dict)
+    github_org: Annotated[tuple[GithubOrgProvider, ...], BeforeValidator(one_or_many)] = ()
     gitea: Annotated[dict[str, GiteaProvider], _by_id()] = Field(default_factory=dict)
 
 
