@@ -21,7 +21,7 @@ ACTION = re.compile(
 FILES = (".py", ".yaml", ".yml", ".json", ".md", ".sqlite")
 OTHER = re.compile(
     r"(catalog\.(entity|location|ingestion)|scaffolder\.(action|task|template))\."
-    r"|understage\.(actions|processors|providers|integrations|filters)$"
+    r"|understage\.(actions|analyzers|filters|integrations|placeholders|processors|providers)$"
 )
 ABOUT_IDLE_KEYS = ("docs/reference/configuration.md", "docs/differences.md")
 EXTERNAL = ("http://", "https://", "mailto:")

@@ -2,7 +2,8 @@
 
 Nothing here performs I/O. `understage.integrations` implements the ports, `understage.scaffolder` and `understage.catalog`
 call the extensions, `understage.sdk.testing` fakes the ports for tests of extensions. Extensions register by entry points:
-`understage.actions`, `understage.processors`, `understage.providers`, `understage.integrations`, `understage.filters`.
+`understage.actions`, `understage.processors`, `understage.placeholders`, `understage.analyzers`, `understage.providers`,
+`understage.integrations`, `understage.filters`.
 """
 
 from understage.errors import (
@@ -21,6 +22,7 @@ from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, T
 from understage.sdk.events import EventSubscriber
 from understage.sdk.glob import compile_glob, glob_root, is_glob
 from understage.sdk.incremental import IncrementalEntityProvider, IncrementalOptions, Page
+from understage.sdk.placeholder import Placeholder, PlaceholderFile, PlaceholderResolver
 from understage.sdk.ports import (
     Application,
     ArgoCd,
@@ -82,6 +84,9 @@ __all__ = [
     "NotAllowedError",
     "NotFoundError",
     "Page",
+    "Placeholder",
+    "PlaceholderFile",
+    "PlaceholderResolver",
     "Ports",
     "ProcessingContext",
     "Processor",

@@ -1,47 +1,40 @@
 """Fills placeholders: `{$text: ./openapi.yaml}` in an entity becomes the content of the file.
 
-The name after `$` says how: `$text`, `$json`, `$yaml`. An object with other keys beside it is no placeholder.
+The name after `$` says how; resolvers register under the entry point group `understage.placeholders`. An object with other keys
+beside it is no placeholder, and one whose name nobody knows is left as it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 from understage.catalog.failure import error_message
 from understage.catalog.processors.placeholder_source import PlaceholderSource
-from understage.errors import InputError, SourceError
+from understage.errors import InputError
 from understage.model.entity import Entity
-from understage.model.yaml import parse_document
-from understage.platform.json import loads, normalize_numbers
+from understage.sdk.placeholder import PlaceholderFile, PlaceholderResolver
 from understage.sdk.processor import ProcessingContext, Processor, ProcessorSetup
 
-Resolver = Callable[[str, bytes, str], Any]
-"""Takes the placeholder's name, the content and where it was read."""
+GROUP = "understage.placeholders"
 
 
-def _text(name: str, content: bytes, place: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"Placeholder ${name} read something at {place} that is no UTF-8 text: {error.reason}"
-        ) from error
-
-
-def _json(name: str, content: bytes, place: str) -> Any:
-    try:
-        return normalize_numbers(loads(content.removeprefix(b"\xef\xbb\xbf")))
-    except ValueError as error:
-        raise InputError(f"Placeholder ${name} failed to parse JSON data at {place}, {error}") from error
-
-
-def _yaml(name: str, content: bytes, place: str) -> Any:
-    try:
-        return parse_document(content, place).value
-    except SourceError as error:
-        raise InputError(f"Placeholder ${name} failed to parse YAML data at {error}") from error
-
-
-RESOLVERS: dict[str, Resolver] = {"text": _text, "json": _json, "yaml": _yaml}
+def installed_resolvers() -> dict[str, PlaceholderResolver]:
+    """The resolvers by name. Raises InputError for one that cannot be loaded, or a name that two packages have."""
+    found: dict[str, PlaceholderResolver] = {}
+    for entry in entry_points(group=GROUP):
+        package = entry.dist.name if entry.dist else "unknown"
+        if entry.name in found:
+            raise InputError(
+                f"Two packages register the placeholder ${entry.name}, one of them is {package}: remove one"
+            )
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:
+            raise InputError(
+                f"the placeholder ${entry.name} of package {package} cannot be loaded: {error}; repair or remove the package"
+            ) from error
+    return found
 
 
 class PlaceholderProcessor(Processor):
@@ -50,10 +43,11 @@ class PlaceholderProcessor(Processor):
     def __init__(self, setup: ProcessorSetup) -> None:
         super().__init__(setup)
         self._source = PlaceholderSource(setup.reader)
+        self._resolvers: Mapping[str, PlaceholderResolver] = installed_resolvers()
 
     async def pre_process(self, entity: Entity, context: ProcessingContext) -> Entity:
         """Replace all."""
-        if not _has_placeholder(entity):
+        if not self._has_placeholder(entity):
             return entity
         filled: Entity = await self._fill(entity, (), context)
         return filled
@@ -63,41 +57,51 @@ class PlaceholderProcessor(Processor):
             return [await self._fill(item, (*path, index), context) for index, item in enumerate(value)]
         if not isinstance(value, dict):
             return value
-        name = _placeholder_name(value)
+        name = self._name_of(value)
         if name is None:
             return {key: await self._fill(item, (*path, key), context) for key, item in value.items()}
         try:
-            return await self._resolve(name, value[f"${name}"], context)
+            return await self._resolvers[name](_Placeholder(name, value[f"${name}"], self._source, context))
         except InputError as error:
             error.at(*path)
             raise
 
-    async def _resolve(self, name: str, target: Any, context: ProcessingContext) -> Any:
+    def _has_placeholder(self, value: Any) -> bool:
+        if isinstance(value, dict):
+            return self._name_of(value) is not None or any(
+                self._has_placeholder(item) for item in value.values() if isinstance(item, (dict, list))
+            )
+        if isinstance(value, list):
+            return any(self._has_placeholder(item) for item in value if isinstance(item, (dict, list)))
+        return False
+
+    def _name_of(self, value: dict[str, Any]) -> str | None:
+        if len(value) != 1:
+            return None
+        key = next(iter(value))
+        return key[1:] if key.startswith("$") and key[1:] in self._resolvers else None
+
+
+@dataclass(frozen=True)
+class _Placeholder:
+    """Implements `understage.sdk.Placeholder`."""
+
+    name: str
+    value: Any
+    source: PlaceholderSource
+    context: ProcessingContext
+
+    async def read(self, target: str | None = None, *, base: PlaceholderFile | None = None) -> PlaceholderFile:
+        target = self.value if target is None else target
         if not isinstance(target, str):
             raise InputError(
-                f"Placeholder ${name} expected a string value parameter, in the form of an absolute URL or a relative path"
+                f"Placeholder ${self.name} expected a string value parameter, in the form of an absolute URL or a relative path"
             )
-        place = self._source.locate(name, target, context)
-        context.emit.refresh_key(str(place))
+        place = self.source.locate(self.name, target, self.context, base=None if base is None else base.place)
+        self.context.emit.refresh_key(str(place))
         try:
-            content = await self._source.read(place)
+            return PlaceholderFile(place.target, await self.source.read(place))
         except Exception as error:
-            raise InputError(f"Placeholder ${name} could not read location {target}, {error_message(error)}") from error
-        return RESOLVERS[name](name, content, place.target)
-
-
-def _has_placeholder(value: Any) -> bool:
-    if isinstance(value, dict):
-        return _placeholder_name(value) is not None or any(
-            _has_placeholder(item) for item in value.values() if isinstance(item, (dict, list))
-        )
-    if isinstance(value, list):
-        return any(_has_placeholder(item) for item in value if isinstance(item, (dict, list)))
-    return False
-
-
-def _placeholder_name(value: dict[str, Any]) -> str | None:
-    if len(value) != 1:
-        return None
-    key = next(iter(value))
-    return key[1:] if key.startswith("$") and key[1:] in RESOLVERS else None
+            raise InputError(
+                f"Placeholder ${self.name} could not read location {target}, {error_message(error)}"
+            ) from error

@@ -16,7 +16,15 @@ from understage.model.url import is_absolute_url
 from understage.sdk.processor import ProcessingContext
 from understage.sdk.reader import UrlReader
 
-_IN_REPOSITORY = re.compile(r"^(/.+?)/(?:-/)?(?:blob|tree|raw|src)/.")
+# Of the pages of all forges that are read, the part that names the repository.
+_IN_REPOSITORY = re.compile(
+    r"^(?:/a(?=/.+/\+/))?(?:"
+    r"(/(?:.+/)?_git/[^/]+)"
+    r"|(.*/(?:projects|users)/[^/]+/repos/[^/]+)/(?:browse|raw|src)(?:/|$)"
+    r"|(.*/repos/[^/]+)/(?:files|edit)/."
+    r"|(/.+?)/(?:-/)?(?:blob|tree|raw|src|edit|\+|jobs/artifacts)/."
+    r")"
+)
 _GLOB = re.compile(r"[*?\[{]")
 
 
@@ -26,18 +34,21 @@ class PlaceholderSource:
     def __init__(self, reader: UrlReader) -> None:
         self._reader = reader
 
-    def locate(self, name: str, target: str, context: ProcessingContext) -> LocationRef:
-        """The place that `target` means in an entity read at the context's location. Raises InputError."""
-        if context.location.type == "file" and not is_absolute_url(target):
-            return LocationRef("file", self._locate_file(name, target, context))
+    def locate(self, name: str, target: str, context: ProcessingContext, *, base: str | None = None) -> LocationRef:
+        """The place that `target` means in an entity read at the context's location. Raises InputError.
+
+        `base` is the place of the file that it stands in, where that is not the entity's own.
+        """
+        base = base or context.location.target
+        is_file = not is_absolute_url(base) if context.location.type == "file" else False
+        if is_file and not is_absolute_url(target):
+            return LocationRef("file", self._locate_file(name, target, context, base))
         try:
-            url = self._reader.resolve_url(target, context.location.target)
+            url = self._reader.resolve_url(target, base)
         except (UnderstageError, ValueError) as error:
-            raise InputError(
-                f"Placeholder ${name} could not form a URL out of {context.location.target} and {target}, {error}"
-            ) from error
-        base, found = _repository(context.location.target), _repository(url)
-        if base is not None and found is not None and base != found:
+            raise InputError(f"Placeholder ${name} could not form a URL out of {base} and {target}, {error}") from error
+        own, found = _repository(context.location.target), _repository(url)
+        if own is not None and found is not None and own != found:
             raise InputError("Placeholder may only reference files from the same repository as the entity")
         return LocationRef("url", url)
 
@@ -47,15 +58,15 @@ class PlaceholderSource:
             return await asyncio.to_thread(Path(place.target).read_bytes)
         return (await self._reader.read_url(place.target)).content
 
-    def _locate_file(self, name: str, target: str, context: ProcessingContext) -> str:
+    def _locate_file(self, name: str, target: str, context: ProcessingContext, base: str) -> str:
         own = Path(context.location.target).parent
-        path = Path(normpath(own / target))
+        path = Path(normpath(Path(base).parent / target))
         tree = _tree(own, context.origin)
         # Links are followed before it is decided: a link must not lead out either.
         if not path.resolve().is_relative_to(tree.resolve()):
             raise InputError(
                 f"Placeholder ${name} may only reference files inside of {tree}, and {target} of "
-                f"{context.location.target} is outside; move the file, or the location that reads it"
+                f"{base} is outside; move the file, or the location that reads it"
             )
         return str(path)
 
@@ -72,4 +83,6 @@ def _tree(own: Path, origin: LocationRef) -> Path:
 def _repository(url: str) -> tuple[str, str] | None:
     parts = urlsplit(url)
     match = _IN_REPOSITORY.match(parts.path)
-    return (parts.netloc.lower(), match[1].lower()) if match else None
+    if match is None:
+        return None
+    return parts.netloc.lower(), next(part for part in match.groups() if part is not None).lower()
