@@ -58,7 +58,7 @@ async def test_one_file_of_a_thousand(
             changed = await rows.counts()
         assert (await bench.entity(f"component:default/{CHANGED}"))["spec"]["lifecycle"] == "deprecated"
         assert set(bench.reader.sent) == {f"{MAIN}/{CHANGED}.yaml"}, "the others were not even sent"
-        print(f"{tell.__name__} on {database.dialect}: unchanged {dict(unchanged)}, changed {dict(changed)}")
+
         assert_only(unchanged, refresh_state=6)
         # The entity, its place, what it is searched by: nothing of the other 999.
         assert_only(changed, refresh_state=12, final_entities=2, search=4)

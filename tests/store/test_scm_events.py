@@ -1,8 +1,12 @@
 """Events of forges: what is read again, unregistered and registered anew, in the database before the forge is answered."""
 
+import asyncio
 import hashlib
 import hmac
 import json
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -257,3 +261,49 @@ async def test_a_whole_service_acts_on_a_signed_webhook_before_it_answers(databa
         gone = {"action": "deleted", "repository": {"html_url": f"{bench.files}/o/Repo"}}
         assert await send(json.dumps(gone).encode(), "repository") == 202
         assert "component:a" not in await bench.names()
+
+
+# Meters are one per process, so the service's part is played by a process of its own.
+COUNTED = """
+import asyncio, sys
+from pathlib import Path
+from prometheus_client import REGISTRY, generate_latest
+from tests.store.test_scm_events import about_repository, publish, push, registered
+from understage.platform.database import connect_sqlite_temporary
+from understage.platform.migrations import migrate
+from understage.platform.telemetry import configure_telemetry
+
+async def main(folder):
+    configure_telemetry()
+    database = connect_sqlite_temporary()
+    await migrate(database)
+    async with registered(database, folder, ("a.yaml", "b.yaml", "c.yaml")) as bench:
+        await publish(bench, "github.push", push(modified=["a.yaml"], removed=["b.yaml"]))
+        await publish(bench, "github.repository", about_repository("created"))
+        payload = about_repository("edited", changes={"default_branch": {"from": "main"}})
+        payload["repository"]["default_branch"] = "trunk"
+        await publish(bench, "github.repository", payload)
+        print(generate_latest(REGISTRY).decode())
+    await database.close()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_messages_and_actions_are_counted_under_the_stock_names(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", COUNTED, str(tmp_path)]
+    run = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, check=False, timeout=60, cwd=Path(__file__).parents[2]
+    )
+    assert run.returncode == 0, run.stderr
+    counted = dict(
+        (re.sub(r',?otel_scope_\w+="[^"]*"', "", name), float(value))
+        for name, value in re.findall(r"^(catalog_events_scm_\w+_total\{.*\}) (\S+)$", run.stdout, re.MULTILINE)
+    )
+    assert counted == {
+        'catalog_events_scm_messages_total{eventType="location"}': 2,
+        'catalog_events_scm_messages_total{eventType="repository"}': 2,
+        'catalog_events_scm_actions_total{action="refresh"}': 2,
+        'catalog_events_scm_actions_total{action="delete"}': 1,
+        'catalog_events_scm_actions_total{action="move"}': 2,
+    }

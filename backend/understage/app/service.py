@@ -1,7 +1,7 @@
 """One running Understage: its parts in the order they are made, started and stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from understage.app.web import Health, create_root
 from understage.catalog.access import Access
 from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
+from understage.catalog.processing.announcements import CONFLICT_TOPIC, ERRORS_TOPIC
 from understage.catalog.providers.registry import installed_providers
 from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.store.select_by_refs import select_by_refs
@@ -24,7 +25,9 @@ from understage.catalog.store.select_problems import select_problems
 from understage.config.settings import Settings
 from understage.config.sources import Configuration
 from understage.errors import InputError
+from understage.events.node_bus import NodeEventBus
 from understage.events.plugin import create_events_plugin
+from understage.identity.credentials import Credentials
 from understage.identity.discovery import Discovery
 from understage.integrations.github.commits import GithubCommits
 from understage.platform.database import Database
@@ -51,6 +54,7 @@ class Service:
     health: Health
     http: HttpClient
     fetch: ServiceFetch
+    node_events: NodeEventBus | None = None
     stop_listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def on_stop(self, listener: Callable[[], None]) -> None:
@@ -61,6 +65,8 @@ class Service:
         """Start all background work."""
         await self.engine.start()
         await self.scaffolder.start()
+        if self.node_events is not None:
+            self.node_events.start()
         self.health.is_started = True
 
     def begin_stop(self) -> None:
@@ -73,6 +79,8 @@ class Service:
     async def stop(self) -> None:
         """Stop all background work, give back what is under way, close connections."""
         self.begin_stop()
+        if self.node_events is not None:
+            await self.node_events.stop()
         await self.scaffolder.stop()
         await self.engine.stop()
         await self.fetch.close()
@@ -127,7 +135,8 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     if standalone:
         _mount_portal(web, configuration, settings, database, identity, integrations)
     fetch.attach(web)
-    return Service(web, database, engine, scaffolder, health, http, fetch)
+    node_events = _create_node_bus(identity, fetch, events)
+    return Service(web, database, engine, scaffolder, health, http, fetch, node_events)
 
 
 def _create_engine(
@@ -152,6 +161,19 @@ def _create_engine(
         events=events,
         read_commit=GithubCommits(http, settings.integrations.github),
     )
+
+
+def _create_node_bus(identity: Identity, fetch: ServiceFetch, events: EventBus) -> NodeEventBus | None:
+    """The events backend that discovery places elsewhere."""
+    base = identity.discovery.internal("events")
+    if base == identity.discovery.own("events"):
+        return None
+    issuer, catalog = identity.plugins["catalog"].issuer, Credentials.service("plugin:catalog")
+
+    async def headers() -> Mapping[str, str]:
+        return await issuer.headers("events", catalog)
+
+    return NodeEventBus(base, fetch, headers, events, [ERRORS_TOPIC, CONFLICT_TOPIC])
 
 
 def _mount_plugin(

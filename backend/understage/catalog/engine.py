@@ -14,6 +14,7 @@ from typing import Any
 
 from understage.catalog.event_intake import listen
 from understage.catalog.ingestion import Ingestion
+from understage.catalog.processing.announcements import Announcements
 from understage.catalog.processing.location_stage import LocationStage
 from understage.catalog.processing.orchestrator import Orchestrator
 from understage.catalog.processing.orphans import delete_orphans
@@ -132,6 +133,7 @@ class CatalogEngine:
             interval=interval or _interval(settings),
             on_commit=self._wake_stitching,
             wake=self.wake,
+            tell=Announcements(self.events).tell,
         )
         self._process_loop = Loop("catalog processing", self._processing.run, interval=POLL_SECONDS)
         self._stitch_loop = Loop(

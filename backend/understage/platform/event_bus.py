@@ -15,6 +15,8 @@ from understage.errors import InputError
 
 log = structlog.get_logger(__name__)
 
+MOST_ANNOUNCED = 1000
+
 
 @dataclass(frozen=True)
 class Event:
@@ -37,6 +39,7 @@ class EventBus:
 
     def __init__(self) -> None:
         self._handlers: dict[str, list[Handler]] = {}
+        self._announced: set[asyncio.Task[bool]] = set()
 
     @property
     def topics(self) -> list[str]:
@@ -47,6 +50,19 @@ class EventBus:
         """Call `handler` with every event of these topics."""
         for topic in topics:
             self._handlers.setdefault(topic, []).append(handler)
+
+    def has_listeners(self, topic: str) -> bool:
+        """Whether anybody listens to a topic."""
+        return topic in self._handlers
+
+    def announce(self, event: Event) -> None:
+        """Publish without waiting. When handlers are so slow that very many wait already, the event is dropped, and logged."""
+        if len(self._announced) >= MOST_ANNOUNCED:
+            log.warning("an event is dropped: its listeners are too slow", topic=event.topic)
+            return
+        task = asyncio.create_task(self.publish(event), name=f"event {event.topic}")
+        self._announced.add(task)
+        task.add_done_callback(self._announced.discard)
 
     async def publish(self, event: Event) -> bool:
         """Hand an event to its handlers, all at once, and wait for them. False when one failed; a failure is logged here.

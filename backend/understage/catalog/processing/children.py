@@ -40,6 +40,8 @@ class WrittenChildren:
     stitch: set[str] = field(default_factory=set)
     parents: dict[str, list[str]] = field(default_factory=dict)
     lost: list[LostClaim] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    """The location keys that the lost names are owned under."""
 
 
 async def write_children(connection: AsyncConnection, emitted: Emitted) -> WrittenChildren:
@@ -50,7 +52,7 @@ async def write_children(connection: AsyncConnection, emitted: Emitted) -> Writt
     if not refs and not edges:
         return WrittenChildren()
     states = await select_states(connection, refs)
-    holders, lost = await _settle(connection, emitted, states)
+    holders, lost, owners = await _settle(connection, emitted, states)
     ancestors = await select_ancestors(connection, [parent for parent, children in emitted if children])
     wanted: dict[str, str] = {}
     for child, parent in holders.items():
@@ -58,20 +60,24 @@ async def write_children(connection: AsyncConnection, emitted: Emitted) -> Writt
         if child not in ancestors.get(parent, ()):
             wanted[child] = parent
     written = await _set_parents(connection, set(parents), wanted, edges, states)
-    written.lost = lost
+    written.lost, written.owners = lost, owners
     return written
 
 
 async def _settle(
     connection: AsyncConnection, emitted: Emitted, states: dict[str, State]
-) -> tuple[dict[str, str], list[LostClaim]]:
-    """Decide who may write what, and write it; returns the parent of each accepted child, and the claims of the others."""
+) -> tuple[dict[str, str], list[LostClaim], dict[str, str]]:
+    """Decide who may write what, and write it.
+
+    Returns the parent of each accepted child, the claims of the others, and the keys those names are owned under.
+    """
     owner: dict[str, tuple[str | None, str]] = {
         ref: (state.location_key, state.unprocessed_hash) for ref, state in states.items()
     }
     accepted: dict[str, UnprocessedEntity] = {}
     holders: dict[str, str] = {}
     lost: list[LostClaim] = []
+    owners: dict[str, str] = {}
     for parent, children in emitted:
         for child in children:
             key, _ = owner.get(child.entity_ref, (None, ""))
@@ -81,6 +87,7 @@ async def _settle(
                     f"and now also {child.location_key}: the first keeps the name, rename or remove one of them"
                 )
                 lost.append(LostClaim(child.entity_ref, None, parent, child.location_key))
+                owners[child.entity_ref] = key
                 continue
             owner[child.entity_ref] = (child.location_key, child.hash)
             accepted[child.entity_ref] = child
@@ -93,7 +100,7 @@ async def _settle(
         and (states[ref].unprocessed_hash, states[ref].location_key) != (child.hash, child.location_key)
     ]
     await update_states(connection, changed)
-    return holders, lost
+    return holders, lost, owners
 
 
 async def _set_parents(

@@ -65,6 +65,7 @@ async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     good = [outcome for outcome in outcomes if outcome.result.ok]
     bad = [outcome for outcome in outcomes if not outcome.result.ok]
     written = await write_children(connection, [(item.claimed.entity_ref, item.children) for item in good])
+    _note_conflicts(good, written)
     stitch = written.stitch | await record_troubles(connection, good, bad, written.lost)
     if good:
         stitch |= await replace_relations(connection, {item.claimed.id: item.result.relations for item in good})
@@ -91,6 +92,16 @@ async def _still_ours(connection: AsyncConnection, outcomes: Sequence[Outcome]) 
             continue
         ours.append(outcome)
     return ours
+
+
+def _note_conflicts(outcomes: Sequence[Outcome], written: WrittenChildren) -> None:
+    lost = {(claim.source_ref, claim.entity_ref, claim.location_key) for claim in written.lost}
+    for outcome in outcomes:
+        outcome.conflicts = [
+            (child, written.owners[child.entity_ref])
+            for child in outcome.children
+            if (outcome.claimed.entity_ref, child.entity_ref, child.location_key) in lost
+        ]
 
 
 def _hash(outcome: Outcome, parents: dict[str, list[str]]) -> str:

@@ -23,6 +23,8 @@ class Outcome:
     children: list[UnprocessedEntity] = field(default_factory=list)
     errors: list[SerializedError] = field(default_factory=list)
     entity_json: str | None = None
+    conflicts: list[tuple[UnprocessedEntity, str]] = field(default_factory=list)
+    """Children whose names others own, with the owner's location key; known after the commit."""
 
     @classmethod
     def of(cls, claimed: DueEntity, result: Result, cache: str | None) -> "Outcome":

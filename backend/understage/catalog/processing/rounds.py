@@ -33,7 +33,7 @@ PATIENCE = 1.0
 class ProcessingRounds:
     """Processes due entities of one database. `interval` is the shortest and longest pause of an entity, in seconds.
 
-    `on_commit` is called after each commit that gave work to the stitching.
+    `on_commit` is called after each commit that gave work to the stitching, `tell` with all that was committed.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class ProcessingRounds:
         interval: tuple[float, float],
         on_commit: Callable[[], None],
         wake: Callable[[], None],
+        tell: Callable[[list[Outcome]], None],
     ) -> None:
         self._database = database
         self._orchestrator = orchestrator
         self._interval = interval
         self._on_commit = on_commit
         self._wake = wake
+        self._tell = tell
         self._queue: deque[DueEntity] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._claimed: set[int] = set()
@@ -80,6 +82,7 @@ class ProcessingRounds:
             try:
                 batch = await sort_outcomes(self._database, done)
                 await self._commit(batch)
+                self._tell(done)
             except Exception:
                 self._forget(done)
                 raise

@@ -17,10 +17,10 @@ from understage.platform.event_bus import Event, EventBus
 _meter = metrics.get_meter("understage.catalog")
 
 messages = _meter.create_counter(
-    "catalog.events.scm.messages", unit="short", description="Events of forges that the catalog was told of, by type"
+    "catalog.events.scm.messages", description="Events of forges that the catalog was told of, by type"
 )
 actions = _meter.create_counter(
-    "catalog.events.scm.actions", unit="short", description="What the catalog did about events of forges, by action"
+    "catalog.events.scm.actions", description="What the catalog did about events of forges, by action"
 )
 
 Act = Callable[[Sequence[ScmEvent]], Awaitable[None]]
