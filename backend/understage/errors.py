@@ -18,6 +18,7 @@ Anything raised on purpose derives from UnderstageError; the HTTP edge (`platfor
 Messages speak to the person who can act: what was wrong, where, what to do.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 
@@ -45,12 +46,14 @@ class UnderstageError(Exception):
 
     `message` is shown to users. `properties` are extra JSON-ready members of the wire error object. `place` is set where
     the error is known to be about a part of a JSON value, `position` once somebody has looked that part up in its file.
+    `also` is what else is wrong with that value: protocols have room for one error, people want to know all.
     """
 
     name: ClassVar[str] = "Error"
     status: ClassVar[int] = 500
     place: Place | None = None
     position: Position | None = None
+    also: "Sequence[UnderstageError]" = ()
 
     def __init__(self, message: str = "", **properties: Any) -> None:
         super().__init__(message)

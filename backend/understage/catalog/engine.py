@@ -15,13 +15,9 @@ from typing import Any
 from understage.catalog.event_intake import listen
 from understage.catalog.ingestion import Ingestion
 from understage.catalog.processing.announcements import Announcements
-from understage.catalog.processing.location_stage import LocationStage
-from understage.catalog.processing.orchestrator import Orchestrator
+from understage.catalog.processing.assembly import create_orchestrator
 from understage.catalog.processing.orphans import delete_orphans
 from understage.catalog.processing.rounds import ProcessingRounds
-from understage.catalog.processing.rules import Rules
-from understage.catalog.processing.sources import Sources
-from understage.catalog.processors.registry import create_processors, installed_processors
 from understage.catalog.providers.config_locations import ConfigLocationProvider
 from understage.catalog.providers.incremental import IncrementalIngestion
 from understage.catalog.providers.incremental_control import IncrementalControl
@@ -45,7 +41,7 @@ from understage.platform.database import Database
 from understage.platform.event_bus import EventBus
 from understage.platform.scheduler import Loop
 from understage.sdk.incremental import IncrementalEntityProvider
-from understage.sdk.processor import Processor, ProcessorSetup
+from understage.sdk.processor import Processor
 from understage.sdk.provider import EntityProvider
 from understage.sdk.reader import UrlReader
 
@@ -99,7 +95,7 @@ class CatalogEngine:
         self._settings = settings
         config = config or {}
         folder = folder or Path.cwd()
-        orchestrator = _create_orchestrator(settings, reader, config, folder, processors)
+        orchestrator = create_orchestrator(settings, reader, config, folder, processors=processors)
         locations = LocationStore(database, self.wake)
         self.scheduler = scheduler or DatabaseScheduler(database)
         wrapped = [self._wrap(provider) for provider in providers]
@@ -207,22 +203,6 @@ class CatalogEngine:
 
     async def _count(self) -> None:
         await refresh_counts(self._database)
-
-
-def _create_orchestrator(
-    settings: CatalogSettings,
-    reader: UrlReader,
-    config: Mapping[str, Any],
-    folder: Path,
-    classes: Sequence[type[Processor]] | None,
-) -> Orchestrator:
-    processors = create_processors(
-        list(installed_processors() if classes is None else classes),
-        ProcessorSetup(reader, config),
-        options=settings.processor_options,
-        disable_defaults=settings.disable_default_processors,
-    )
-    return Orchestrator(processors, Rules(settings, folder), LocationStage(processors, reader), Sources(reader))
 
 
 def _interval(settings: CatalogSettings) -> tuple[float, float]:

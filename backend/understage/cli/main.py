@@ -9,6 +9,7 @@ import typer
 
 from understage import __version__
 from understage.cli.console import fail, say
+from understage.cli.output_form import OutputForm
 from understage.errors import UnderstageError
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ portal_commands = typer.Typer(help="The stock Backstage page that `understage up
 config_commands = typer.Typer(help="The configuration as it is read.", no_args_is_help=True)
 app.add_typer(portal_commands, name="portal")
 app.add_typer(config_commands, name="config")
+catalog_commands = typer.Typer(help="Catalog files, before they are in the catalog.", no_args_is_help=True)
+app.add_typer(catalog_commands, name="catalog")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
 app.add_typer(docs_commands, name="docs")
 
@@ -100,6 +103,46 @@ def config_print(config: ConfigOption = None) -> None:
     from understage.cli.configuration import print_configuration
 
     print_configuration(config or [])
+
+
+@catalog_commands.command("validate")
+def catalog_validate(
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, URLs, or - for standard input.", metavar="PATH|URL...")
+    ],
+    config: ConfigOption = None,
+    form: Annotated[
+        OutputForm,
+        typer.Option("--format", help="For people, or for tools: json, sarif (2.1.0), github (annotations)."),
+    ] = OutputForm.text,
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+    references: Annotated[
+        bool, typer.Option("--references", help="References must lead into the given files.")
+    ] = False,
+    against: Annotated[
+        str | None, typer.Option("--against", help="References may lead into this live catalog too, e.g. its base URL.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for the live catalog.")
+    ] = None,
+) -> None:
+    """Say what is wrong with catalog files, by the very code that would ingest them; no server is needed.
+
+    In a folder every catalog-info.yaml is read, and from there all that Locations lead to. The configuration (app-config.yaml
+    where there is one) says which kinds its rules allow and how to read URLs; without one every kind is allowed. Exit codes:
+    0 nothing is wrong, 1 something is, 2 it could not be found out.
+
+    Examples:
+      understage catalog validate .
+      understage catalog validate catalog-info.yaml 'teams/*.yaml' --references
+      understage catalog validate https://github.com/acme/shop/blob/main/catalog-info.yaml
+      understage catalog validate . --against https://backstage.example.com --format github --strict
+      git show HEAD:catalog-info.yaml | understage catalog validate -
+    """
+    from understage.cli.validation import Command, run_validation
+
+    command = Command(paths, config or [], form, strict=strict, references=references, against=against, token=token)
+    raise typer.Exit(run_validation(command))
 
 
 @docs_commands.command("actions")

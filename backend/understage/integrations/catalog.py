@@ -65,10 +65,18 @@ class HttpCatalog:
         for start in range(0, len(refs), _CHUNK):
             chunk = list(refs[start : start + _CHUNK])
             answer = await self._post("/entities/by-refs", {"entityRefs": chunk}, "reading entities")
-            items = answer.get("items")
-            if not isinstance(items, list) or len(items) != len(chunk):
-                raise ForeignError("The catalog answered another number of entities than was asked for")
-            found += items
+            found += _items(answer, len(chunk))
+        return found
+
+    async def existing(self, refs: Sequence[str]) -> set[str]:
+        """Which of these references are there and readable; the entities themselves are not sent."""
+        found: set[str] = set()
+        for start in range(0, len(refs), _CHUNK):
+            chunk = list(refs[start : start + _CHUNK])
+            answer = await self._post(
+                "/entities/by-refs", {"entityRefs": chunk, "fields": ["kind"]}, "looking up references"
+            )
+            found.update(ref for ref, item in zip(chunk, _items(answer, len(chunk)), strict=True) if item is not None)
         return found
 
     async def add_location(self, target: str, *, dry_run: bool = False) -> dict[str, Any]:
@@ -90,6 +98,13 @@ class HttpCatalog:
         if not isinstance(found, dict):
             raise ForeignError(f"The catalog failed at {doing}: its answer is no object")
         return found
+
+
+def _items(answer: dict[str, Any], count: int) -> list[dict[str, Any] | None]:
+    items = answer.get("items")
+    if not isinstance(items, list) or len(items) != count:
+        raise ForeignError("The catalog answered another number of entities than was asked for")
+    return items
 
 
 def _refusal(answer: Answer, doing: str) -> Exception:

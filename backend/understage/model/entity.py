@@ -103,8 +103,9 @@ def check_envelope(value: Any) -> Entity:
     Raises EnvelopeError with AJV's words, such as `/metadata must have required property 'name' - …`.
     """
     if not _ENVELOPE.is_valid(value):
-        violation = _ENVELOPE.violations(value)[0]
-        raise EnvelopeError(violation.text).at(*violation.path)
+        first, *others = (EnvelopeError(found.text).at(*found.path) for found in _ENVELOPE.violations(value))
+        first.also = others
+        raise first
     entity: Entity = value
     return entity
 
@@ -123,22 +124,22 @@ def check_policies(entity: Entity, formats: "FieldFormats | None" = None) -> Ent
     """Apply the rules that hold for every kind, in the stock order, and give the entity its default namespace.
 
     Schema of the whole entity, namespace, no root fields but the four of a source file, field formats. Returns the
-    entity, or a copy with `metadata.namespace` filled. Raises PolicyError with the stock message.
+    entity, or a copy with `metadata.namespace` filled. Raises PolicyError with the stock message; other breaches of the
+    same step are in its `also`.
     """
     if not _ENTITY.is_valid(entity):
-        raise next(_schema_problems(entity))
+        _raise(_schema_problems(entity))
     entity = _with_namespace(entity)
     if not _SOURCE_ROOT_FIELDS.issuperset(entity):
-        raise next(_foreign_fields(entity))
-    for problem in _format_problems(entity, formats or STOCK_FORMATS):
-        raise problem
+        _raise(_foreign_fields(entity))
+    _raise(_format_problems(entity, formats or STOCK_FORMATS))
     return entity
 
 
-def policy_problems(entity: Entity, formats: "FieldFormats | None" = None) -> list[PolicyError]:
-    """Everything that `check_policies` could raise for an entity, the one that it does raise first."""
-    problems = [*_schema_problems(entity), *_foreign_fields(entity)]
-    return problems or list(_format_problems(_with_namespace(entity), formats or STOCK_FORMATS))
+def _raise(problems: Iterator[PolicyError]) -> None:
+    for problem in problems:
+        problem.also = list(problems)
+        raise problem
 
 
 def _schema_problems(entity: Entity) -> Iterator[PolicyError]:

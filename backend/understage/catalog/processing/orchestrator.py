@@ -62,6 +62,7 @@ class DisallowedKindError(NotAllowedError):
             f"Entity {child.ref} at {location}, originated at {origin}, is not of an allowed kind for that location"
         )
         self.child = child
+        self.origin = origin
         self.location = LocationRef.parse(location)
         self.at("kind")
 
@@ -72,7 +73,7 @@ class Orchestrator:
     def __init__(
         self,
         processors: Sequence[Processor],
-        rules: Rules,
+        rules: Rules | None,
         locations: LocationStage,
         sources: Sources | None = None,
     ) -> None:
@@ -150,9 +151,15 @@ class Orchestrator:
         return entity
 
     def _check_rules(self, collector: Collector, origin: LocationRef) -> None:
+        if self._rules is None:
+            return
+        refused: list[DisallowedKindError] = []
         for child in collector.children.values():
             if not self._rules.allow(child.entity, origin):
-                raise DisallowedKindError(child, origin)
+                refused.append(DisallowedKindError(child, origin))
+        if refused:
+            refused[0].also = refused[1:]
+            raise refused[0]
 
     async def _locate(self, sources: Sources, entity: Entity, location: LocationRef, collector: Collector) -> None:
         own = [error for error in collector.errors if not isinstance(error, DisallowedKindError)]

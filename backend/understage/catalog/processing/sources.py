@@ -76,8 +76,12 @@ class Sources:
             return
         for error in open_errors:
             path, key = error.place or Place()
-            line, column = span.find(written_path(entity, path), key=key)
-            error.position = Position(str(location), line, column, span.line(line, column))
+            error.position = _position(span, location, Place(tuple(written_path(entity, path)), key))
+
+    async def position(self, entity: Entity, location: LocationRef, place: Place) -> Position | None:
+        """Where a part of an entity as written stands in the file that it was read from; None as `locate`."""
+        span = None if _is_generated(entity) else await self._find(entity, location)
+        return None if span is None else _position(span, location, place)
 
     def remember(self, location: LocationRef, content: bytes) -> None:
         """Take this for the content of a place that cannot be read twice, standard input for example."""
@@ -127,6 +131,11 @@ class Sources:
         while len(self._files) > 1 and sum(kept.size for kept in self._files.values()) > KEPT_BYTES:
             self._files.popitem(last=False)
         return file
+
+
+def _position(span: Span, location: LocationRef, place: Place) -> Position:
+    line, column = span.find(place.path, key=place.key)
+    return Position(str(location), line, column, span.line(line, column))
 
 
 def _index(content: bytes, file: str, version: Any) -> SourceFile:

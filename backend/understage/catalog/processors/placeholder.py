@@ -49,22 +49,29 @@ class PlaceholderProcessor(Processor):
         """Replace all."""
         if not self._has_placeholder(entity):
             return entity
-        filled: Entity = await self._fill(entity, (), context)
+        failed: list[InputError] = []
+        filled: Entity = await self._fill(entity, (), context, failed)
+        if failed:
+            failed[0].also = failed[1:]
+            raise failed[0]
         return filled
 
-    async def _fill(self, value: Any, path: tuple[str | int, ...], context: ProcessingContext) -> Any:
+    async def _fill(
+        self, value: Any, path: tuple[str | int, ...], context: ProcessingContext, failed: list[InputError]
+    ) -> Any:
+        """Goes on after a placeholder that fails, so that all of them are named at once."""
         if isinstance(value, list):
-            return [await self._fill(item, (*path, index), context) for index, item in enumerate(value)]
+            return [await self._fill(item, (*path, index), context, failed) for index, item in enumerate(value)]
         if not isinstance(value, dict):
             return value
         name = self._name_of(value)
         if name is None:
-            return {key: await self._fill(item, (*path, key), context) for key, item in value.items()}
+            return {key: await self._fill(item, (*path, key), context, failed) for key, item in value.items()}
         try:
             return await self._resolvers[name](_Placeholder(name, value[f"${name}"], self._source, context))
         except InputError as error:
-            error.at(*path)
-            raise
+            failed.append(error.at(*path))
+            return value
 
     def _has_placeholder(self, value: Any) -> bool:
         if isinstance(value, dict):

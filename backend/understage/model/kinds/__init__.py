@@ -31,6 +31,7 @@ class KindError(InputError):
         super().__init__(violations[0].text)
         self.violations = violations
         self.place = violations[0].place
+        self.also = [KindError([violation]) for violation in violations[1:]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +96,33 @@ def relations_of(entity: Entity) -> Iterator[Relation]:
     source = str(own)
     spec = entity.get("spec", {})
     for rule in kind.relations:
-        for path, text in references_in(spec, rule):
-            try:
-                ref = EntityRef.parse(text, default_kind=rule.default_kind, default_namespace=own.namespace)
-            except InputError as error:
-                error.at("spec", *path)
-                raise
-            target = str(ref)
+        for path, text in _references_in(spec, rule):
+            target = str(_parse_reference(text, path, rule, own))
             yield Relation(source, rule.forward, target)
             yield Relation(target, rule.reverse, source)
 
 
-def references_in(spec: Mapping[str, Any], rule: RelationRule) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The references in a field, as written, each with its path in `spec`."""
+def references_of(entity: Entity) -> Iterator[tuple[tuple[str | int, ...], str | InputError]]:
+    """The entities that the fields of an entity name: the path of each, and its full reference, or why it is none.
+
+    What is no text is left out: that is the schema's business.
+    """
+    kind = builtin_kinds().get(entity["kind"])
+    spec = entity.get("spec")
+    if kind is None or not isinstance(spec, dict):
+        return
+    own = EntityRef.of(entity)
+    for rule in kind.relations:
+        for path, text in _references_in(spec, rule):
+            if not isinstance(text, str):
+                continue
+            try:
+                yield ("spec", *path), str(_parse_reference(text, path, rule, own))
+            except InputError as error:
+                yield ("spec", *path), error
+
+
+def _references_in(spec: Mapping[str, Any], rule: RelationRule) -> Iterator[tuple[tuple[str | int, ...], str]]:
     value = spec.get(rule.field)
     if not value:
         return
@@ -116,6 +131,14 @@ def references_in(spec: Mapping[str, Any], rule: RelationRule) -> Iterator[tuple
         return
     for index, text in enumerate(value):
         yield (rule.field, index), text
+
+
+def _parse_reference(text: str, path: tuple[str | int, ...], rule: RelationRule, own: EntityRef) -> EntityRef:
+    try:
+        return EntityRef.parse(text, default_kind=rule.default_kind, default_namespace=own.namespace)
+    except InputError as error:
+        error.at("spec", *path)
+        raise
 
 
 def sort_references(entity: Entity) -> Entity:
