@@ -61,6 +61,15 @@ contracts: install ## import-linter: who may import whom
 docs: install ## write the reference pages that are made of code
 	$(RUN) python -m tests.docs.pages
 
+.PHONY: test-plans
+test-plans: install ## the query plans on PostgreSQL with 100 000 entities (the ordinary tests have 20 000)
+	UNDERSTAGE_PLAN_ENTITIES=100000 $(RUN) pytest -q tests/store/test_hot_plans.py
+
+.PHONY: plans
+plans: install ## write the query plans that the tests expect, after a change that is meant
+	UNDERSTAGE_RENEW_PLANS=1 $(RUN) pytest -q tests/store/test_hot_plans.py
+	UNDERSTAGE_RENEW_PLANS=1 UNDERSTAGE_PLAN_ENTITIES=100000 $(RUN) pytest -q tests/store/test_hot_plans.py
+
 .PHONY: bench
 bench: install ## the stock backend and Understage on the same PostgreSQL and entities: docs/performance.md (half an hour)
 	@$(RUN) python -m tests.perf.bench --write $(OPTIONS)
@@ -68,6 +77,14 @@ bench: install ## the stock backend and Understage on the same PostgreSQL and en
 .PHONY: bench-quick
 bench-quick: install ## the same with 1 000 entities and few rounds, for those who optimise; OPTIONS="--only ours"
 	@$(RUN) python -m tests.perf.bench --quick $(OPTIONS)
+
+.PHONY: bench-large
+bench-large: install ## Understage alone with 10 000 and 100 000 entities, and how each figure grew: docs/performance.md
+	@$(RUN) python -m tests.perf.large --write $(OPTIONS)
+
+.PHONY: bench-pages
+bench-pages: install ## the stock catalog pages over 10 000 entities in Chromium: docs/performance.md
+	@$(RUN) python -m tests.perf.browser --write $(OPTIONS)
 
 .PHONY: tools
 tools: install ## build the bench's Go tools into the cache

@@ -17,8 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -81,6 +82,20 @@ class PostgresServer:
         return URL.create(
             "postgresql+psycopg", username="understage", host="127.0.0.1", port=self.port, database=database
         )
+
+    @contextmanager
+    def another(self, name: LiteralString) -> Iterator[URL]:
+        """An empty database beside the others, without any table."""
+        self.administer(f'CREATE DATABASE "{name}"')
+        try:
+            yield self.url(name)
+        finally:
+            self.administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def administer(self, statement: LiteralString) -> None:
+        """Run a statement that is about databases."""
+        with psycopg.connect(self._conninfo(), autocommit=True) as connection:
+            connection.execute(statement)
 
     def _conninfo(self) -> str:
         return self.url("postgres").set(drivername="postgresql").render_as_string(hide_password=False)
@@ -163,17 +178,11 @@ def postgres_server() -> Iterator[PostgresServer]:
     assert postgres is not None
     server = PostgresServer(initdb, postgres)
     try:
-        asyncio.run(_create_database(server, "understage"))
+        server.administer('CREATE DATABASE "understage"')
         asyncio.run(_migrated(connect(server.url("understage"))))
         yield server
     finally:
         server.stop()
-
-
-async def _create_database(server: PostgresServer, name: str) -> None:
-    url = server.url("postgres").set(drivername="postgresql").render_as_string(hide_password=False)
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(f'CREATE DATABASE "{name}"')
 
 
 @pytest.fixture(scope="session")

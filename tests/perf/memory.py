@@ -24,14 +24,15 @@ def forget_peak(pid: int) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of the process and all its children so far."""
+    """Processor time of the process and all its children so far, those that have ended included."""
     ticks = 0
     for one in family(pid):
         try:
             fields = (PROC / str(one) / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        ticks += int(fields[11]) + int(fields[12])
+        # Its own, and that of the children it has waited for, for user and system.
+        ticks += sum(int(field) for field in fields[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -69,6 +69,7 @@ def rows(stock: Figures | None, ours: Figures | None, count: int) -> list[Row]:
         Row("processor time of the ingestion, start included", "s", **pair("ingest_cpu")),
         Row("highest memory of the ingestion", "MB", **pair("ingest_peak")),
         Row("rows written while nothing changes", "", **pair("writes", "rows"), limit=0),
+        Row("rows of schedules written meanwhile", "", **pair("writes", "schedules")),
     ]
     asked = questions(count)
     for question in asked:

@@ -98,16 +98,7 @@ class Session:
 
     def _ingestion(self, server: Server) -> dict[str, list[float]]:
         """Wait until all components can be seen: seconds since the launch and since readiness, and the highest memory."""
-        deadline = time.monotonic() + PATIENCE
-        with server.connect() as connection:
-            while True:
-                began = time.monotonic()
-                seen = total_components(connection)
-                if seen >= self._plan.count:
-                    break
-                assert began < deadline, f"{server.name} has {seen} of {self._plan.count} after {PATIENCE:.0f} s"
-                time.sleep(max(0.05, SHARE * (time.monotonic() - began)))
-        seconds = time.monotonic() - server.launched
+        seconds = visible_after(server, self._plan.count)
         self._say(f"{self._plan.count} components after {seconds:.1f} s")
         return {
             "ingest": [seconds],
@@ -117,7 +108,7 @@ class Session:
         }
 
     def _questions(self, server: Server) -> dict[str, Any]:
-        time.sleep(SETTLE_SECONDS)
+        writes.wait_until_quiet(self._postgres, server.database, SETTLE_SECONDS)
         writes.analyze(self._postgres, server.database)
         found: dict[str, Any] = {}
         for question in questions(self._plan.count):
@@ -149,15 +140,29 @@ class Session:
         later, counted = writes.schedule(self._postgres, server.database), _processed(server)
         moved = sum(1 for ref, due in dues.items() if later.get(ref) != due)
         tables = writes.difference(before, after)
-        rows = sum(sum(changes) for changes in tables.values())
-        self._say(f"unchanged for {window:.0f} s: {rows} rows written, {tables}")
+        rows, schedules = writes.rows(tables)
+        self._say(f"unchanged for {window:.0f} s: {rows} rows written, {schedules} of schedules: {tables}")
         return {
             "tables": tables,
             "rows": rows,
+            "schedules": schedules,
             "seconds": window,
             "processed": moved if counted is None or processed is None else counted - processed,
             "entities": len(dues),
         }
+
+
+def visible_after(server: Server, count: int) -> float:
+    """Seconds from the launch until a by-query request counts all the components; waits for that."""
+    deadline = time.monotonic() + PATIENCE
+    with server.connect() as connection:
+        while True:
+            began = time.monotonic()
+            seen = total_components(connection)
+            if seen >= count:
+                return time.monotonic() - server.launched
+            assert began < deadline, f"{server.name} has {seen} of {count} after {PATIENCE:.0f} s"
+            time.sleep(max(0.05, SHARE * (time.monotonic() - began)))
 
 
 def _processed(server: Server) -> int | None:
