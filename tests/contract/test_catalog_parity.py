@@ -4,7 +4,18 @@ import pytest
 from tests.contract.cases import Case, load_cases
 from tests.contract.pair import Pair
 
-CATALOG = ("pages", "entities", "by-query", "single", "facets", "checks", "locations", "edge", "unprocessed")
+CATALOG = (
+    "pages",
+    "entities",
+    "by-query",
+    "single",
+    "facets",
+    "checks",
+    "locations",
+    "edge",
+    "unprocessed",
+    "undeclared",
+)
 CASES = load_cases(*CATALOG)
 
 

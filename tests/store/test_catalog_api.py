@@ -2,23 +2,15 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
-from httpx import ASGITransport, AsyncClient
-from tests.store.catalog_bench import Bench, PagesReader, component, running
+from tests.store.catalog_bench import PagesReader, component, running
+from tests.store.catalog_web import Catalog, serving
 
-from understage.catalog.access import Access
-from understage.catalog.api.routers import create_catalog_routers
-from understage.errors import NotAllowedError
-from understage.identity.credentials import Credentials
-from understage.identity.permissions import Conditional, Decision, Permission, Query, parse_criteria
+from understage.identity.permissions import Conditional, parse_criteria
 from understage.platform.database import Database
-from understage.platform.plugin import create_plugin
 
 ENTITIES = [
     "apiVersion: backstage.io/v1alpha1\nkind: Component\n"
@@ -33,67 +25,15 @@ ENTITIES = [
 RULES = [{"allow": ["Component", "System", "Group", "Location"]}]
 
 
-@dataclass
-class Policy:
-    """An authorizer that answers what a test wants."""
-
-    decision: Decision = "ALLOW"
-
-    async def decide(self, queries: Sequence[Query], credentials: Credentials) -> list[Decision]:
-        return [self.decision for _ in queries]
-
-    async def is_allowed(
-        self, permission: Permission, credentials: Credentials, resource_ref: str | None = None
-    ) -> bool:
-        return self.decision == "ALLOW"
-
-    async def require(self, permission: Permission, credentials: Credentials, resource_ref: str | None = None) -> None:
-        if self.decision != "ALLOW":
-            raise NotAllowedError("")
-
-
-@dataclass
-class Catalog:
-    """A running catalog and a client of it."""
-
-    bench: Bench
-    http: AsyncClient
-    policy: Policy
-
-    async def get(self, path: str) -> Any:
-        answer = await self.http.get(path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def post(self, path: str, body: Any, status: int = 200) -> Any:
-        answer = await self.http.post(path, json=body)
-        assert answer.status_code == status, answer.text
-        return answer.json() if answer.content else None
-
-    async def names(self, query: str) -> list[str]:
-        page = await self.get(f"/entities/by-query?{query}")
-        return [entity["metadata"]["name"] for entity in page["items"]]
-
-
 @pytest.fixture
 async def catalog(database: Database, tmp_path: Path) -> AsyncIterator[Catalog]:
     (tmp_path / "all.yaml").write_text("\n---\n".join(ENTITIES))
-    policy = Policy()
-    reader = PagesReader()
-    async with running(
-        database, tmp_path, locations=[{"type": "file", "target": "all.yaml"}], reader=reader, rules=RULES
-    ) as bench:
-
-        async def authenticate(_request: Request) -> Credentials:
-            return Credentials.user("user:default/ada", "token")
-
-        web = FastAPI()
-        routers = create_catalog_routers(
-            database, Access(policy), bench.service, bench.engine.scheduler, bench.engine.incremental
-        )
-        web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
-        async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
-            yield Catalog(bench, http, policy)
+    locations = [{"type": "file", "target": "all.yaml"}]
+    async with (
+        running(database, tmp_path, locations=locations, reader=PagesReader(), rules=RULES) as bench,
+        serving(bench) as catalog,
+    ):
+        yield catalog
 
 
 async def test_pages_follow_each_other_forwards_and_backwards(catalog: Catalog) -> None:

@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from tests.store.catalog_bench import Bench, PagesReader, component, location, running
-from tests.store.test_catalog_api import Policy
+from tests.store.catalog_web import Policy, serving
 
-from understage.catalog.access import Access
-from understage.catalog.api.routers import create_catalog_routers
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import Conditional, Permission, parse_criteria
 from understage.platform.database import Database
-from understage.platform.plugin import create_plugin
 
 REPORTS = "/understage/v1/reports"
 TOP = [{"type": "file", "target": "top.yaml"}]
@@ -64,17 +60,11 @@ class Reporter:
 
 @asynccontextmanager
 async def reporting(database: Database, folder: Path, policy: Policy | None = None) -> AsyncIterator[Reporter]:
-    policy = policy or Policy()
-    async with running(database, folder, locations=TOP, reader=PagesReader()) as bench:
-
-        async def authenticate(_request: Request) -> Credentials:
-            return Credentials.user("user:default/ada", "token")
-
-        web = FastAPI()
-        routers = create_catalog_routers(database, Access(policy), bench.service, bench.engine.scheduler)
-        web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
-        async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
-            yield Reporter(bench, http, policy)
+    async with (
+        running(database, folder, locations=TOP, reader=PagesReader()) as bench,
+        serving(bench, policy) as catalog,
+    ):
+        yield Reporter(bench, catalog.http, catalog.policy)
 
 
 def owned_by(ref: str) -> Conditional:

@@ -18,6 +18,7 @@ from understage.identity.key_store import DatabaseKeyStore
 from understage.identity.keys import KeyFile, RotatingKeys, SigningKeys, StaticKeys
 from understage.identity.outgoing import Fetch
 from understage.platform.database import Database
+from understage.platform.openapi import OBJECT, array_of, describe, object_of
 from understage.platform.plugin import json_response
 
 PLUGINS = ("catalog", "scaffolder")
@@ -42,7 +43,10 @@ class PluginIdentity:
         """`GET /.backstage/auth/v1/jwks.json`, which needs no credentials."""
         router = APIRouter()
 
-        @router.get(JWKS_PATH)
+        @router.get(
+            JWKS_PATH,
+            openapi_extra=describe("Public keys of the plugin", answers={200: object_of({"keys": array_of(OBJECT)})}),
+        )
         async def get_jwks(_request: Request) -> Response:
             return json_response(await self.keys.public_jwks())
 

@@ -27,6 +27,7 @@ from understage.config.sources import Configuration
 from understage.errors import InputError
 from understage.events.node_bus import NodeEventBus
 from understage.events.plugin import create_events_plugin
+from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.identity.discovery import Discovery
 from understage.integrations.github.commits import GithubCommits
@@ -126,8 +127,9 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
         _no_lifespan, health, settings.backend.cors, with_metrics=settings.understage.telemetry.prometheus
     )
     catalog_access = Access(identity.plugins["catalog"].authorizer)
+    auditor = Auditor("catalog", settings.backend.auditor.severity_log_level_mappings)
     catalog_routers = create_catalog_routers(
-        database, catalog_access, engine.service, engine.scheduler, engine.incremental
+        database, catalog_access, engine.service, engine.scheduler, engine.incremental, auditor
     )
     _mount_plugin(web, "catalog", catalog_routers, identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)

@@ -4,12 +4,14 @@ API edges and the task runner open an event around an operation; it is logged as
 The lines go into the ordinary structured log, marked by `isAuditEvent`.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
+from starlette.requests import Request
 
 from understage.config.backend_settings import SeverityLogLevels
 from understage.identity.credentials import Credentials
@@ -30,12 +32,30 @@ class AuditRequest:
     hostname: str | None = None
     user_agent: str | None = None
 
+    @classmethod
+    def of(cls, request: Request) -> "AuditRequest":
+        """What the log tells of a request."""
+        scope = request.scope
+        query = scope["query_string"].decode("latin-1")
+        return cls(
+            request.method,
+            f"{scope['path']}?{query}" if query else scope["path"],
+            ip=request.client.host if request.client else None,
+            hostname=request.headers.get("host", "").rpartition("@")[2].partition(":")[0] or None,
+            user_agent=request.headers.get("user-agent"),
+        )
+
 
 class AuditEvent:
     """An operation that goes on; `meta` may be added to until it ends."""
 
     def __init__(self, meta: Mapping[str, Any]) -> None:
         self.meta = dict(meta)
+        self.failure: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Have the operation logged as failed, though its block ends without an exception."""
+        self.failure = error
 
 
 class Auditor:
@@ -71,7 +91,28 @@ class Auditor:
         except Exception as error:
             self._write(fields, event, "failed", error)
             raise
-        self._write(fields, event, "succeeded")
+        self._write(fields, event, "failed" if event.failure else "succeeded", event.failure)
+
+    def asked(
+        self,
+        request: Request,
+        event_id: str,
+        *,
+        severity: Severity = "low",
+        meta: Mapping[str, Any] | None = None,
+    ) -> AbstractContextManager[AuditEvent]:
+        """`event` for what a request asks for, by whoever its credentials name."""
+        level = getattr(self._levels, severity)
+        # Most events are of low severity, which is not logged as a rule: they shall cost nothing.
+        if not log.is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
+            return nullcontext(AuditEvent(meta or {}))
+        return self.event(
+            event_id,
+            credentials=request.state.credentials,
+            severity=severity,
+            request=AuditRequest.of(request),
+            meta=meta,
+        )
 
     def _write(self, fields: dict[str, Any], event: AuditEvent, status: str, error: Exception | None = None) -> None:
         message = f"{self._plugin_id}.{fields['eventId']}"

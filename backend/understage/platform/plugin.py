@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from understage.errors import ServiceUnavailableError, UnderstageError
 from understage.platform.json import dumps
+from understage.platform.openapi import OBJECT, describe, make_document
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ def create_plugin(
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(HTTPException, answer_unknown_route)
-    for router in routers:
+    for router in [*routers, _create_document_router(plugin_id, routers, public_paths)]:
         app.include_router(router)
     # As its middleware, not around it: FastAPI answers unexpected errors itself further out.
     app.add_middleware(
@@ -61,6 +62,18 @@ def create_plugin(
         public_paths=frozenset(public_paths),
     )
     return app
+
+
+def _create_document_router(plugin_id: str, routers: Collection[APIRouter], public_paths: Collection[str]) -> APIRouter:
+    """`GET /openapi.json`, which describes itself too."""
+    router = APIRouter()
+
+    @router.get("/openapi.json", openapi_extra=describe("This document", answers={200: OBJECT}))
+    async def get_openapi_document(request: Request) -> Response:
+        prefix = request.scope.get("root_path", "")
+        return json_response(make_document(plugin_id, [*routers, router], prefix=prefix, public_paths=public_paths))
+
+    return router
 
 
 class _Edge:

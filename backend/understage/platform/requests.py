@@ -121,13 +121,18 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 @dataclass(frozen=True)
 class Member:
-    """A declared member of a body: its JSON type and, for arrays, that of the items."""
+    """A declared member of a body: its JSON type and, for arrays, that of the items.
+
+    `members` declares those of the object, or of each object in the array, and `additional` whether it may have others.
+    """
 
     type: Literal["string", "number", "integer", "boolean", "object", "array"]
     required: bool = False
     items: Literal["string", "object"] | None = None
     minimum: int | None = None
     choices: tuple[str, ...] = ()
+    members: "Mapping[str, Member] | None" = None
+    additional: bool = True
 
 
 def check_body(
@@ -161,6 +166,10 @@ def _check_member(value: Any, member: Member, path: str) -> None:
         for index, item in enumerate(value):
             if not _is_type(item, member.items):
                 raise InputError(f"{path}/{index} must be {member.items}")
+            if member.members is not None:
+                check_body(item, member.members, additional=member.additional, path=f"{path}/{index}")
+    elif member.members is not None:
+        check_body(value, member.members, additional=member.additional, path=path)
 
 
 def _is_type(value: Any, name: str) -> bool:

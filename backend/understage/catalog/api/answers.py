@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from understage.catalog.query.fields import Projection, project
 from understage.errors import InputError
+from understage.platform.openapi import Body
 from understage.platform.plugin import raw_json_response
-from understage.platform.requests import read_json
+from understage.platform.requests import check_body, read_json
 
 
 async def read_required_json(request: Request) -> Any:
@@ -21,6 +22,13 @@ async def read_required_json(request: Request) -> Any:
         content_type = request.headers.get("content-type", "undefined").partition(";")[0]
         raise InputError(f"unsupported media type {content_type}")
     return body
+
+
+async def read_members(request: Request, declared: Body) -> dict[str, Any]:
+    """The JSON body as declared. Raises InputError with the first problem, in the words of the stock validator."""
+    body = await read_required_json(request) if declared.required else await read_json(request)
+    sent = {} if body is None else body
+    return check_body(sent, declared.members, additional=declared.additional)
 
 
 def encode_entity(entity: str, projection: Projection) -> bytes:

@@ -23,8 +23,10 @@ from understage.catalog.store.select_by_refs import select_by_refs, select_by_ui
 from understage.catalog.store.select_list import select_list
 from understage.catalog.store.select_page import select_page
 from understage.errors import InputError, NotAllowedError, NotFoundError
+from understage.identity.audit import Auditor
 from understage.identity.permissions import CATALOG_ENTITY_DELETE
 from understage.platform.database import Database
+from understage.platform.openapi import ENTITY, OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import JSON_TYPE, json_response, raw_json_response
 from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
 
@@ -40,94 +42,151 @@ LIST_PARAMETERS = {
 }
 
 
-def create_entities_router(database: Database, access: Access, service: CatalogService) -> APIRouter:
+BY_REFS_PARAMETERS = {"filter": Parameter("list")}
+BY_REFS_BODY = Body(
+    {
+        "entityRefs": Member("array", required=True, items="string"),
+        "fields": Member("array", items="string"),
+        "query": Member("object"),
+    }
+)
+
+# Projected entities have what was asked for only.
+LIST = array_of(OBJECT)
+ENTITY_OR_NULL = {"type": "object", "nullable": True}
+BY_REFS = object_of({"items": array_of(ENTITY_OR_NULL)})
+ANCESTRY = object_of(
+    {
+        "rootEntityRef": STRING,
+        "items": array_of(object_of({"entity": ENTITY, "parentEntityRefs": array_of(STRING)})),
+    }
+)
+
+
+def create_entities_router(database: Database, access: Access, service: CatalogService, auditor: Auditor) -> APIRouter:
     """The routes."""
     router = APIRouter()
+    _add_lists(router, database, access, auditor)
+    _add_single(router, database, access, service, auditor)
+    _add_ancestry(router, database, access, auditor)
+    return router
 
-    @router.get("/entities")
+
+def _add_lists(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+    @router.get("/entities", openapi_extra=describe("List entities", query=LIST_PARAMETERS, answers={200: LIST}))
     async def list_entities(request: Request) -> Response:
         query = parse_query(request, LIST_PARAMETERS)
-        projection = parse_fields(query.get("fields", []))
-        readable = await access.readable(request.state.credentials)
-        predicate = both(parse_filters(query.get("filter", [])), readable)
-        orders = [_parse_order(order) for order in query.get("order", [])]
-        if {"limit", "offset", "after"} & query.keys():
-            return await _answer_slice(database, request, query, predicate, orders, projection)
-        return await _answer_stream(database, predicate, orders, projection)
+        with auditor.asked(request, "entity-fetch", meta={"queryType": "all", "query": query}):
+            projection = parse_fields(query.get("fields", []))
+            readable = await access.readable(request.state.credentials)
+            predicate = both(parse_filters(query.get("filter", [])), readable)
+            orders = [_parse_order(order) for order in query.get("order", [])]
+            if {"limit", "offset", "after"} & query.keys():
+                return await _answer_slice(database, request, query, predicate, orders, projection)
+            return await _answer_stream(database, predicate, orders, projection)
 
-    @router.get("/entities/by-uid/{uid}")
-    async def get_by_uid(request: Request, uid: str) -> Response:
-        parse_query(request, {})
-        readable = await access.readable(request.state.credentials)
-        async with database.read() as connection:
-            entity = await select_by_uid(connection, uid, both(readable))
-        if entity is None:
-            raise NotFoundError(f"No entity with uid {uid}")
-        return raw_json_response(entity.encode())
-
-    @router.delete("/entities/by-uid/{uid}")
-    async def delete_by_uid(request: Request, uid: str) -> Response:
-        async with database.read() as connection:
-            entity = await select_by_uid(connection, uid)
-        ref = None if entity is None else _ref_of(entity)
-        await access.require(request.state.credentials, CATALOG_ENTITY_DELETE, ref)
-        await service.delete_entity(uid)
-        return Response(status_code=204)
-
-    @router.get("/entities/by-name/{kind}/{namespace}/{name}")
-    async def get_by_name(request: Request, kind: str, namespace: str, name: str) -> Response:
-        parse_query(request, {})
-        ref = f"{kind}:{namespace}/{name}".lower()
-        readable = await access.readable(request.state.credentials)
-        async with database.read() as connection:
-            found = await select_by_refs(connection, [ref], both(readable))
-        if ref not in found:
-            raise NotFoundError(f"No entity named '{name}' found, with kind '{kind}' in namespace '{namespace}'")
-        return raw_json_response(found[ref].encode())
-
-    @router.get("/entities/by-name/{kind}/{namespace}/{name}/ancestry")
-    async def get_ancestry(request: Request, kind: str, namespace: str, name: str) -> Response:
-        ref = f"{kind}:{namespace}/{name}".lower()
-        readable = await access.readable(request.state.credentials)
-        async with database.read() as connection:
-            entities, parents = await select_ancestry(connection, ref, both(readable))
-            exists = bool(entities) or bool(await select_by_refs(connection, [ref]))
-        if not entities and exists:
-            raise NotAllowedError("")
-        if not entities:
-            raise NotFoundError(f"No such entity {ref}")
-        items = [
-            encode_object([("entity", entities[item].encode()), ("parentEntityRefs", orjson.dumps(above))])
-            for item, above in order_ancestry(ref, entities.keys(), parents)
-        ]
-        body = encode_object([("rootEntityRef", orjson.dumps(ref)), ("items", b"[" + b",".join(items) + b"]")])
-        return answer_with_etag(request, body)
-
-    @router.post("/entities/by-refs")
-    async def get_by_refs(request: Request) -> Response:
-        query = parse_query(request, {"filter": Parameter("list")})
+    @router.post(
+        "/entities/by-refs",
+        openapi_extra=describe(
+            "Entities by reference, in the order asked for",
+            query=BY_REFS_PARAMETERS,
+            body=BY_REFS_BODY,
+            answers={200: BY_REFS},
+        ),
+    )
+    async def get_entities_by_refs(request: Request) -> Response:
+        query = parse_query(request, BY_REFS_PARAMETERS)
         body = await read_json(request)
         if body is None:
             raise InputError(
                 "Malformed request body (did you remember to specify an application/json content type?), "
                 'Validation error: Required at "entityRefs"'
             )
-        members = {
-            "entityRefs": Member("array", required=True, items="string"),
-            "fields": Member("array", items="string"),
-            "query": Member("object"),
-        }
-        check_body(body, members)
-        projection = parse_fields(body.get("fields", []))
-        asked = parse_predicate(body["query"]) if "query" in body else None
-        readable = await access.readable(request.state.credentials)
-        predicate = both(parse_filters(query.get("filter", [])), asked, readable)
-        async with database.read() as connection:
-            found = await select_by_refs(connection, body["entityRefs"], predicate)
+        check_body(body, BY_REFS_BODY.members)
+        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-refs"}) as event:
+            projection = parse_fields(body.get("fields", []))
+            asked = parse_predicate(body["query"]) if "query" in body else None
+            readable = await access.readable(request.state.credentials)
+            predicate = both(parse_filters(query.get("filter", [])), asked, readable)
+            async with database.read() as connection:
+                found = await select_by_refs(connection, body["entityRefs"], predicate)
+            event.meta |= {name: body[name] for name in BY_REFS_BODY.members if name in body}
         items = encode_array((found.get(ref) for ref in body["entityRefs"]), projection)
         return answer_with_etag(request, encode_object([("items", items)]))
 
-    return router
+
+def _add_single(
+    router: APIRouter, database: Database, access: Access, service: CatalogService, auditor: Auditor
+) -> None:
+    @router.get("/entities/by-uid/{uid}", openapi_extra=describe("An entity by its uid", answers={200: ENTITY}))
+    async def get_entity_by_uid(request: Request, uid: str) -> Response:
+        parse_query(request, {})
+        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-uid", "uid": uid}) as event:
+            readable = await access.readable(request.state.credentials)
+            async with database.read() as connection:
+                entity = await select_by_uid(connection, uid, both(readable))
+            if entity is None:
+                raise NotFoundError(f"No entity with uid {uid}")
+            event.meta["entities"] = [_ref_of(entity)]
+        return raw_json_response(entity.encode())
+
+    @router.delete(
+        "/entities/by-uid/{uid}",
+        openapi_extra=describe("Remove an entity until it is emitted again", answers={204: None}),
+    )
+    async def delete_entity_by_uid(request: Request, uid: str) -> Response:
+        parse_query(request, {})
+        meta = {"actionType": "delete", "uid": uid}
+        with auditor.asked(request, "entity-mutate", severity="medium", meta=meta):
+            async with database.read() as connection:
+                entity = await select_by_uid(connection, uid)
+            ref = None if entity is None else _ref_of(entity)
+            await access.require(request.state.credentials, CATALOG_ENTITY_DELETE, ref)
+            await service.delete_entity(uid)
+        return Response(status_code=204)
+
+    @router.get(
+        "/entities/by-name/{kind}/{namespace}/{name}",
+        openapi_extra=describe("An entity by its reference", answers={200: ENTITY}),
+    )
+    async def get_entity_by_name(request: Request, kind: str, namespace: str, name: str) -> Response:
+        parse_query(request, {})
+        ref = f"{kind}:{namespace}/{name}".lower()
+        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-name", "entityRef": ref}):
+            readable = await access.readable(request.state.credentials)
+            async with database.read() as connection:
+                found = await select_by_refs(connection, [ref], both(readable))
+            if ref not in found:
+                raise NotFoundError(f"No entity named '{name}' found, with kind '{kind}' in namespace '{namespace}'")
+        return raw_json_response(found[ref].encode())
+
+
+def _add_ancestry(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+    @router.get(
+        "/entities/by-name/{kind}/{namespace}/{name}/ancestry",
+        openapi_extra=describe("An entity and all that it comes from", answers={200: ANCESTRY}),
+    )
+    async def get_entity_ancestry(request: Request, kind: str, namespace: str, name: str) -> Response:
+        parse_query(request, {})
+        ref = f"{kind}:{namespace}/{name}".lower()
+        with auditor.asked(request, "entity-fetch", meta={"actionType": "ancestry", "entityRef": ref}) as event:
+            readable = await access.readable(request.state.credentials)
+            async with database.read() as connection:
+                entities, parents = await select_ancestry(connection, ref, both(readable))
+                exists = bool(entities) or bool(await select_by_refs(connection, [ref]))
+            if not entities and exists:
+                raise NotAllowedError("")
+            if not entities:
+                raise NotFoundError(f"No such entity {ref}")
+            ordered = list(order_ancestry(ref, entities.keys(), parents))
+            links = [{"entityRef": item, "parentEntityRefs": above} for item, above in ordered]
+            event.meta |= {"rootEntityRef": ref, "ancestry": links}
+        items = [
+            encode_object([("entity", entities[item].encode()), ("parentEntityRefs", orjson.dumps(above))])
+            for item, above in ordered
+        ]
+        body = encode_object([("rootEntityRef", orjson.dumps(ref)), ("items", b"[" + b",".join(items) + b"]")])
+        return answer_with_etag(request, body)
 
 
 class _Slice(NamedTuple):

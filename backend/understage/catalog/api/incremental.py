@@ -10,9 +10,16 @@ from understage.catalog.providers.incremental_control import IncrementalControl
 from understage.catalog.store.ingestion_marks import Mark
 from understage.errors import NotAllowedError, NotFoundError
 from understage.identity.permissions import CATALOG_INGESTION_MANAGE, CATALOG_INGESTION_READ
+from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import json_response
 
 PROVIDER = "/incremental/providers/{provider}"
+
+HEALTH = object_of({"healthy": {"type": "boolean"}})
+RESULT = object_of({"success": {"type": "boolean"}})
+PROVIDERS = object_of({"success": {"type": "boolean"}, "providers": array_of(STRING)})
+# What is not known is answered in the same form, and what is forbidden as everywhere.
+RESULTS = {200: RESULT, 404: RESULT}
 
 
 def create_incremental_router(access: Access, control: IncrementalControl) -> APIRouter:
@@ -24,7 +31,7 @@ def create_incremental_router(access: Access, control: IncrementalControl) -> AP
 
 
 def _add_reading(router: APIRouter, access: Access, control: IncrementalControl) -> None:
-    @router.get("/incremental/health")
+    @router.get("/incremental/health", openapi_extra=describe("Whether all is well", answers={200: HEALTH}))
     async def get_health(request: Request) -> Response:
         await _require(access, request)
         duplicates = await control.duplicates()
@@ -32,12 +39,12 @@ def _add_reading(router: APIRouter, access: Access, control: IncrementalControl)
             return json_response({"healthy": False, "duplicateIngestions": duplicates})
         return json_response({"healthy": True})
 
-    @router.get("/incremental/providers")
+    @router.get("/incremental/providers", openapi_extra=describe("Incremental providers", answers={200: PROVIDERS}))
     async def list_providers(request: Request) -> Response:
         await _require(access, request)
         return json_response({"success": True, "providers": await control.names()})
 
-    @router.get(PROVIDER)
+    @router.get(PROVIDER, openapi_extra=describe("How a provider is doing", answers=RESULTS))
     async def get_provider(request: Request, provider: str) -> Response:
         await _require(access, request)
         try:
@@ -49,7 +56,7 @@ def _add_reading(router: APIRouter, access: Access, control: IncrementalControl)
         status = {"current_action": ingestion.status, "next_action_at": _iso(ingestion.next_action_at)}
         return json_response({"success": True, "status": status, "last_error": ingestion.last_error})
 
-    @router.get(f"{PROVIDER}/marks")
+    @router.get(f"{PROVIDER}/marks", openapi_extra=describe("How far a provider has come", answers=RESULTS))
     async def get_marks(request: Request, provider: str) -> Response:
         await _require(access, request)
         try:
@@ -62,14 +69,17 @@ def _add_reading(router: APIRouter, access: Access, control: IncrementalControl)
 
 
 def _add_managing(router: APIRouter, access: Access, control: IncrementalControl) -> None:
-    @router.post("/incremental/cleanup")
+    @router.post("/incremental/cleanup", openapi_extra=describe("Forget what all providers did", answers={200: OBJECT}))
     async def clean_up(request: Request) -> Response:
         await _require(access, request)
         deleted = await control.purge_all()
         body = {"ingestionsDeleted": deleted.ingestions, "ingestionMarksDeleted": deleted.marks}
         return json_response({**body, "markEntitiesDeleted": deleted.entities})
 
-    @router.post(f"{PROVIDER}/{{action}}")
+    @router.post(
+        f"{PROVIDER}/{{action}}",
+        openapi_extra=describe("Trigger, start or cancel", answers={200: RESULT, 404: None}),
+    )
     async def act(request: Request, provider: str, action: str) -> Response:
         await _require(access, request)
         if action not in _MESSAGES:
@@ -84,7 +94,7 @@ def _add_managing(router: APIRouter, access: Access, control: IncrementalControl
         await {"trigger": control.trigger, "start": control.start, "cancel": control.cancel}[action](ingestion)
         return json_response({"success": True, "message": f"{provider}: {done}"})
 
-    @router.delete(PROVIDER)
+    @router.delete(PROVIDER, openapi_extra=describe("Forget what a provider did", answers={200: OBJECT, 404: RESULT}))
     async def delete_provider(request: Request, provider: str) -> Response:
         await _require(access, request)
         try:
@@ -94,7 +104,7 @@ def _add_managing(router: APIRouter, access: Access, control: IncrementalControl
         body = {"provider": provider, "ingestionsDeleted": deleted.ingestions, "marksDeleted": deleted.marks}
         return json_response({**body, "markEntitiesDeleted": deleted.entities})
 
-    @router.delete(f"{PROVIDER}/marks")
+    @router.delete(f"{PROVIDER}/marks", openapi_extra=describe("Forget finished cycles of a provider", answers=RESULTS))
     async def delete_marks(request: Request, provider: str) -> Response:
         await _require(access, request)
         deleted = await control.clear_finished(provider)

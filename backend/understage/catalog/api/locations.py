@@ -8,13 +8,15 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import answer_with_etag, read_required_json
+from understage.catalog.api.answers import answer_with_etag, read_members
 from understage.catalog.predicate import EVERYTHING, both
 from understage.catalog.query.locations import filter_locations
 from understage.catalog.query.predicates import parse_predicate
-from understage.catalog.service import CatalogService
+from understage.catalog.service import CatalogService, RegisteredLocation
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.errors import InputError, NotFoundError
+from understage.identity.audit import Auditor
+from understage.identity.credentials import Credentials
 from understage.identity.permissions import (
     CATALOG_LOCATION_ANALYZE,
     CATALOG_LOCATION_CREATE,
@@ -23,55 +25,83 @@ from understage.identity.permissions import (
 )
 from understage.platform.database import Database
 from understage.platform.json import dumps
+from understage.platform.openapi import ENTITY, OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
+from understage.platform.requests import Member, Parameter, parse_query
 
 ORIGIN = "backstage.io/managed-by-origin-location"
 DEFAULT_LIMIT = 1000
 
-LOCATION_BODY = {"target": Member("string", required=True), "type": Member("string", required=True)}
+LOCATION_MEMBERS = {"target": Member("string", required=True), "type": Member("string", required=True)}
+LOCATION_BODY = Body(LOCATION_MEMBERS, additional=False)
+CREATE_PARAMETERS = {"dryRun": Parameter("boolean"), "onConflict": Parameter(choices=("refresh", "reject"))}
+CREATE_BODY = Body(
+    {**LOCATION_MEMBERS, "presence": Member("string", choices=("required", "optional"))}, additional=False
+)
+QUERY_BODY = Body({"cursor": Member("string"), "limit": Member("number"), "query": Member("object")}, required=False)
+ANALYZE_BODY = Body(
+    {
+        "location": Member("object", required=True, members=LOCATION_MEMBERS, additional=False),
+        "catalogFilename": Member("string"),
+        "catalogFileName": Member("string"),
+    }
+)
+
+LOCATION = object_of(dict.fromkeys(("id", "type", "target", "entityRef"), STRING))
+CREATED = object_of({"location": LOCATION, "entities": array_of(ENTITY)}, {"exists": {"type": "boolean"}})
+LOCATION_PAGE = object_of(
+    {
+        "items": array_of(LOCATION),
+        "totalItems": {"type": "integer"},
+        "pageInfo": object_of({}, {"nextCursor": STRING}),
+    }
+)
+ANALYSIS = object_of(
+    {
+        "existingEntityFiles": array_of(
+            object_of({"location": OBJECT, "isRegistered": {"type": "boolean"}, "entity": ENTITY})
+        ),
+        "generateEntities": array_of(object_of({"entity": ENTITY, "fields": array_of({})})),
+    }
+)
 
 
-def create_locations_router(database: Database, access: Access, service: CatalogService) -> APIRouter:
+def create_locations_router(database: Database, access: Access, service: CatalogService, auditor: Auditor) -> APIRouter:
     """The routes."""
     router = APIRouter()
+    _add_reading(router, database, access, service, auditor)
+    _add_changing(router, access, service, auditor)
+    return router
 
-    @router.get("/locations")
+
+def _add_reading(
+    router: APIRouter, database: Database, access: Access, service: CatalogService, auditor: Auditor
+) -> None:
+    @router.get(
+        "/locations",
+        openapi_extra=describe("List registered locations", answers={200: array_of(object_of({"data": LOCATION}))}),
+    )
     async def list_locations(request: Request) -> Response:
-        if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
-            return answer_with_etag(request, b"[]")
-        locations = [{"data": location.to_json()} for location in await service.list_locations()]
+        parse_query(request, {})
+        with auditor.asked(request, "location-fetch", meta={"queryType": "all"}):
+            if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
+                return answer_with_etag(request, b"[]")
+            locations = [{"data": location.to_json()} for location in await service.list_locations()]
         return answer_with_etag(request, dumps(locations))
 
-    @router.post("/locations")
-    async def create_location(request: Request) -> Response:
-        query = parse_query(
-            request, {"dryRun": Parameter("boolean"), "onConflict": Parameter(choices=("refresh", "reject"))}
-        )
-        body = check_body(
-            await read_required_json(request),
-            {**LOCATION_BODY, "presence": Member("string", choices=("required", "optional"))},
-            additional=False,
-        )
-        await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
-        created = await service.create_location(
-            body["type"], body["target"], dry_run=query.get("dryRun", False), on_conflict=query.get("onConflict")
-        )
-        return answer_with_etag(request, dumps(created.to_json()), status=201)
-
-    @router.post("/locations/by-query")
+    @router.post(
+        "/locations/by-query",
+        openapi_extra=describe("A page of registered locations", body=QUERY_BODY, answers={200: LOCATION_PAGE}),
+    )
     async def query_locations(request: Request) -> Response:
-        members = {
-            "cursor": Member("string"),
-            "limit": Member("number"),
-            "query": Member("object"),
-        }
-        body = check_body(await read_json(request) or {}, members)
-        limit, after, query = _read_location_query(body)
-        if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
-            return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
-        found = [location.to_json() for location in await service.list_locations()]
-        matching = filter_locations(found, EVERYTHING if query is None else parse_predicate(query))
+        parse_query(request, {})
+        body = await read_members(request, QUERY_BODY)
+        with auditor.asked(request, "location-fetch", meta={"queryType": "by-query"}):
+            limit, after, query = _read_location_query(body)
+            if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
+                return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
+            found = [location.to_json() for location in await service.list_locations()]
+            matching = filter_locations(found, EVERYTHING if query is None else parse_predicate(query))
         page = [location for location in matching if after is None or location["id"] > after]
         info = {}
         if len(page) > limit:
@@ -79,59 +109,109 @@ def create_locations_router(database: Database, access: Access, service: Catalog
             info["nextCursor"] = _encode_cursor(limit, page[-1]["id"], query)
         return answer_with_etag(request, dumps({"items": page, "totalItems": len(matching), "pageInfo": info}))
 
-    @router.get("/locations/by-entity/{kind}/{namespace}/{name}")
-    async def get_by_entity(request: Request, kind: str, namespace: str, name: str) -> Response:
-        credentials = request.state.credentials
-        if not await access.is_allowed(credentials, CATALOG_LOCATION_READ):
-            raise NotFoundError("")
-        ref = f"{kind}:{namespace}/{name}".lower()
-        readable = await access.readable(credentials)
-        async with database.read() as connection:
-            found = await select_by_refs(connection, [ref], both(readable))
-        if ref not in found:
-            raise NotFoundError(f"found no entity for ref {ref}")
-        origin = orjson.loads(found[ref])["metadata"].get("annotations", {}).get(ORIGIN)
-        if origin is None:
-            raise NotFoundError(f"found no origin annotation for ref {ref}")
-        type, _, target = origin.partition(":")
-        location = await service.find_location(type, target)
-        if location is None:
-            raise NotFoundError(f"Found no location with type {type} and target {target}")
+    @router.get(
+        "/locations/by-entity/{kind}/{namespace}/{name}",
+        openapi_extra=describe("The registered location that an entity comes from", answers={200: LOCATION}),
+    )
+    async def get_location_by_entity(request: Request, kind: str, namespace: str, name: str) -> Response:
+        parse_query(request, {})
+        meta = {"queryType": "by-entity", "locationRef": f"{kind}:{namespace}/{name}"}
+        with auditor.asked(request, "location-fetch", meta=meta) as event:
+            location = await _find_origin(
+                database, access, service, request.state.credentials, f"{kind}:{namespace}/{name}".lower()
+            )
+            event.meta["output"] = location.to_json()
         return answer_with_etag(request, dumps(location.to_json()))
 
-    @router.get("/locations/{location_id}")
+    @router.get("/locations/{location_id}", openapi_extra=describe("One registered location", answers={200: LOCATION}))
     async def get_location(request: Request, location_id: str) -> Response:
-        if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
-            raise NotFoundError(f"Found no location with ID {location_id}")
-        location = await service.get_location(location_id)
+        parse_query(request, {})
+        with auditor.asked(request, "location-fetch", meta={"queryType": "by-id", "id": location_id}) as event:
+            if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
+                raise NotFoundError(f"Found no location with ID {location_id}")
+            location = await service.get_location(location_id)
+            event.meta["output"] = location.to_json()
         return answer_with_etag(request, dumps(location.to_json()))
 
-    @router.put("/locations/{location_id}")
+    @router.post(
+        "/analyze-location",
+        openapi_extra=describe("Say what could be registered at a URL", body=ANALYZE_BODY, answers={200: ANALYSIS}),
+    )
+    async def analyze_location(request: Request) -> Response:
+        parse_query(request, {})
+        body = await read_members(request, ANALYZE_BODY)
+        with auditor.asked(request, "location-analyze") as event:
+            await access.require(request.state.credentials, CATALOG_LOCATION_ANALYZE)
+            output = await service.analyze_location(body["location"]["type"], body["location"]["target"])
+            event.meta["output"] = output
+        return json_response(output)
+
+
+def _add_changing(router: APIRouter, access: Access, service: CatalogService, auditor: Auditor) -> None:
+    @router.post(
+        "/locations",
+        openapi_extra=describe(
+            "Register a location, or say what registering it would give",
+            query=CREATE_PARAMETERS,
+            body=CREATE_BODY,
+            answers={201: CREATED},
+        ),
+    )
+    async def create_location(request: Request) -> Response:
+        query = parse_query(request, CREATE_PARAMETERS)
+        body = await read_members(request, CREATE_BODY)
+        dry_run = query.get("dryRun", False)
+        meta = {"actionType": "create", "location": body, "isDryRun": dry_run}
+        with auditor.asked(request, "location-mutate", severity="low" if dry_run else "medium", meta=meta) as event:
+            await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
+            created = await service.create_location(
+                body["type"], body["target"], dry_run=dry_run, on_conflict=query.get("onConflict")
+            )
+            event.meta["location"] = created.location.to_json()
+        return answer_with_etag(request, dumps(created.to_json()), status=201)
+
+    @router.put(
+        "/locations/{location_id}",
+        openapi_extra=describe("Point a location elsewhere", body=LOCATION_BODY, answers={200: LOCATION}),
+    )
     async def update_location(request: Request, location_id: str) -> Response:
-        body = check_body(await read_required_json(request), LOCATION_BODY, additional=False)
-        await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
-        location = await service.update_location(location_id, body["type"], body["target"])
+        parse_query(request, {})
+        body = await read_members(request, LOCATION_BODY)
+        meta = {"actionType": "update", "id": location_id, "location": body}
+        with auditor.asked(request, "location-mutate", severity="medium", meta=meta) as event:
+            await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
+            location = await service.update_location(location_id, body["type"], body["target"])
+            event.meta["location"] = location.to_json()
         return answer_with_etag(request, dumps(location.to_json()))
 
-    @router.delete("/locations/{location_id}")
+    @router.delete("/locations/{location_id}", openapi_extra=describe("Unregister a location", answers={204: None}))
     async def delete_location(request: Request, location_id: str) -> Response:
-        await access.require(request.state.credentials, CATALOG_LOCATION_DELETE)
-        await service.delete_location(location_id)
+        parse_query(request, {})
+        meta = {"actionType": "delete", "id": location_id}
+        with auditor.asked(request, "location-mutate", severity="medium", meta=meta):
+            await access.require(request.state.credentials, CATALOG_LOCATION_DELETE)
+            await service.delete_location(location_id)
         return Response(status_code=204)
 
-    @router.post("/analyze-location")
-    async def analyze_location(request: Request) -> Response:
-        members = {
-            "location": Member("object", required=True),
-            "catalogFilename": Member("string"),
-            "catalogFileName": Member("string"),
-        }
-        body = check_body(await read_required_json(request), members)
-        location = check_body(body["location"], LOCATION_BODY, additional=False, path="request/body/location")
-        await access.require(request.state.credentials, CATALOG_LOCATION_ANALYZE)
-        return json_response(await service.analyze_location(location["type"], location["target"]))
 
-    return router
+async def _find_origin(
+    database: Database, access: Access, service: CatalogService, credentials: Credentials, ref: str
+) -> RegisteredLocation:
+    if not await access.is_allowed(credentials, CATALOG_LOCATION_READ):
+        raise NotFoundError("")
+    readable = await access.readable(credentials)
+    async with database.read() as connection:
+        found = await select_by_refs(connection, [ref], both(readable))
+    if ref not in found:
+        raise NotFoundError(f"found no entity for ref {ref}")
+    origin = orjson.loads(found[ref])["metadata"].get("annotations", {}).get(ORIGIN)
+    if origin is None:
+        raise NotFoundError(f"found no origin annotation for ref {ref}")
+    type, _, target = origin.partition(":")
+    location = await service.find_location(type, target)
+    if location is None:
+        raise NotFoundError(f"Found no location with type {type} and target {target}")
+    return location
 
 
 def _read_location_query(body: dict[str, Any]) -> tuple[int, str | None, dict[str, Any] | None]:

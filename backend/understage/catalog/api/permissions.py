@@ -10,14 +10,16 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import predicate_of
-from understage.catalog.api.answers import read_required_json
+from understage.catalog.api.answers import read_members
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.errors import ForeignError, InputError, NotAllowedError
 from understage.identity.credentials import Credentials, ServicePrincipal, UserPrincipal
 from understage.identity.permissions import CATALOG_ENTITY, CATALOG_PERMISSIONS, parse_criteria
 from understage.platform.database import Database
+from understage.platform.openapi import OBJECT, Body, any_of, array_of, describe, object_of
+from understage.platform.openapi import STRING as TEXT
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, check_body
+from understage.platform.requests import Member
 
 PATH = "/.well-known/backstage/permissions"
 STRING = "string"
@@ -75,25 +77,32 @@ QUESTION = {
     "conditions": Member("object", required=True),
     "id": Member("string", required=True),
 }
+QUESTIONS = Body({"items": Member("array", required=True, items="object", members=QUESTION)})
+METADATA = object_of({"permissions": array_of(OBJECT), "rules": array_of(OBJECT)})
+DECISIONS = object_of({"items": array_of(object_of({"id": TEXT, "result": any_of(TEXT, array_of(TEXT))}))})
 
 
 def create_permissions_router(database: Database) -> APIRouter:
     """The routes."""
     router = APIRouter()
 
-    @router.get(f"{PATH}/metadata")
+    @router.get(
+        f"{PATH}/metadata",
+        openapi_extra=describe("Permissions of the catalog, and rules for conditions", answers={200: METADATA}),
+    )
     async def get_metadata(_request: Request) -> Response:
         permissions = [permission.to_wire() for permission in CATALOG_PERMISSIONS]
         rules = [_describe(name, description, parameters) for name, description, parameters in RULES]
         return json_response({"permissions": permissions, "rules": rules})
 
-    @router.post(f"{PATH}/apply-conditions")
+    @router.post(
+        f"{PATH}/apply-conditions",
+        openapi_extra=describe("Whether entities satisfy conditions", body=QUESTIONS, answers={200: DECISIONS}),
+    )
     async def apply_conditions(request: Request) -> Response:
         _require_service(request.state.credentials)
-        body = check_body(await read_required_json(request), {"items": Member("array", required=True, items="object")})
-        questions = [
-            check_body(item, QUESTION, path=f"request/body/items/{index}") for index, item in enumerate(body["items"])
-        ]
+        body = await read_members(request, QUESTIONS)
+        questions: list[dict[str, Any]] = body["items"]
         foreign = dict.fromkeys(item["resourceType"] for item in questions if item["resourceType"] != CATALOG_ENTITY)
         if foreign:
             raise InputError(f"Unexpected resource types: {', '.join(foreign)}.")

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object
+from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object, read_members
 from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.cursor import FullText, Order, decode_cursor
 from understage.catalog.query.entities import DEFAULT_LIMIT, Page, Question, query_entities, question_of
@@ -15,7 +15,9 @@ from understage.catalog.query.filter import parse_filters
 from understage.catalog.query.predicates import parse_predicate
 from understage.catalog.store.select_facets import select_facets
 from understage.errors import InputError
+from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
+from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import raw_json_response
 from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
 
@@ -31,23 +33,49 @@ QUERY_PARAMETERS = {
     "fullTextFilterFields": Parameter("list"),
 }
 
-QUERY_BODY = {
-    "cursor": Member("string"),
-    "limit": Member("number", minimum=0),
-    "offset": Member("number", minimum=0),
-    "orderBy": Member("array", items="object"),
-    "fullTextFilter": Member("object"),
-    "fields": Member("array", items="string"),
-    "totalItems": Member("string", choices=("include", "exclude")),
-    "query": Member("object"),
-}
+QUERY_BODY = Body(
+    {
+        "cursor": Member("string"),
+        "limit": Member("number", minimum=0),
+        "offset": Member("number", minimum=0),
+        "orderBy": Member("array", items="object"),
+        "fullTextFilter": Member("object"),
+        "fields": Member("array", items="string"),
+        "totalItems": Member("string", choices=("include", "exclude")),
+        "query": Member("object"),
+    },
+    required=False,
+)
+FACET_PARAMETERS = {"facet": Parameter("list", required=True), "filter": Parameter("list")}
+FACET_BODY = Body({"facets": Member("array", required=True, items="string"), "query": Member("object")})
+
+PAGE = object_of(
+    {
+        "items": array_of(OBJECT),
+        "totalItems": {"type": "integer"},
+        "pageInfo": object_of({}, {"nextCursor": STRING, "prevCursor": STRING}),
+    }
+)
+FACETS = object_of(
+    {
+        "facets": {
+            "type": "object",
+            "additionalProperties": array_of(object_of({"value": STRING, "count": {"type": "integer"}})),
+        }
+    }
+)
 
 
-def create_query_router(database: Database, access: Access) -> APIRouter:
+def create_query_router(database: Database, access: Access, auditor: Auditor) -> APIRouter:
     """The routes."""
     router = APIRouter()
+    _add_pages(router, database, access, auditor)
+    _add_facets(router, database, access, auditor)
+    return router
 
-    async def answer(request: Request, question: Question, projection: Projection) -> Response:
+
+def _add_pages(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+    async def answer(request: Request, event: AuditEvent, question: Question, projection: Projection) -> Response:
         readable = await access.readable(request.state.credentials)
         if readable == NOTHING:
             page = Page([], 0)
@@ -55,27 +83,40 @@ def create_query_router(database: Database, access: Access) -> APIRouter:
             async with database.read() as connection:
                 page = await query_entities(connection, question, readable)
         cursors = {"nextCursor": page.next_cursor, "prevCursor": page.previous_cursor}
+        info = {name: value for name, value in cursors.items() if value is not None}
+        event.meta |= {"totalItems": page.total, "pageInfo": info}
         body = encode_object(
             [
                 ("items", encode_array(page.items, projection)),
                 ("totalItems", orjson.dumps(page.total)),
-                ("pageInfo", orjson.dumps({name: value for name, value in cursors.items() if value is not None})),
+                ("pageInfo", orjson.dumps(info)),
             ]
         )
         return raw_json_response(body)
 
-    @router.get("/entities/by-query")
-    async def get_by_query(request: Request) -> Response:
+    @router.get(
+        "/entities/by-query",
+        openapi_extra=describe("A page of entities", query=QUERY_PARAMETERS, answers={200: PAGE}),
+    )
+    async def get_entities_by_query(request: Request) -> Response:
         query = parse_query(request, QUERY_PARAMETERS)
-        return await answer(request, _question_of_parameters(query), parse_fields(query.get("fields", [])))
+        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-query"}) as event:
+            question = _question_of_parameters(query)
+            return await answer(request, event, question, parse_fields(query.get("fields", [])))
 
-    @router.post("/entities/by-query")
-    async def post_by_query(request: Request) -> Response:
+    @router.post(
+        "/entities/by-query",
+        openapi_extra=describe("A page of entities that satisfy a predicate", body=QUERY_BODY, answers={200: PAGE}),
+    )
+    async def query_entities_by_predicate(request: Request) -> Response:
         parse_query(request, {})
-        body = check_body(await read_json(request) or {}, QUERY_BODY)
-        return await answer(request, _question_of_body(body), parse_fields(body.get("fields", [])))
+        body = await read_members(request, QUERY_BODY)
+        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-query"}) as event:
+            return await answer(request, event, _question_of_body(body), parse_fields(body.get("fields", [])))
 
-    async def answer_facets(request: Request, names: list[str], predicate: Predicate) -> Response:
+
+def _add_facets(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+    async def answer(request: Request, names: list[str], predicate: Predicate) -> Response:
         readable = await access.readable(request.state.credentials)
         counts: dict[str, list[tuple[str, int]]] = {}
         if readable != NOTHING:
@@ -87,20 +128,28 @@ def create_query_router(database: Database, access: Access) -> APIRouter:
         }
         return answer_with_etag(request, orjson.dumps({"facets": facets}))
 
-    @router.get("/entity-facets")
-    async def get_facets(request: Request) -> Response:
-        query = parse_query(request, {"facet": Parameter("list", required=True), "filter": Parameter("list")})
-        return await answer_facets(request, query["facet"], parse_filters(query.get("filter", [])))
+    @router.get(
+        "/entity-facets",
+        openapi_extra=describe("Count entities by values", query=FACET_PARAMETERS, answers={200: FACETS}),
+    )
+    async def get_entity_facets(request: Request) -> Response:
+        query = parse_query(request, FACET_PARAMETERS)
+        with auditor.asked(request, "entity-facets"):
+            return await answer(request, query["facet"], parse_filters(query.get("filter", [])))
 
-    @router.post("/entity-facets")
-    async def post_facets(request: Request) -> Response:
-        members = {"facets": Member("array", required=True, items="string"), "query": Member("object")}
-        body = check_body(await read_json(request), members)
-        if not body["facets"] or not all(name.strip() for name in body["facets"]):
-            raise InputError("Missing or empty facets parameter")
-        return await answer_facets(request, body["facets"], parse_predicate(body.get("query", {})))
-
-    return router
+    @router.post(
+        "/entity-facets",
+        openapi_extra=describe(
+            "Count the entities that satisfy a predicate by values", body=FACET_BODY, answers={200: FACETS}
+        ),
+    )
+    async def query_entity_facets(request: Request) -> Response:
+        parse_query(request, {})
+        body = check_body(await read_json(request), FACET_BODY.members)
+        with auditor.asked(request, "entity-facets"):
+            if not body["facets"] or not all(name.strip() for name in body["facets"]):
+                raise InputError("Missing or empty facets parameter")
+            return await answer(request, body["facets"], parse_predicate(body.get("query", {})))
 
 
 def _question_of_parameters(query: dict[str, Any]) -> Question:

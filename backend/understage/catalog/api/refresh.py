@@ -3,31 +3,53 @@
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import read_required_json
+from understage.catalog.api.answers import read_members
 from understage.catalog.service import CatalogService
+from understage.errors import InputError
+from understage.identity.audit import Auditor
 from understage.identity.permissions import CATALOG_ENTITY_REFRESH, CATALOG_ENTITY_VALIDATE
+from understage.platform.openapi import ERROR, STRING, Body, any_of, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, check_body
+from understage.platform.requests import Member, parse_query
+
+REFRESH_BODY = Body(
+    {"entityRef": Member("string", required=True), "authorizationToken": Member("string")}, additional=False
+)
+VALIDATE_BODY = Body({"location": Member("string", required=True), "entity": Member("object", required=True)})
+PROBLEMS = object_of({"errors": array_of(object_of({"name": STRING, "message": STRING}))})
 
 
-def create_refresh_router(access: Access, service: CatalogService) -> APIRouter:
+def create_refresh_router(access: Access, service: CatalogService, auditor: Auditor) -> APIRouter:
     """The routes."""
     router = APIRouter()
 
-    @router.post("/refresh")
+    @router.post(
+        "/refresh",
+        openapi_extra=describe("Process an entity and its locations now", body=REFRESH_BODY, answers={200: None}),
+    )
     async def refresh(request: Request) -> Response:
-        members = {"entityRef": Member("string", required=True), "authorizationToken": Member("string")}
-        body = check_body(await read_required_json(request), members, additional=False)
-        await access.require(request.state.credentials, CATALOG_ENTITY_REFRESH, body["entityRef"])
-        await service.refresh(body["entityRef"].lower())
+        parse_query(request, {})
+        body = await read_members(request, REFRESH_BODY)
+        meta = {"queryType": "refresh", "entityRef": body["entityRef"]}
+        with auditor.asked(request, "entity-mutate", severity="medium", meta=meta):
+            await access.require(request.state.credentials, CATALOG_ENTITY_REFRESH, body["entityRef"])
+            await service.refresh(body["entityRef"].lower())
         return Response(status_code=200)
 
-    @router.post("/validate-entity")
+    @router.post(
+        "/validate-entity",
+        openapi_extra=describe(
+            "Say what is wrong with an entity", body=VALIDATE_BODY, answers={200: None, 400: any_of(PROBLEMS, ERROR)}
+        ),
+    )
     async def validate_entity(request: Request) -> Response:
-        members = {"location": Member("string", required=True), "entity": Member("object", required=True)}
-        body = check_body(await read_required_json(request), members)
-        await access.require(request.state.credentials, CATALOG_ENTITY_VALIDATE)
-        errors = await service.validate_entity(body["entity"], body["location"])
+        parse_query(request, {})
+        body = await read_members(request, VALIDATE_BODY)
+        with auditor.asked(request, "entity-validate") as event:
+            await access.require(request.state.credentials, CATALOG_ENTITY_VALIDATE)
+            errors = await service.validate_entity(body["entity"], body["location"])
+            if errors:
+                event.fail(InputError(f"Could not validate entity: {errors[0]['message']}"))
         return json_response({"errors": errors}, 400) if errors else Response(status_code=200)
 
     return router

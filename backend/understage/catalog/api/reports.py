@@ -20,6 +20,7 @@ from understage.identity.permissions import CATALOG_LOCATION_READ
 from understage.model.ref import EntityRef
 from understage.platform.database import Database
 from understage.platform.json import dumps
+from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 from understage.platform.requests import Parameter, parse_query
 
 PATH = "/understage/v1"
@@ -36,13 +37,20 @@ FILTERS = {
 }
 
 
+REPORT_PARAMETERS = {**PAGE, **FILTERS}
+REPORTS = object_of({"items": array_of(OBJECT), "pageInfo": object_of({}, {"nextCursor": STRING})})
+
+
 def create_reports_router(database: Database, access: Access, service: CatalogService) -> APIRouter:
     """The routes."""
     router = APIRouter()
 
-    @router.get(f"{PATH}/reports")
+    @router.get(
+        f"{PATH}/reports",
+        openapi_extra=describe("What is wrong with entities", query=REPORT_PARAMETERS, answers={200: REPORTS}),
+    )
     async def get_reports(request: Request) -> Response:
-        query = parse_query(request, {**PAGE, **FILTERS})
+        query = parse_query(request, REPORT_PARAMETERS)
         wanted = ReportQuery(
             outcomes=_outcomes(query.get("outcome", [])),
             location=query.get("location"),
@@ -56,7 +64,10 @@ def create_reports_router(database: Database, access: Access, service: CatalogSe
             )
         return _answer_page(request, page.items, page.after)
 
-    @router.get(f"{PATH}/reports/by-entity/{{kind}}/{{namespace}}/{{name}}")
+    @router.get(
+        f"{PATH}/reports/by-entity/{{kind}}/{{namespace}}/{{name}}",
+        openapi_extra=describe("What is wrong with an entity", answers={200: OBJECT}),
+    )
     async def get_report(request: Request, kind: str, namespace: str, name: str) -> Response:
         parse_query(request, {})
         ref = f"{kind}:{namespace}/{name}".lower()
@@ -67,8 +78,10 @@ def create_reports_router(database: Database, access: Access, service: CatalogSe
             raise NotFoundError(f"No entity named '{name}' found, with kind '{kind}' in namespace '{namespace}'")
         return answer_with_etag(request, dumps(found[ref]))
 
-    @router.get(f"{PATH}/locations")
-    async def get_locations(request: Request) -> Response:
+    @router.get(
+        f"{PATH}/locations", openapi_extra=describe("How locations are doing", query=PAGE, answers={200: REPORTS})
+    )
+    async def get_location_reports(request: Request) -> Response:
         query = parse_query(request, PAGE)
         if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
             return _answer_page(request, [], None)
@@ -81,7 +94,10 @@ def create_reports_router(database: Database, access: Access, service: CatalogSe
         items = [{"id": ids.get(report["entityRef"]), **_limited(report, told)} for report in page.items]
         return _answer_page(request, items, page.after)
 
-    @router.get(f"{PATH}/locations/{{location_id}}/report")
+    @router.get(
+        f"{PATH}/locations/{{location_id}}/report",
+        openapi_extra=describe("What is wrong with what a location leads to", answers={200: OBJECT}),
+    )
     async def get_location_report(request: Request, location_id: str) -> Response:
         parse_query(request, {})
         if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):

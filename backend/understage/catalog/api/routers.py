@@ -15,6 +15,7 @@ from understage.catalog.api.unprocessed import create_unprocessed_router
 from understage.catalog.providers.incremental_control import IncrementalControl
 from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.service import CatalogService
+from understage.identity.audit import Auditor
 from understage.platform.database import Database
 
 
@@ -24,13 +25,14 @@ def create_catalog_routers(
     service: CatalogService,
     scheduler: DatabaseScheduler,
     incremental: IncrementalControl,
+    auditor: Auditor,
 ) -> list[APIRouter]:
     """The routers below `/api/catalog`; `/entities/by-query` stands before `/entities/…`."""
     return [
-        create_query_router(database, access),
-        create_entities_router(database, access, service),
-        create_locations_router(database, access, service),
-        create_refresh_router(access, service),
+        create_query_router(database, access, auditor),
+        create_entities_router(database, access, service, auditor),
+        create_locations_router(database, access, service, auditor),
+        create_refresh_router(access, service, auditor),
         create_permissions_router(database),
         create_scheduler_router(scheduler),
         create_unprocessed_router(database, access, service),

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from understage.catalog.scheduling import DatabaseScheduler, ScheduledTask
+from understage.platform.openapi import OBJECT, array_of, describe, object_of
 from understage.platform.plugin import json_response
 
 PREFIX = "/.backstage/scheduler/v1/tasks"
@@ -15,16 +16,20 @@ def create_scheduler_router(scheduler: DatabaseScheduler) -> APIRouter:
     """The routes; whoever may call the plugin may call them."""
     router = APIRouter()
 
-    @router.get(PREFIX)
+    @router.get(
+        PREFIX, openapi_extra=describe("Work that repeats", answers={200: object_of({"tasks": array_of(OBJECT)})})
+    )
     async def list_tasks() -> Response:
         return json_response({"tasks": [_task(task) for task in await scheduler.list_tasks()]})
 
-    @router.post(PREFIX + "/{task_id}/trigger")
+    @router.post(PREFIX + "/{task_id}/trigger", openapi_extra=describe("Run repeated work now", answers={200: None}))
     async def trigger(task_id: str) -> Response:
         await scheduler.trigger(task_id)
         return Response(status_code=200)
 
-    @router.post(PREFIX + "/{task_id}/cancel")
+    @router.post(
+        PREFIX + "/{task_id}/cancel", openapi_extra=describe("Stop work that is under way", answers={200: None})
+    )
     async def cancel(task_id: str) -> Response:
         await scheduler.cancel(task_id)
         return Response(status_code=200)

@@ -17,8 +17,10 @@ from understage.identity.credentials import Credentials
 from understage.identity.permissions import CATALOG_UNPROCESSED_DELETE, CATALOG_UNPROCESSED_READ, Permission
 from understage.platform.database import Database
 from understage.platform.json import dumps, loads
+from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 
 PATH = "/entities/unprocessed"
+ENTITIES = object_of({"type": STRING, "entities": array_of(OBJECT)})
 FINAL: dict[str, None] = {"final_entity": None, "hash": None, "last_updated_at": None}
 """The stock rows are joined with what is served, which is nothing."""
 
@@ -31,13 +33,13 @@ def create_unprocessed_router(database: Database, access: Access, service: Catal
         if not await access.is_allowed(credentials, permission):
             raise NotAllowedError("Unauthorized")
 
-    @router.get(f"{PATH}/failed")
+    @router.get(f"{PATH}/failed", openapi_extra=describe("Entities without content", answers={200: ENTITIES}))
     async def list_failed(request: Request) -> Response:
         await require(request.state.credentials, CATALOG_UNPROCESSED_READ)
         # Entities that are served without content: neither this catalog nor the stock one has any since version 4.
         return answer_with_etag(request, dumps({"type": "failed", "entities": []}))
 
-    @router.get(f"{PATH}/pending")
+    @router.get(f"{PATH}/pending", openapi_extra=describe("Entities that are not served", answers={200: ENTITIES}))
     async def list_pending(request: Request) -> Response:
         await require(request.state.credentials, CATALOG_UNPROCESSED_READ)
         owners = request.query_params.getlist("owner")
@@ -49,8 +51,10 @@ def create_unprocessed_router(database: Database, access: Access, service: Catal
             rows = [row for row in rows if _owner_of(row["unprocessed_entity"]) == owner]
         return answer_with_etag(request, dumps({"type": "pending", "entities": rows}))
 
-    @router.delete(f"{PATH}/delete/{{uid}}")
-    async def delete(request: Request, uid: str) -> Response:
+    @router.delete(
+        f"{PATH}/delete/{{uid}}", openapi_extra=describe("Remove an entity that is not served", answers={204: None})
+    )
+    async def delete_unprocessed(request: Request, uid: str) -> Response:
         await require(request.state.credentials, CATALOG_UNPROCESSED_DELETE)
         await service.delete_entity(uid)
         return Response(status_code=204)

@@ -6,10 +6,13 @@ from typing import ParamSpec
 
 from starlette.responses import Response
 
+from understage.platform.openapi import ERROR, OBJECT, any_of, array_of, object_of
 from understage.platform.plugin import json_response
 from understage.scaffolder.errors import ValuesError
 
 P = ParamSpec("P")
+
+VALUES_ERROR = any_of(object_of({"errors": array_of(OBJECT)}), ERROR)
 
 
 def answering_values_errors(handler: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:

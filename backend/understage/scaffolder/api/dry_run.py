@@ -6,27 +6,35 @@ from fastapi import APIRouter, Request, Response
 
 from understage.errors import InputError
 from understage.identity.audit import Auditor
+from understage.platform.openapi import OBJECT, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
 from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, check_body, read_json
-from understage.scaffolder.api.answers import answering_values_errors
+from understage.scaffolder.api.answers import VALUES_ERROR, answering_values_errors
 from understage.scaffolder.dry_run import DryRun, DryRunRequest
 
-MEMBERS = {
-    "template": Member("object", required=True),
-    "values": Member("object", required=True),
-    "secrets": Member("object"),
-    "directoryContents": Member("array", required=True, items="object"),
-}
+FILE_MEMBERS = {"path": Member("string", required=True), "base64Content": Member("string", required=True)}
+BODY = Body(
+    {
+        "template": Member("object", required=True),
+        "values": Member("object", required=True),
+        "secrets": Member("object"),
+        "directoryContents": Member("array", required=True, items="object", members=FILE_MEMBERS),
+    }
+)
+RESULT = object_of({"log": array_of(OBJECT), "directoryContents": array_of(OBJECT)}, {"output": OBJECT})
 
 
 def create_dry_run_router(dry_run: DryRun, auditor: Auditor) -> APIRouter:
     """The route."""
     router = APIRouter()
 
-    @router.post("/v2/dry-run")
+    @router.post(
+        "/v2/dry-run",
+        openapi_extra=describe("Run a template without effects", body=BODY, answers={200: RESULT, 400: VALUES_ERROR}),
+    )
     @answering_values_errors
     async def run_dry(request: Request) -> Response:
-        body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), MEMBERS)
+        body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), BODY.members)
         asked = DryRunRequest(
             template=body["template"], values=body["values"], secrets=_read_secrets(body), files=_read_files(body)
         )
@@ -46,9 +54,4 @@ def _read_secrets(body: dict[str, Any]) -> dict[str, str]:
 
 
 def _read_files(body: dict[str, Any]) -> list[tuple[str, str]]:
-    members = {"path": Member("string", required=True), "base64Content": Member("string", required=True)}
-    files = []
-    for index, item in enumerate(body["directoryContents"]):
-        checked = check_body(item, members, path=f"request/body/directoryContents/{index}")
-        files.append((checked["path"], checked["base64Content"]))
-    return files
+    return [(file["path"], file["base64Content"]) for file in body["directoryContents"]]

@@ -15,6 +15,7 @@ from understage.identity.audit import Auditor
 from understage.identity.authorizer import Authorizer
 from understage.identity.permissions import SCAFFOLDER_TASK_READ
 from understage.platform.json import dumps
+from understage.platform.openapi import OBJECT, Text, array_of, describe
 from understage.platform.plugin import json_response
 from understage.platform.requests import Parameter, parse_query
 from understage.scaffolder.api.tasks import TaskAccess
@@ -23,6 +24,7 @@ from understage.scaffolder.service import ScaffolderService
 
 LONG_POLL_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15.0
+PARAMETERS = {"after": Parameter("integer")}
 STREAM_HEADERS = {
     "content-type": "text/event-stream",  # as a header: as media type it would get a charset, which stock answers lack
     "cache-control": "no-cache",
@@ -36,15 +38,21 @@ def create_event_router(service: ScaffolderService, authorizer: Authorizer, audi
     router = APIRouter()
     access = TaskAccess(service, authorizer)
 
-    @router.get("/v2/tasks/{task_id}/events")
+    @router.get(
+        "/v2/tasks/{task_id}/events",
+        openapi_extra=describe("Wait for events of a task", query=PARAMETERS, answers={200: array_of(OBJECT)}),
+    )
     async def poll_events(request: Request, task_id: str) -> Response:
-        after = parse_query(request, {"after": Parameter("integer")}).get("after")
+        after = parse_query(request, PARAMETERS).get("after")
         credentials = request.state.credentials
         with auditor.event("task", credentials=credentials, meta={"actionType": "events", "taskId": task_id}):
             task = await access.find(task_id, credentials, SCAFFOLDER_TASK_READ)
         return json_response(await service.wait_for_events(task, after=after, seconds=LONG_POLL_SECONDS))
 
-    @router.get("/v2/tasks/{task_id}/eventstream")
+    @router.get(
+        "/v2/tasks/{task_id}/eventstream",
+        openapi_extra=describe("Follow a task", query=PARAMETERS, answers={200: Text("text/event-stream")}),
+    )
     async def stream_events(request: Request, task_id: str) -> Response:
         after = _read_position(request)
         credentials = request.state.credentials
@@ -58,7 +66,7 @@ def create_event_router(service: ScaffolderService, authorizer: Authorizer, audi
 
 def _read_position(request: Request) -> int | None:
     """`?after`, else where the browser's own reconnection says that it was."""
-    after = parse_query(request, {"after": Parameter("integer")}).get("after")
+    after = parse_query(request, PARAMETERS).get("after")
     if after is not None:
         position: int = after
         return position

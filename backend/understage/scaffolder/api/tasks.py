@@ -19,9 +19,10 @@ from understage.identity.permissions import (
     Rule,
     holds,
 )
+from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
 from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, Parameter, check_body, parse_query, read_json
-from understage.scaffolder.api.answers import answering_values_errors
+from understage.scaffolder.api.answers import VALUES_ERROR, answering_values_errors
 from understage.scaffolder.service import FoundTask, ScaffolderService, TaskQuery
 from understage.scaffolder.store.select_tasks import Order
 
@@ -33,6 +34,20 @@ LIST_PARAMETERS = {
     "limit": Parameter("integer", minimum=0),
     "offset": Parameter("integer", minimum=0),
 }
+
+
+CREATE_BODY = Body(
+    {
+        "templateRef": Member("string", required=True),
+        "values": Member("object", required=True),
+        "secrets": Member("object"),
+    }
+)
+RETRY_BODY = Body({"secrets": Member("object")}, required=False)
+
+TASK = object_of(dict.fromkeys(("id", "status", "createdAt"), STRING), {"spec": OBJECT, "createdBy": STRING})
+TASKS = object_of({"tasks": array_of(TASK), "totalTasks": {"type": "integer"}})
+CREATED = object_of({"id": STRING})
 
 
 class TaskAccess:
@@ -76,11 +91,13 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
     router = APIRouter()
     access = TaskAccess(service, authorizer)
 
-    @router.post("/v2/tasks")
+    @router.post(
+        "/v2/tasks",
+        openapi_extra=describe("Run a template", body=CREATE_BODY, answers={201: CREATED, 400: VALUES_ERROR}),
+    )
     @answering_values_errors
     async def create_task(request: Request) -> Response:
-        members = {"templateRef": Member("string", required=True), "values": Member("object", required=True)}
-        body = check_body(await _read(request), {**members, "secrets": Member("object")})
+        body = check_body(await _read(request), CREATE_BODY.members)
         secrets = _check_secrets(body)
         credentials = request.state.credentials
         meta = {"actionType": "create", "templateRef": body["templateRef"]}
@@ -90,7 +107,7 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
             event.meta["taskId"] = task_id
         return json_response({"id": task_id}, 201)
 
-    @router.get("/v2/tasks")
+    @router.get("/v2/tasks", openapi_extra=describe("A page of tasks", query=LIST_PARAMETERS, answers={200: TASKS}))
     async def list_tasks(request: Request) -> Response:
         sent = parse_query(request, LIST_PARAMETERS)
         query = TaskQuery(
@@ -105,14 +122,17 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
             tasks, total = await access.readable(query, credentials)
         return json_response({"tasks": [task.to_wire() for task in tasks], "totalTasks": total})
 
-    @router.get("/v2/tasks/{task_id}")
+    @router.get("/v2/tasks/{task_id}", openapi_extra=describe("One task", answers={200: TASK}))
     async def get_task(request: Request, task_id: str) -> Response:
         credentials = request.state.credentials
         with auditor.event("task", credentials=credentials, meta={"actionType": "get", "taskId": task_id}):
             task = await access.find(task_id, credentials, SCAFFOLDER_TASK_READ)
         return json_response(task.to_wire())
 
-    @router.post("/v2/tasks/{task_id}/cancel")
+    @router.post(
+        "/v2/tasks/{task_id}/cancel",
+        openapi_extra=describe("Cancel a task", answers={200: object_of({"status": STRING})}),
+    )
     async def cancel_task(request: Request, task_id: str) -> Response:
         credentials = request.state.credentials
         meta = {"actionType": "cancel", "taskId": task_id}
@@ -121,10 +141,13 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
             await service.cancel(task_id)
         return json_response({"status": "cancelled"})
 
-    @router.post("/v2/tasks/{task_id}/retry")
+    @router.post(
+        "/v2/tasks/{task_id}/retry",
+        openapi_extra=describe("Run a failed task again", body=RETRY_BODY, answers={201: CREATED, 400: VALUES_ERROR}),
+    )
     @answering_values_errors
     async def retry_task(request: Request, task_id: str) -> Response:
-        body = check_body(await _read(request) or {}, {"secrets": Member("object")})
+        body = check_body(await _read(request) or {}, RETRY_BODY.members)
         secrets = _check_secrets(body)
         credentials = request.state.credentials
         meta = {"actionType": "retry", "taskId": task_id}

@@ -5,16 +5,24 @@ from fastapi import APIRouter, Request, Response
 from understage.errors import InputError
 from understage.identity.audit import Auditor
 from understage.model.ref import EntityRef
+from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
 from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, check_body, parse_query, read_json
 from understage.scaffolder.assembly import Assembly
+
+FORM = object_of({"title": STRING, "steps": array_of(OBJECT)}, {"description": STRING})
+SUGGEST_BODY = Body({"context": Member("object", required=True), "token": Member("string", required=True)})
+SUGGESTIONS = object_of({"results": array_of(OBJECT)})
 
 
 def create_template_router(assembly: Assembly, auditor: Auditor) -> APIRouter:
     """The routes."""
     router = APIRouter()
 
-    @router.get("/v2/templates/{namespace}/{kind}/{name}/parameter-schema")
+    @router.get(
+        "/v2/templates/{namespace}/{kind}/{name}/parameter-schema",
+        openapi_extra=describe("The form of a template", answers={200: FORM}),
+    )
     async def get_parameter_schema(request: Request, namespace: str, kind: str, name: str) -> Response:
         parse_query(request, {})
         credentials = request.state.credentials
@@ -24,21 +32,25 @@ def create_template_router(assembly: Assembly, auditor: Auditor) -> APIRouter:
             visible = await assembly.templates.get(ref, credentials)
         return json_response(visible.parameter_schema())
 
-    @router.get("/v2/actions")
+    @router.get("/v2/actions", openapi_extra=describe("All actions", answers={200: array_of(OBJECT)}))
     async def list_actions(request: Request) -> Response:
         parse_query(request, {})
         with auditor.event("action-fetch", credentials=request.state.credentials):
             return json_response(assembly.registry.describe())
 
-    @router.get("/v2/templating-extensions")
+    @router.get(
+        "/v2/templating-extensions", openapi_extra=describe("Filters and globals of templates", answers={200: OBJECT})
+    )
     async def list_extensions(request: Request) -> Response:
         parse_query(request, {})
         return json_response(assembly.templating_extensions)
 
-    @router.post("/v2/autocomplete/{provider}/{resource}")
+    @router.post(
+        "/v2/autocomplete/{provider}/{resource}",
+        openapi_extra=describe("Suggest values for a field", body=SUGGEST_BODY, answers={200: SUGGESTIONS}),
+    )
     async def suggest(request: Request, provider: str, resource: str) -> Response:
-        members = {"context": Member("object", required=True), "token": Member("string", required=True)}
-        body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), members)
+        body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), SUGGEST_BODY.members)
         context = body["context"]
         for key, value in context.items():
             if not isinstance(value, str):

@@ -1,0 +1,82 @@
+"""The catalog's routes over a running engine, as an application that a test asks as somebody whom its policy judges."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from httpx import ASGITransport, AsyncClient
+from tests.store.catalog_bench import Bench
+
+from understage.catalog.access import Access
+from understage.catalog.api.routers import create_catalog_routers
+from understage.errors import NotAllowedError
+from understage.identity.audit import Auditor
+from understage.identity.credentials import Credentials
+from understage.identity.permissions import Decision, Permission, Query
+from understage.platform.plugin import create_plugin
+
+
+@dataclass
+class Policy:
+    """An authorizer that answers what a test wants."""
+
+    decision: Decision = "ALLOW"
+
+    async def decide(self, queries: Sequence[Query], credentials: Credentials) -> list[Decision]:
+        return [self.decision for _ in queries]
+
+    async def is_allowed(
+        self, permission: Permission, credentials: Credentials, resource_ref: str | None = None
+    ) -> bool:
+        return self.decision == "ALLOW"
+
+    async def require(self, permission: Permission, credentials: Credentials, resource_ref: str | None = None) -> None:
+        if self.decision != "ALLOW":
+            raise NotAllowedError("")
+
+
+@dataclass
+class Catalog:
+    """A running catalog and a client of it."""
+
+    bench: Bench
+    http: AsyncClient
+    policy: Policy
+
+    async def get(self, path: str) -> Any:
+        answer = await self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(self, path: str, body: Any, status: int = 200) -> Any:
+        answer = await self.http.post(path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    async def names(self, query: str) -> list[str]:
+        page = await self.get(f"/entities/by-query?{query}")
+        return [entity["metadata"]["name"] for entity in page["items"]]
+
+
+@asynccontextmanager
+async def serving(bench: Bench, policy: Policy | None = None) -> AsyncIterator[Catalog]:
+    """The routes below `/api/catalog`, asked by `user:default/ada`."""
+    policy = policy or Policy()
+
+    async def authenticate(_request: Request) -> Credentials:
+        return Credentials.user("user:default/ada", "token")
+
+    web = FastAPI()
+    routers = create_catalog_routers(
+        bench.database,
+        Access(policy),
+        bench.service,
+        bench.engine.scheduler,
+        bench.engine.incremental,
+        Auditor("catalog"),
+    )
+    web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
+    async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
+        yield Catalog(bench, http, policy)
