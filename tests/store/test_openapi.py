@@ -71,7 +71,8 @@ async def assert_declared(
 ) -> None:
     name, schema = item["name"], item["schema"]
     others = {other["name"]: "kind" for other in declared if other["required"] and other is not item}
-    value = schema["enum"][0] if "enum" in schema else VALUES[schema["type"]]
+    choices = schema.get("items", schema).get("enum", [])
+    value = choices[0] if choices else VALUES[schema["type"]]
     message = await refused(bench, method, path, {name: value, **others})
     assert message is None or not message.startswith(("Unknown query", "Empty value", "request/query"))
     assert await refused(bench, method, path, {name: "", **others}) == f"Empty value found for query parameter '{name}'"
@@ -80,9 +81,9 @@ async def assert_declared(
     if "minimum" in schema:
         low = {name: str(schema["minimum"] - 1), **others}
         assert await refused(bench, method, path, low) == f"request/query/{name} must be >= {schema['minimum']}"
-    if "enum" in schema:
+    if choices:
         wrong = await refused(bench, method, path, {name: "neither", **others})
-        assert wrong == f"request/query/{name} must be equal to one of the allowed values: {', '.join(schema['enum'])}"
+        assert wrong == f"request/query/{name} must be equal to one of the allowed values: {', '.join(choices)}"
     if item["required"]:
         assert await refused(bench, method, path, others) == f"request/query must have required property '{name}'"
 

@@ -168,12 +168,14 @@ def _words(name: str) -> str:
 
 
 def _query_parameter(name: str, parameter: Parameter) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": parameter.type}
+    type = "string" if parameter.type == "list" else parameter.type
+    schema = {
+        "type": type,
+        **({"minLength": 1} if type == "string" else {}),
+        **_limits(parameter.minimum, parameter.choices),
+    }
     if parameter.type == "list":
-        schema = {"type": "array", "items": {"type": "string", "minLength": 1}}
-    elif parameter.type == "string":
-        schema["minLength"] = 1
-    schema |= _limits(parameter.minimum, parameter.choices)
+        schema = {"type": "array", "items": schema}
     return {"name": name, "in": "query", "required": parameter.required, "schema": schema}
 
 

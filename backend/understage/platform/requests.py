@@ -23,7 +23,7 @@ DEPTH_LIMIT = 200
 
 @dataclass(frozen=True)
 class Parameter:
-    """A declared query parameter. A `list` may be repeated, the others may not."""
+    """A declared query parameter. A `list` may be repeated, the others may not; `choices` are those of each value."""
 
     type: Literal["string", "integer", "boolean", "list"] = "string"
     minimum: int | None = None
@@ -51,18 +51,16 @@ def parse_query(request: Request, declared: Mapping[str, Parameter]) -> dict[str
 
 
 def _convert(name: str, values: list[str], parameter: Parameter) -> Any:
-    if parameter.type == "list":
-        return values
     if parameter.type == "integer":
         return _integer(name, values, parameter)
-    if len(values) > 1:
+    if len(values) > 1 and parameter.type != "list":
         raise InputError(f"request/query/{name} must be {parameter.type}")
     if parameter.type == "boolean":
         return values[0].lower() in ("true", "yes", "y", "1", "t", "on")
-    if parameter.choices and values[0] not in parameter.choices:
+    if parameter.choices and not set(parameter.choices).issuperset(values):
         allowed = ", ".join(parameter.choices)
         raise InputError(f"request/query/{name} must be equal to one of the allowed values: {allowed}")
-    return values[0]
+    return values if parameter.type == "list" else values[0]
 
 
 def _integer(name: str, values: list[str], parameter: Parameter) -> int:
