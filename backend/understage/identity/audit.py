@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
-from starlette.requests import Request
 
 from understage.config.backend_settings import SeverityLogLevels
 from understage.identity.credentials import Credentials
@@ -33,16 +32,16 @@ class AuditRequest:
     user_agent: str | None = None
 
     @classmethod
-    def of(cls, request: Request) -> "AuditRequest":
-        """What the log tells of a request."""
-        scope = request.scope
+    def of(cls, scope: Mapping[str, Any]) -> "AuditRequest":
+        """What the log tells of a request, given its ASGI scope."""
         query = scope["query_string"].decode("latin-1")
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         return cls(
-            request.method,
+            scope["method"],
             f"{scope['path']}?{query}" if query else scope["path"],
-            ip=request.client.host if request.client else None,
-            hostname=request.headers.get("host", "").rpartition("@")[2].partition(":")[0] or None,
-            user_agent=request.headers.get("user-agent"),
+            ip=scope["client"][0] if scope.get("client") else None,
+            hostname=headers.get(b"host", "").partition(":")[0] or None,
+            user_agent=headers.get(b"user-agent"),
         )
 
 
@@ -95,22 +94,22 @@ class Auditor:
 
     def asked(
         self,
-        request: Request,
+        scope: Mapping[str, Any],
         event_id: str,
         *,
         severity: Severity = "low",
         meta: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[AuditEvent]:
-        """`event` for what a request asks for, by whoever its credentials name."""
+        """`event` for what a request asks for, given its ASGI scope, by whoever its `state` has as `credentials`."""
         level = getattr(self._levels, severity)
         # Most events are of low severity, which is not logged as a rule: they shall cost nothing.
         if not log.is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
             return nullcontext(AuditEvent(meta or {}))
         return self.event(
             event_id,
-            credentials=request.state.credentials,
+            credentials=scope["state"]["credentials"],
             severity=severity,
-            request=AuditRequest.of(request),
+            request=AuditRequest.of(scope),
             meta=meta,
         )
 

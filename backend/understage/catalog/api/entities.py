@@ -76,7 +76,7 @@ def _add_lists(router: APIRouter, database: Database, access: Access, auditor: A
     @router.get("/entities", openapi_extra=describe("List entities", query=LIST_PARAMETERS, answers={200: LIST}))
     async def list_entities(request: Request) -> Response:
         query = parse_query(request, LIST_PARAMETERS)
-        with auditor.asked(request, "entity-fetch", meta={"queryType": "all", "query": query}):
+        with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "all", "query": query}):
             projection = parse_fields(query.get("fields", []))
             readable = await access.readable(request.state.credentials)
             predicate = both(parse_filters(query.get("filter", [])), readable)
@@ -103,7 +103,7 @@ def _add_lists(router: APIRouter, database: Database, access: Access, auditor: A
                 'Validation error: Required at "entityRefs"'
             )
         check_body(body, BY_REFS_BODY.members)
-        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-refs"}) as event:
+        with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-refs"}) as event:
             projection = parse_fields(body.get("fields", []))
             asked = parse_predicate(body["query"]) if "query" in body else None
             readable = await access.readable(request.state.credentials)
@@ -121,7 +121,7 @@ def _add_single(
     @router.get("/entities/by-uid/{uid}", openapi_extra=describe("An entity by its uid", answers={200: ENTITY}))
     async def get_entity_by_uid(request: Request, uid: str) -> Response:
         parse_query(request, {})
-        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-uid", "uid": uid}) as event:
+        with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-uid", "uid": uid}) as event:
             readable = await access.readable(request.state.credentials)
             async with database.read() as connection:
                 entity = await select_by_uid(connection, uid, both(readable))
@@ -137,7 +137,7 @@ def _add_single(
     async def delete_entity_by_uid(request: Request, uid: str) -> Response:
         parse_query(request, {})
         meta = {"actionType": "delete", "uid": uid}
-        with auditor.asked(request, "entity-mutate", severity="medium", meta=meta):
+        with auditor.asked(request.scope, "entity-mutate", severity="medium", meta=meta):
             async with database.read() as connection:
                 entity = await select_by_uid(connection, uid)
             ref = None if entity is None else _ref_of(entity)
@@ -152,7 +152,7 @@ def _add_single(
     async def get_entity_by_name(request: Request, kind: str, namespace: str, name: str) -> Response:
         parse_query(request, {})
         ref = f"{kind}:{namespace}/{name}".lower()
-        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-name", "entityRef": ref}):
+        with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-name", "entityRef": ref}):
             readable = await access.readable(request.state.credentials)
             async with database.read() as connection:
                 found = await select_by_refs(connection, [ref], both(readable))
@@ -169,7 +169,7 @@ def _add_ancestry(router: APIRouter, database: Database, access: Access, auditor
     async def get_entity_ancestry(request: Request, kind: str, namespace: str, name: str) -> Response:
         parse_query(request, {})
         ref = f"{kind}:{namespace}/{name}".lower()
-        with auditor.asked(request, "entity-fetch", meta={"actionType": "ancestry", "entityRef": ref}) as event:
+        with auditor.asked(request.scope, "entity-fetch", meta={"actionType": "ancestry", "entityRef": ref}) as event:
             readable = await access.readable(request.state.credentials)
             async with database.read() as connection:
                 entities, parents = await select_ancestry(connection, ref, both(readable))

@@ -83,7 +83,7 @@ def _add_reading(
     )
     async def list_locations(request: Request) -> Response:
         parse_query(request, {})
-        with auditor.asked(request, "location-fetch", meta={"queryType": "all"}):
+        with auditor.asked(request.scope, "location-fetch", meta={"queryType": "all"}):
             if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
                 return answer_with_etag(request, b"[]")
             locations = [{"data": location.to_json()} for location in await service.list_locations()]
@@ -96,7 +96,7 @@ def _add_reading(
     async def query_locations(request: Request) -> Response:
         parse_query(request, {})
         body = await read_members(request, QUERY_BODY)
-        with auditor.asked(request, "location-fetch", meta={"queryType": "by-query"}):
+        with auditor.asked(request.scope, "location-fetch", meta={"queryType": "by-query"}):
             limit, after, query = _read_location_query(body)
             if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
                 return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
@@ -116,7 +116,7 @@ def _add_reading(
     async def get_location_by_entity(request: Request, kind: str, namespace: str, name: str) -> Response:
         parse_query(request, {})
         meta = {"queryType": "by-entity", "locationRef": f"{kind}:{namespace}/{name}"}
-        with auditor.asked(request, "location-fetch", meta=meta) as event:
+        with auditor.asked(request.scope, "location-fetch", meta=meta) as event:
             location = await _find_origin(
                 database, access, service, request.state.credentials, f"{kind}:{namespace}/{name}".lower()
             )
@@ -126,7 +126,7 @@ def _add_reading(
     @router.get("/locations/{location_id}", openapi_extra=describe("One registered location", answers={200: LOCATION}))
     async def get_location(request: Request, location_id: str) -> Response:
         parse_query(request, {})
-        with auditor.asked(request, "location-fetch", meta={"queryType": "by-id", "id": location_id}) as event:
+        with auditor.asked(request.scope, "location-fetch", meta={"queryType": "by-id", "id": location_id}) as event:
             if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
                 raise NotFoundError(f"Found no location with ID {location_id}")
             location = await service.get_location(location_id)
@@ -140,7 +140,7 @@ def _add_reading(
     async def analyze_location(request: Request) -> Response:
         parse_query(request, {})
         body = await read_members(request, ANALYZE_BODY)
-        with auditor.asked(request, "location-analyze") as event:
+        with auditor.asked(request.scope, "location-analyze") as event:
             await access.require(request.state.credentials, CATALOG_LOCATION_ANALYZE)
             output = await service.analyze_location(body["location"]["type"], body["location"]["target"])
             event.meta["output"] = output
@@ -162,7 +162,9 @@ def _add_changing(router: APIRouter, access: Access, service: CatalogService, au
         body = await read_members(request, CREATE_BODY)
         dry_run = query.get("dryRun", False)
         meta = {"actionType": "create", "location": body, "isDryRun": dry_run}
-        with auditor.asked(request, "location-mutate", severity="low" if dry_run else "medium", meta=meta) as event:
+        with auditor.asked(
+            request.scope, "location-mutate", severity="low" if dry_run else "medium", meta=meta
+        ) as event:
             await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
             created = await service.create_location(
                 body["type"], body["target"], dry_run=dry_run, on_conflict=query.get("onConflict")
@@ -178,7 +180,7 @@ def _add_changing(router: APIRouter, access: Access, service: CatalogService, au
         parse_query(request, {})
         body = await read_members(request, LOCATION_BODY)
         meta = {"actionType": "update", "id": location_id, "location": body}
-        with auditor.asked(request, "location-mutate", severity="medium", meta=meta) as event:
+        with auditor.asked(request.scope, "location-mutate", severity="medium", meta=meta) as event:
             await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)
             location = await service.update_location(location_id, body["type"], body["target"])
             event.meta["location"] = location.to_json()
@@ -188,7 +190,7 @@ def _add_changing(router: APIRouter, access: Access, service: CatalogService, au
     async def delete_location(request: Request, location_id: str) -> Response:
         parse_query(request, {})
         meta = {"actionType": "delete", "id": location_id}
-        with auditor.asked(request, "location-mutate", severity="medium", meta=meta):
+        with auditor.asked(request.scope, "location-mutate", severity="medium", meta=meta):
             await access.require(request.state.credentials, CATALOG_LOCATION_DELETE)
             await service.delete_location(location_id)
         return Response(status_code=204)

@@ -100,7 +100,7 @@ def _add_pages(router: APIRouter, database: Database, access: Access, auditor: A
     )
     async def get_entities_by_query(request: Request) -> Response:
         query = parse_query(request, QUERY_PARAMETERS)
-        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-query"}) as event:
+        with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-query"}) as event:
             question = _question_of_parameters(query)
             return await answer(request, event, question, parse_fields(query.get("fields", [])))
 
@@ -111,7 +111,7 @@ def _add_pages(router: APIRouter, database: Database, access: Access, auditor: A
     async def query_entities_by_predicate(request: Request) -> Response:
         parse_query(request, {})
         body = await read_members(request, QUERY_BODY)
-        with auditor.asked(request, "entity-fetch", meta={"queryType": "by-query"}) as event:
+        with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-query"}) as event:
             return await answer(request, event, _question_of_body(body), parse_fields(body.get("fields", [])))
 
 
@@ -134,7 +134,7 @@ def _add_facets(router: APIRouter, database: Database, access: Access, auditor: 
     )
     async def get_entity_facets(request: Request) -> Response:
         query = parse_query(request, FACET_PARAMETERS)
-        with auditor.asked(request, "entity-facets"):
+        with auditor.asked(request.scope, "entity-facets"):
             return await answer(request, query["facet"], parse_filters(query.get("filter", [])))
 
     @router.post(
@@ -146,7 +146,7 @@ def _add_facets(router: APIRouter, database: Database, access: Access, auditor: 
     async def query_entity_facets(request: Request) -> Response:
         parse_query(request, {})
         body = check_body(await read_json(request), FACET_BODY.members)
-        with auditor.asked(request, "entity-facets"):
+        with auditor.asked(request.scope, "entity-facets"):
             if not body["facets"] or not all(name.strip() for name in body["facets"]):
                 raise InputError("Missing or empty facets parameter")
             return await answer(request, body["facets"], parse_predicate(body.get("query", {})))

@@ -31,7 +31,7 @@ def create_refresh_router(access: Access, service: CatalogService, auditor: Audi
         parse_query(request, {})
         body = await read_members(request, REFRESH_BODY)
         meta = {"queryType": "refresh", "entityRef": body["entityRef"]}
-        with auditor.asked(request, "entity-mutate", severity="medium", meta=meta):
+        with auditor.asked(request.scope, "entity-mutate", severity="medium", meta=meta):
             await access.require(request.state.credentials, CATALOG_ENTITY_REFRESH, body["entityRef"])
             await service.refresh(body["entityRef"].lower())
         return Response(status_code=200)
@@ -45,7 +45,7 @@ def create_refresh_router(access: Access, service: CatalogService, auditor: Audi
     async def validate_entity(request: Request) -> Response:
         parse_query(request, {})
         body = await read_members(request, VALIDATE_BODY)
-        with auditor.asked(request, "entity-validate") as event:
+        with auditor.asked(request.scope, "entity-validate") as event:
             await access.require(request.state.credentials, CATALOG_ENTITY_VALIDATE)
             errors = await service.validate_entity(body["entity"], body["location"])
             if errors:
