@@ -79,6 +79,19 @@ async def test_a_delta_touches_only_what_it_names(database: Database, tmp_path: 
         assert await bench.names() == ["user:default/ada", "user:default/eve"]
 
 
+async def test_a_provider_sees_what_it_gives_and_nothing_else(database: Database, tmp_path: Path) -> None:
+    people, others = People(), People("others")
+    async with running(database, tmp_path, providers=[people, others]) as bench:
+        given = [person("ada"), person("bob", None)]
+        await people.connection.replace_all(given)
+        await others.connection.replace_all([person("eve"), person("ada", "other")])
+        await bench.settle()
+        assert await people.connection.list_given() == given
+        await people.connection.apply_delta([person("new")], ["user:default/ada"])
+        names = [provided.entity["metadata"]["name"] for provided in await people.connection.list_given()]
+        assert names == ["bob", "new"]
+
+
 async def test_a_bad_envelope_stops_the_whole_mutation(database: Database, tmp_path: Path) -> None:
     people = People()
     async with running(database, tmp_path, providers=[people]) as bench:

@@ -165,11 +165,55 @@ class GiteaProvider(Section):
     schedule: ScheduleSettings
 
 
+class GitlabProvider(Section):
+    """One entry of `catalog.providers.gitlab`. Patterns may match anywhere in a name."""
+
+    host: Text
+    group: str = ""
+    branch: Text | None = None
+    fallback_branch: Text = "master"
+    entity_filename: Text = "catalog-info.yaml"
+    project_pattern: Pattern | None = None
+    group_pattern: Annotated[tuple[Pattern, ...], BeforeValidator(one_or_many)] = ()
+    use_search: Boolean = False
+    skip_forked_repos: Boolean = False
+    include_archived_repos: Boolean = False
+    exclude_repos: tuple[Text, ...] = ()
+    membership: Boolean = False
+    topics: Texts = ()
+    schedule: ScheduleSettings
+
+    @model_validator(mode="after")
+    def _check_group(self) -> "GitlabProvider":
+        if self.use_search and not self.group:
+            raise ValueError("useSearch needs a group: GitLab searches files below a group")
+        return self
+
+
+class BitbucketFilters(Section):
+    """`catalog.providers.bitbucketCloud.<id>.filters`."""
+
+    repo_slug: Pattern | None = None
+    project_key: Pattern | None = None
+
+
+class BitbucketCloudProvider(Section):
+    """One entry of `catalog.providers.bitbucketCloud`."""
+
+    workspace: Text
+    catalog_path: Text = "/catalog-info.yaml"
+    filters: BitbucketFilters = BitbucketFilters()
+    pagelen: int = Field(default=100, ge=1, le=100)
+    schedule: ScheduleSettings
+
+
 class ProviderSettings(Section):
     """The `catalog.providers` section; those of other packages are kept as they are."""
 
     github: Annotated[dict[str, GithubProvider], _by_id("organization", "app")] = Field(default_factory=dict)
     github_org: Annotated[tuple[GithubOrgProvider, ...], BeforeValidator(one_or_many)] = ()
+    gitlab: Annotated[dict[str, GitlabProvider], _by_id()] = Field(default_factory=dict)
+    bitbucket_cloud: Annotated[dict[str, BitbucketCloudProvider], _by_id("workspace")] = Field(default_factory=dict)
     gitea: Annotated[dict[str, GiteaProvider], _by_id()] = Field(default_factory=dict)
 
 

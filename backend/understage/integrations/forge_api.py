@@ -6,7 +6,7 @@ by `integrations.reader`, which may not.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +25,7 @@ ATTEMPTS = 4
 LONGEST_WAIT_SECONDS = 3600.0
 UNKNOWN_WAIT_SECONDS = 60.0
 PAGE_LIMIT = 1000
+AT_ONCE = 5
 
 SignIn = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -47,13 +48,32 @@ class ForgeApi:
         query = f"?{urlencode(parameters)}" if parameters else ""
         return await self.ask("GET", f"{self.url}{path}{query}")
 
-    async def exists(self, path: str, parameters: Mapping[str, str | int] | None = None) -> bool:
-        """Whether there is something below the API's address. Raises as `get`, without NotFoundError."""
-        try:
-            await self.get(path, parameters)
-        except NotFoundError:
-            return False
-        return True
+    async def holding(
+        self, paths: Sequence[str], parameters: Sequence[Mapping[str, str | int]], *, method: str = "GET"
+    ) -> list[bool]:
+        """For each path whether there is something; a few are asked at a time. What we may not see is not there.
+
+        Raises as `get`, without NotFoundError; NotAllowedError only when we may see none of them.
+        """
+        gate = asyncio.Semaphore(AT_ONCE)
+        refusals: list[NotAllowedError] = []
+
+        async def is_there(path: str, query: Mapping[str, str | int]) -> bool:
+            async with gate:
+                try:
+                    await self.ask(method, f"{self.url}{path}?{urlencode(query)}")
+                except NotFoundError:
+                    return False
+                except NotAllowedError as error:
+                    # A repository may keep its files to itself. Credentials that see none at all are the wrong ones.
+                    refusals.append(error)
+                    return False
+                return True
+
+        found = await asyncio.gather(*(is_there(*pair) for pair in zip(paths, parameters, strict=True)))
+        if refusals and len(refusals) == len(paths):
+            raise refusals[0]
+        return found
 
     async def ask(self, method: str, url: str, body: Any = None) -> "Reply":
         """Send one request, again after the pause that the forge asks for. Raises as `get`."""

@@ -65,6 +65,9 @@ class ProviderConnection(Protocol):
         What is among both stays. What this provider does not give cannot be removed by it, and is no error.
         """
 
+    async def list_given(self) -> Sequence[ProvidedEntity]:
+        """What this provider gives at present, whichever replica gave it."""
+
     async def refresh(self, keys: Sequence[str]) -> None:
         """Process now whatever was made of these (`url:…`)."""
 

@@ -53,7 +53,7 @@ async def test_repositories_with_the_file_become_locations(web: respx.Router) ->
     assert route.calls.last.request.headers["authorization"] == "basic Ym90OnB3"
     assert files["a"].calls.last.request.url.params["ref"] == "main"
     assert not files["c"].called
-    assert bench.scheduler.schedules == {f"{NAME}:refresh": Schedule(timedelta(minutes=30), timedelta(minutes=3))}
+    assert bench.schedules == {f"{NAME}:refresh": Schedule(timedelta(minutes=30), timedelta(minutes=3))}
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ async def test_every_repository_becomes_an_optional_location(github: Github) -> 
     variables = {"org": "acme", "catalogPathRef": "HEAD:catalog-info.yaml", "repositoriesPageSize": 25, "cursor": None}
     assert query["variables"] == variables
     assert "isArchived: false" in query["query"]
-    assert bench.scheduler.schedules == {f"{NAME}:refresh": Schedule(timedelta(hours=3), timedelta(hours=1))}
+    assert bench.schedules == {f"{NAME}:refresh": Schedule(timedelta(hours=3), timedelta(hours=1))}
     assert isinstance(bench.providers[NAME], EventSubscriber)
 
 
@@ -438,7 +438,7 @@ async def test_schedules_have_all_the_forms_of_backstage(frequency: Any, expecte
     schedule = {"frequency": frequency, "timeout": "3m", "initialDelay": {"seconds": 15}, "scope": "local"}
     bench = await discovery(schedule=schedule).connect()
     wanted = Schedule(expected, timedelta(minutes=3), timedelta(seconds=15), "local")
-    assert bench.scheduler.schedules == {f"{NAME}:refresh": wanted}
+    assert bench.schedules == {f"{NAME}:refresh": wanted}
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ async def test_two_entries_have_namespaces_and_providers_of_their_own(github: Gi
     entry = {"githubUrl": "https://github.com", "schedule": SCHEDULE, "orgs": ["acme"]}
     github.orgs["acme"].team("core")
     bench = await Discovery({"githubOrg": [{"id": "one", **entry}, {"id": "two", **entry}]}, TOKEN).connect()
-    assert sorted(bench.scheduler.jobs) == [f"GithubMultiOrgEntityProvider:{name}:refresh" for name in ("one", "two")]
+    assert sorted(bench.schedules) == [f"GithubMultiOrgEntityProvider:{name}:refresh" for name in ("one", "two")]
     assert list((await bench.run("GithubMultiOrgEntityProvider:two")).given) == ["group:acme/core"]
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+import orjson
+
 from understage.catalog.providers.mutation import apply_delta, replace_all
 from understage.catalog.store.retry import write_with_retry
 from understage.catalog.store.schedule import schedule_keys
+from understage.catalog.store.select_given import select_given
 from understage.catalog.store.write_states import UnprocessedEntity
 from understage.catalog.unprocessed import make_unprocessed
 from understage.model.entity import EnvelopeError, check_envelope
@@ -35,6 +38,12 @@ class Connection:
         gone = {_ref_of(item) for item in removed}
         await write_with_retry(self._database, lambda write: apply_delta(write, self._source_key, rows, gone))
         self._wake()
+
+    async def list_given(self) -> Sequence[ProvidedEntity]:
+        """See `ProviderConnection`."""
+        async with self._database.read() as connection:
+            rows = await select_given(connection, self._source_key)
+        return [ProvidedEntity(orjson.loads(entity), key) for entity, key in rows]
 
     async def refresh(self, keys: Sequence[str]) -> None:
         """See `ProviderConnection`."""

@@ -4,14 +4,12 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from understage.config.integration_settings import BitbucketCloudIntegration
 from understage.errors import ForeignError, InputError
-from understage.integrations.reader.authorization import basic
+from understage.integrations.bitbucket.cloud_credentials import BitbucketCloudCredentials
 from understage.integrations.reader.forge_source import Archive, ForgeSource, PageUrl, Request, page_of, quoted, text_at
-from understage.integrations.reader.leased_token import LeasedToken, read_oauth_answer
 from understage.platform.http import Answer, HttpClient
 
 HOST = "bitbucket.org"
 API = "https://api.bitbucket.org/2.0"
-TOKEN_URL = "https://bitbucket.org/site/oauth2/access_token"
 ETAG_LENGTH = 12
 _KINDS = frozenset(("src", "raw"))
 
@@ -21,8 +19,7 @@ class BitbucketCloudSource(ForgeSource):
 
     def __init__(self, http: HttpClient, entry: BitbucketCloudIntegration | None = None) -> None:
         super().__init__(http, HOST, API)
-        self._entry = entry or BitbucketCloudIntegration()
-        self._leased = LeasedToken(self._fetch_token)
+        self._credentials = BitbucketCloudCredentials(http, entry or BitbucketCloudIntegration())
 
     def parse(self, url: str) -> PageUrl:
         """`https://bitbucket.org/o/r/{src|raw}/<ref>/<path>`, or the repository alone."""
@@ -32,16 +29,16 @@ class BitbucketCloudSource(ForgeSource):
 
     async def sign_in(self, page: PageUrl) -> str | None:
         """A token for the OAuth consumer, where one is configured."""
-        return await self._leased.get() if self._entry.client_id else None
+        return await self._credentials.lease()
 
     def file_request(self, page: PageUrl, token: str | None) -> Request:
         """The source API."""
         url = f"{self._repository(page)}/src/{_ref(page)}/{quoted(page.path)}"
-        return Request(url, self._headers(token))
+        return Request(url, self._credentials.headers(token))
 
     def commit_request(self, page: PageUrl, token: str | None) -> Request:
         """The newest commits of the ref."""
-        return Request(f"{self._repository(page)}/commits/{_ref(page)}", self._headers(token))
+        return Request(f"{self._repository(page)}/commits/{_ref(page)}", self._credentials.headers(token))
 
     def commit(self, answer: Answer) -> str:
         """The beginning of the first one's `hash`."""
@@ -52,7 +49,9 @@ class BitbucketCloudSource(ForgeSource):
 
     def archive(self, page: PageUrl, commit: str, below: str, token: str | None) -> Archive:
         """The archive of the commit, by the pages' host."""
-        return Archive(Request(f"https://{HOST}/{page.project}/get/{commit}.tar.gz", self._headers(token)), below)
+        return Archive(
+            Request(f"https://{HOST}/{page.project}/get/{commit}.tar.gz", self._credentials.headers(token)), below
+        )
 
     def edit_url(self, url: str) -> str | None:
         """The page in its edit mode."""
@@ -63,28 +62,6 @@ class BitbucketCloudSource(ForgeSource):
 
     def _repository(self, page: PageUrl) -> str:
         return f"{API}/repositories/{page.project}"
-
-    def _headers(self, token: str | None) -> dict[str, str]:
-        entry = self._entry
-        if token:
-            return {"Authorization": f"Bearer {token}"}
-        password = entry.token or entry.app_password
-        if entry.username and password:
-            return {"Authorization": basic(entry.username, password)}
-        return {"Authorization": f"Bearer {entry.token}"} if entry.token else {}
-
-    async def _fetch_token(self) -> tuple[str, float]:
-        entry = self._entry
-        answer = await self.http.request(
-            "POST",
-            TOKEN_URL,
-            headers={
-                "Authorization": basic(entry.client_id or "", entry.client_secret or ""),
-                "Content-Type": "application/x-www-form-urlencoded",
-            },
-            content=b"grant_type=client_credentials",
-        )
-        return read_oauth_answer(answer, "Bitbucket Cloud")
 
 
 def _ref(page: PageUrl) -> str:

@@ -1,6 +1,5 @@
 """The repositories of a Gitea organization that hold a file, for discovery."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -12,7 +11,6 @@ from understage.integrations.gitea.credentials import authorization
 from understage.sdk.ports import Http
 
 PAGE_SIZE = 50
-AT_ONCE = 5
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,8 @@ async def list_repositories(api: ForgeApi, organization: str) -> list[GiteaRepos
 async def with_file(
     api: ForgeApi, repositories: Sequence[GiteaRepository], path: str, branch: str
 ) -> list[GiteaRepository]:
-    """Those that hold the file on the branch, in their order; a few are asked at a time."""
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def has_file(repository: GiteaRepository) -> bool:
-        if repository.is_empty:
-            return False
-        base = f"/repos/{segment(repository.owner)}/{segment(repository.name)}"
-        async with gate:
-            return await api.exists(f"{base}/contents/{quote(path)}", {"ref": branch})
-
-    found = await asyncio.gather(*(has_file(repository) for repository in repositories))
-    return [repository for repository, is_there in zip(repositories, found, strict=True) if is_there]
+    """Those that hold the file on the branch, in their order."""
+    asked = [repository for repository in repositories if not repository.is_empty]
+    paths = [f"/repos/{segment(one.owner)}/{segment(one.name)}/contents/{quote(path)}" for one in asked]
+    found = await api.holding(paths, [{"ref": branch}] * len(asked))
+    return [repository for repository, is_there in zip(asked, found, strict=True) if is_there]

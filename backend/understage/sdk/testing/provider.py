@@ -48,6 +48,10 @@ class FakeProviderConnection:
         self.entities = {**kept, **new}
         self.mutations += 1
 
+    async def list_given(self) -> Sequence[ProvidedEntity]:
+        """See `ProviderConnection`."""
+        return list(self.entities.values())
+
     async def refresh(self, keys: Sequence[str]) -> None:
         """See `ProviderConnection`."""
         self.refreshed += keys
