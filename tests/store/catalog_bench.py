@@ -16,6 +16,7 @@ from understage.catalog.scm.github import ReadCommit
 from understage.config.catalog_settings import CatalogSettings
 from understage.errors import NotAllowedError, NotFoundError
 from understage.platform.database import Database
+from understage.sdk.analyzer import LocationAnalyzer
 from understage.sdk.incremental import IncrementalEntityProvider
 from understage.sdk.processor import Processor
 from understage.sdk.provider import EntityProvider
@@ -159,6 +160,7 @@ async def running(
     reader: PagesReader | None = None,
     processors: Sequence[type[Processor]] | None = None,
     read_commit: ReadCommit | None = None,
+    analyzers: Sequence[LocationAnalyzer] = (),
     **catalog: Any,
 ) -> AsyncIterator[Bench]:
     """A running engine with these `catalog.locations` and other keys of the `catalog` section."""
@@ -173,6 +175,7 @@ async def running(
         providers=providers,
         interval=(3600, 3600),
         read_commit=read_commit,
+        analyzers=analyzers,
     )
     bench = Bench(database, engine, reader, folder)
     await engine.start()

@@ -15,6 +15,7 @@ from understage.app.integrations import Integrations, create_integrations
 from understage.app.scaffolder import create_scaffolder
 from understage.app.web import Health, create_root
 from understage.catalog.access import Access
+from understage.catalog.analyzers.analysis import installed_analyzers
 from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
 from understage.catalog.processing.announcements import CONFLICT_TOPIC, ERRORS_TOPIC
@@ -38,6 +39,7 @@ from understage.platform.http import HttpClient
 from understage.platform.migrations import migrate
 from understage.platform.plugin import create_plugin
 from understage.scaffolder.service import ScaffolderService
+from understage.sdk.analyzer import AnalyzerSetup
 from understage.sdk.provider import ProviderSetup
 
 IDLE_POLL_SECONDS = 0.1
@@ -162,6 +164,7 @@ def _create_engine(
         scheduler=scheduler,
         events=events,
         read_commit=GithubCommits(http, settings.integrations.github),
+        analyzers=installed_analyzers(AnalyzerSetup(integrations.http, configuration.data)),
     )
 
 

@@ -40,6 +40,7 @@ from understage.config.catalog_settings import CatalogSettings
 from understage.platform.database import Database
 from understage.platform.event_bus import EventBus
 from understage.platform.scheduler import Loop
+from understage.sdk.analyzer import LocationAnalyzer
 from understage.sdk.incremental import IncrementalEntityProvider
 from understage.sdk.processor import Processor
 from understage.sdk.provider import EntityProvider
@@ -74,6 +75,7 @@ class CatalogEngine:
     points name unless given; `providers` are those beside the built-in ones, `scheduler` repeats their work. `interval`
     overrides the pause between two runs of an entity, in seconds.
     `events` is the bus on which forges and the catalog itself tell what happened; `read_commit` asks GitHub what a commit did.
+    `analyzers` look for catalog files in repositories.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class CatalogEngine:
         interval: tuple[float, float] | None = None,
         events: EventBus | None = None,
         read_commit: ReadCommit | None = None,
+        analyzers: Sequence[LocationAnalyzer] = (),
     ) -> None:
         self._database = database
         self._settings = settings
@@ -119,6 +122,7 @@ class CatalogEngine:
             orchestrator,
             locations,
             integrations=config.get("integrations") or {},
+            analyzers=analyzers,
             wake=self.wake,
         )
         stitching = settings.stitching_strategy

@@ -1,11 +1,12 @@
 """The operations of the ingestion road; implements `service.CatalogService`. `CatalogEngine` makes it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.analysis import analyze
+from understage.catalog.analyzers.analysis import analyze
 from understage.catalog.failure import SerializedError
 from understage.catalog.location_entity import location_entity_ref
 from understage.catalog.processing.location_stage import ALLOWED_TYPES
@@ -24,6 +25,7 @@ from understage.errors import InputError, NotAllowedError, NotFoundError
 from understage.model.ref import LocationRef
 from understage.platform.database import Database
 from understage.platform.json import dumps_text
+from understage.sdk.analyzer import ExistingFile, LocationAnalyzer
 
 
 class Ingestion:
@@ -37,6 +39,7 @@ class Ingestion:
         locations: LocationStore,
         *,
         integrations: Mapping[str, Any],
+        analyzers: Sequence[LocationAnalyzer] = (),
         wake: Callable[[], None],
     ) -> None:
         self._database = database
@@ -44,6 +47,7 @@ class Ingestion:
         self._orchestrator = orchestrator
         self._locations = locations
         self._integrations = integrations
+        self._analyzers = analyzers
         self._wake = wake
 
     async def list_locations(self) -> list[RegisteredLocation]:
@@ -125,11 +129,23 @@ class Ingestion:
 
     async def analyze_location(self, type: str, target: str) -> dict[str, Any]:
         """See `CatalogService`."""
-        return analyze(target, self._integrations)
+        return await analyze(target, self._analyzers, _Trial(self), self._integrations)
 
     def _check_writable(self) -> None:
         if self._settings.readonly:
             raise NotAllowedError("This operation not allowed in readonly mode")
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Implements `understage.sdk.Trial` by dry runs, on behalf of the catalog itself."""
+
+    ingestion: Ingestion
+
+    async def register(self, target: str) -> list[ExistingFile]:
+        created = await self.ingestion.create_location("url", target, dry_run=True)
+        location = LocationRef("url", target)
+        return [ExistingFile(location, bool(created.exists), entity) for entity in created.entities]
 
 
 def _check_location(type: str, target: str) -> LocationRef:

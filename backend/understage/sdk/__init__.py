@@ -18,6 +18,7 @@ from understage.errors import (
 from understage.model.entity import Entity
 from understage.model.ref import EntityRef, LocationRef
 from understage.sdk.action import Action, ActionModel, Example, action
+from understage.sdk.analyzer import AnalyzerSetup, ExistingFile, LocationAnalyzer, Trial
 from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
 from understage.sdk.events import EventSubscriber
 from understage.sdk.glob import compile_glob, glob_root, is_glob
@@ -53,6 +54,7 @@ __all__ = [
     "Action",
     "ActionContext",
     "ActionModel",
+    "AnalyzerSetup",
     "Application",
     "ArgoCd",
     "ArgoCds",
@@ -67,6 +69,7 @@ __all__ = [
     "EntityRef",
     "EventSubscriber",
     "Example",
+    "ExistingFile",
     "ForeignError",
     "Forge",
     "Forges",
@@ -80,6 +83,7 @@ __all__ = [
     "IncrementalOptions",
     "InputError",
     "Job",
+    "LocationAnalyzer",
     "LocationRef",
     "NotAllowedError",
     "NotFoundError",
@@ -108,6 +112,7 @@ __all__ = [
     "TaskInfo",
     "TemplateInfo",
     "Templating",
+    "Trial",
     "UnderstageError",
     "UrlReader",
     "UserInfo",
