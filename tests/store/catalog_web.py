@@ -1,6 +1,6 @@
 """The catalog's routes over a running engine, as an application that a test asks as somebody whom its policy judges."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -60,14 +60,8 @@ class Catalog:
         return [entity["metadata"]["name"] for entity in page["items"]]
 
 
-@asynccontextmanager
-async def serving(bench: Bench, policy: Policy | None = None) -> AsyncIterator[Catalog]:
-    """The routes below `/api/catalog`, asked by `user:default/ada`."""
-    policy = policy or Policy()
-
-    async def authenticate(_request: Request) -> Credentials:
-        return Credentials.user("user:default/ada", "token")
-
+def catalog_app(bench: Bench, policy: Policy, authenticate: Callable[[Request], Awaitable[Credentials]]) -> FastAPI:
+    """The routes below `/api/catalog`, asked by whom `authenticate` tells."""
     web = FastAPI()
     routers = create_catalog_routers(
         bench.database,
@@ -78,5 +72,17 @@ async def serving(bench: Bench, policy: Policy | None = None) -> AsyncIterator[C
         Auditor("catalog"),
     )
     web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
+    return web
+
+
+@asynccontextmanager
+async def serving(bench: Bench, policy: Policy | None = None) -> AsyncIterator[Catalog]:
+    """The routes below `/api/catalog`, asked by `user:default/ada`."""
+    policy = policy or Policy()
+
+    async def authenticate(_request: Request) -> Credentials:
+        return Credentials.user("user:default/ada", "token")
+
+    web = catalog_app(bench, policy, authenticate)
     async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
         yield Catalog(bench, http, policy)

@@ -10,6 +10,7 @@ import typer
 from understage import __version__
 from understage.cli.console import fail, say
 from understage.cli.output_form import OutputForm
+from understage.cli.status_form import StatusForm
 from understage.errors import UnderstageError
 
 app = typer.Typer(
@@ -25,7 +26,9 @@ portal_commands = typer.Typer(help="The stock Backstage page that `understage up
 config_commands = typer.Typer(help="The configuration as it is read.", no_args_is_help=True)
 app.add_typer(portal_commands, name="portal")
 app.add_typer(config_commands, name="config")
-catalog_commands = typer.Typer(help="Catalog files, before they are in the catalog.", no_args_is_help=True)
+catalog_commands = typer.Typer(
+    help="Catalog files before they are in the catalog, and what became of them.", no_args_is_help=True
+)
 app.add_typer(catalog_commands, name="catalog")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
 app.add_typer(docs_commands, name="docs")
@@ -143,6 +146,35 @@ def catalog_validate(
 
     command = Command(paths, config or [], form, strict=strict, references=references, against=against, token=token)
     raise typer.Exit(run_validation(command))
+
+
+@catalog_commands.command("status")
+def catalog_status(
+    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
+    token: Annotated[
+        str | None,
+        typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; default: $UNDERSTAGE_TOKEN."),
+    ] = None,
+    location: Annotated[str | None, typer.Option(help="Only what was read from here, e.g. `url:https://…`.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what this group or user owns.")] = None,
+    below: Annotated[str | None, typer.Option(help="Only this entity (a Location) and all that it leads to.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="What is well, too.")] = False,
+    form: Annotated[StatusForm, typer.Option("--format", help="For people or for programs.")] = StatusForm.table,
+) -> None:
+    """Say what is wrong with the files and entities of a running catalog: errors, names that are lost, what never got in.
+
+    Exit code 1 when something is wrong, 2 when the catalog does not answer.
+
+    Examples:
+      understage catalog status
+      understage catalog status --owner group:default/payments --format json
+      understage catalog status --url https://understage.example.com --location url:https://example.com/catalog-info.yaml
+    """
+    from understage.cli.catalog_status import show_status
+
+    filters = {"location": location, "owner": owner, "below": below}
+    given = {name: value for name, value in filters.items() if value is not None}
+    show_status(url, token, given, everything=everything, form=form)
 
 
 @docs_commands.command("actions")
