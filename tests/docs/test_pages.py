@@ -20,7 +20,7 @@ ACTION = re.compile(
 # What else has dots: files, names of permissions, entry points and modules.
 FILES = (".py", ".yaml", ".yml", ".json", ".md", ".sqlite")
 OTHER = re.compile(
-    r"(catalog\.(entity|location|ingestion)|scaffolder\.(action|task|template))\."
+    r"(catalog\.(entity|entities|location|ingestion)|scaffolder\.(action|task|template))\."
     r"|understage\.(actions|analyzers|filters|integrations|placeholders|processors|providers)$"
 )
 ABOUT_IDLE_KEYS = ("docs/reference/configuration.md", "docs/differences.md")

@@ -11,6 +11,9 @@ from playwright.sync_api import Page, expect
 from tests.portal.pages import Portal
 from tests.portal.service import run_understage
 
+from understage.catalog.location_entity import location_name
+from understage.model.ref import LocationRef
+
 COMPONENT = """
 apiVersion: backstage.io/v1alpha1
 kind: Component
@@ -137,3 +140,48 @@ def test_a_file_that_breaks_keeps_its_entities_and_says_where(walk: Portal, file
     entity = walk.entity("component", "steady")
     expect(entity.title).to_have_text("steady")
     expect(entity.processing_error.first).to_contain_text("catalog-info.yaml:")
+
+
+def test_an_entity_that_breaks_shows_its_line_and_since_when_it_is_kept(walk: Portal, files: Files) -> None:
+    good = COMPONENT.format(name="kept", type="service", system="shop")
+    url = files.put("/kept/catalog-info.yaml", good)
+    importer = walk.import_page()
+    importer.analyze(url)
+    importer.import_()
+    expect(walk.entity("component", "kept").title).to_have_text("kept")
+
+    files.put("/kept/catalog-info.yaml", good.replace("lifecycle: production", "lifecycle: ''"))
+    walk.entity("component", "kept").refresh()
+    walk.page.wait_for_timeout(1000)
+
+    entity = walk.entity("component", "kept")
+    expect(entity.title).to_have_text("kept")
+    expect(entity.processing_error.filter(has_text="/spec/lifecycle must NOT have fewer").first).to_contain_text(
+        "/kept/catalog-info.yaml:5:"
+    )
+    expect(entity.processing_error.filter(has_text="kept at its last good state since 20").first).to_be_visible()
+
+
+def test_a_location_shows_the_name_that_it_lost_and_what_it_could_not_add(walk: Portal, files: Files) -> None:
+    first = files.put("/first/catalog-info.yaml", COMPONENT.format(name="twice", type="service", system="shop"))
+    importer = walk.import_page()
+    importer.analyze(first)
+    importer.import_()
+    expect(walk.entity("component", "twice").title).to_have_text("twice")
+
+    second = files.put("/second/catalog-info.yaml", COMPONENT.format(name="twice", type="library", system="shop"))
+    importer = walk.import_page()
+    importer.analyze(second)
+    importer.import_()
+    broken = COMPONENT.format(name="never", type="''", system="shop")
+    files.put("/second/catalog-info.yaml", "---".join([files.pages["/second/catalog-info.yaml"], broken]))
+    name = location_name(LocationRef("url", second))
+    walk.entity("location", name).refresh()
+    walk.page.wait_for_timeout(1000)
+
+    alerts = walk.entity("location", name).processing_error
+    conflict = alerts.filter(has_text="component:default/twice is claimed twice").first
+    expect(conflict).to_contain_text(f"url:{first}")
+    expect(conflict).to_contain_text(f"url:{second}")
+    expect(alerts.filter(has_text="component:default/never").first).to_contain_text("is not in the catalog")
+    expect(walk.entity("component", "twice").about).to_contain_text("service")
