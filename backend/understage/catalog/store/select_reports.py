@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.predicate import Predicate
@@ -12,6 +12,7 @@ from understage.catalog.store.match import matches
 from understage.catalog.store.tables import conflicts, failures, final_entities, references, refresh_state
 
 Outcome = Literal["ok", "errors", "never-admitted", "waiting"]
+WRONG = frozenset(("errors", "never-admitted"))
 
 
 class ReportRow(NamedTuple):
@@ -49,6 +50,15 @@ _failing = or_(
     refresh_state.c.entity_ref.in_(
         select(conflicts.c.source_entity_ref).where(conflicts.c.source_entity_ref.is_not(None))
     ),
+)
+# The few that fail, found by the indexes that hold nothing else: not one by one among all.
+_other = refresh_state.alias("other")
+_is_among_failing = refresh_state.c.id.in_(
+    union_all(
+        select(_other.c.id).where(_other.c.errors != "[]"),
+        select(failures.c.entity_id).where(failures.c.stage == "stitching"),
+        select(_other.c.id).join(conflicts, conflicts.c.source_entity_ref == _other.c.entity_ref),
+    )
 )
 _is_served = final_entities.c.entity_id.is_not(None)
 _outcome = case(
@@ -91,6 +101,8 @@ def _conditions(query: ReportQuery) -> list[Any]:
     conditions: list[Any] = []
     if query.outcomes:
         conditions.append(or_(*(_CONDITIONS[outcome] for outcome in query.outcomes)))
+        if WRONG.issuperset(query.outcomes):
+            conditions.append(_is_among_failing)
     if query.refs is not None:
         conditions.append(refresh_state.c.entity_ref.in_(query.refs))
     if query.location is not None:
