@@ -15,6 +15,7 @@ CATALOG = (
     "edge",
     "unprocessed",
     "undeclared",
+    "incremental",
 )
 CASES = load_cases(*CATALOG)
 

@@ -147,6 +147,8 @@ CATALOG_UNPROCESSED_READ = Permission("catalog.entities.unprocessed.read", "read
 CATALOG_UNPROCESSED_DELETE = Permission("catalog.entities.unprocessed.delete", "delete")
 
 CATALOG_PERMISSIONS = (
+    CATALOG_UNPROCESSED_READ,
+    CATALOG_UNPROCESSED_DELETE,
     CATALOG_ENTITY_READ,
     CATALOG_ENTITY_CREATE,
     CATALOG_ENTITY_DELETE,
@@ -158,8 +160,6 @@ CATALOG_PERMISSIONS = (
     CATALOG_LOCATION_ANALYZE,
     CATALOG_INGESTION_READ,
     CATALOG_INGESTION_MANAGE,
-    CATALOG_UNPROCESSED_READ,
-    CATALOG_UNPROCESSED_DELETE,
 )
 """In the order in which the stock catalog lists them in its metadata."""
 

@@ -1,5 +1,6 @@
-// A stock Backstage backend. Of our own are only the neighbour, a plugin that calls other plugins for the tests, and, where a
-// test asks for it, a permission policy that does not allow everything.
+// A stock Backstage backend. Of our own are only the neighbour, a plugin that calls other plugins for the tests, an incremental
+// provider of nothing, without which that module has no tables, and, where a test asks for it, a permission policy that does not
+// allow everything.
 import { createBackend } from '@backstage/backend-defaults';
 
 const backend = createBackend();
@@ -12,9 +13,11 @@ backend.add(
     : import('@backstage/plugin-permission-backend-module-allow-all-policy'),
 );
 backend.add(import('@backstage/plugin-catalog-backend'));
+backend.add(import('@backstage/plugin-catalog-backend-module-incremental-ingestion'));
 backend.add(import('@backstage/plugin-catalog-backend-module-logs'));
 backend.add(import('@backstage/plugin-catalog-backend-module-scaffolder-entity-model'));
 backend.add(import('@backstage/plugin-catalog-backend-module-unprocessed'));
 backend.add(import('@backstage/plugin-scaffolder-backend'));
 backend.add(import('./neighbour.js'));
+backend.add(import('./nothing.js'));
 backend.start();
