@@ -174,6 +174,7 @@ class GitlabProvider(Section):
     fallback_branch: Text = "master"
     entity_filename: Text = "catalog-info.yaml"
     project_pattern: Pattern | None = None
+    user_pattern: Pattern | None = None
     group_pattern: Annotated[tuple[Pattern, ...], BeforeValidator(one_or_many)] = ()
     use_search: Boolean = False
     skip_forked_repos: Boolean = False
@@ -181,12 +182,21 @@ class GitlabProvider(Section):
     exclude_repos: tuple[Text, ...] = ()
     membership: Boolean = False
     topics: Texts = ()
+    org_enabled: Boolean = False
+    allow_inherited: Boolean = False
+    relations: tuple[Literal["DIRECT", "INHERITED", "DESCENDANTS", "SHARED_FROM_GROUPS"], ...] = ()
+    restrict_users_to_group: Boolean = False
+    include_users_without_seat: Boolean = False
     schedule: ScheduleSettings
 
     @model_validator(mode="after")
     def _check_group(self) -> "GitlabProvider":
         if self.use_search and not self.group:
             raise ValueError("useSearch needs a group: GitLab searches files below a group")
+        if self.org_enabled and not self.group and self.host == "gitlab.com":
+            raise ValueError("Missing 'group' value: orgEnabled on gitlab.com needs a group")
+        if self.restrict_users_to_group and not self.group:
+            raise ValueError("restrictUsersToGroup needs a group")
         return self
 
 
