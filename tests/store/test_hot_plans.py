@@ -12,27 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
-from httpx import ASGITransport, AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.databases import PostgresServer
-from tests.store.catalog_bench import PagesReader
+from tests.store.catalog_bench import Bench, PagesReader
+from tests.store.catalog_web import Catalog, serving
 from tests.store.multiplication import ORIGINALS, multiply
 from tests.store.plan_shapes import Statement, recorded, shape
-from tests.store.test_catalog_api import Policy
 
-from understage.catalog.access import Access
-from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
 from understage.catalog.store.claim_due import claim_due
 from understage.catalog.store.select_stitch_inputs import select_stitch_inputs
 from understage.catalog.store.stitch_queue import claim_stitches, enqueue_stitch
 from understage.config.catalog_settings import CatalogSettings
-from understage.identity.credentials import Credentials
-from understage.platform.database import Database, connect
+from understage.platform.database import connect
 from understage.platform.migrations import migrate
-from understage.platform.plugin import create_plugin
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
 
@@ -67,17 +61,11 @@ PATHS = {
 class Large:
     """The multiplied catalog, and a client of it."""
 
-    database: Database
-    http: AsyncClient
-
-    async def get(self, path: str) -> Any:
-        answer = await self.http.get(path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    catalog: Catalog
 
     async def plans(self, statements: list[Statement]) -> str:
         """The shapes of their plans."""
-        async with self.database.read() as connection:
+        async with self.catalog.bench.database.read() as connection:
             return await self.shapes(connection, statements)
 
     @staticmethod
@@ -97,16 +85,10 @@ async def large(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPa
         try:
             await migrate(database)
             await multiply(database, folder, COUNT)
-            engine = CatalogEngine(database, CatalogSettings(), PagesReader(), folder=folder, providers=[])
-
-            async def authenticate(_request: Request) -> Credentials:
-                return Credentials.user("user:default/ada", "token")
-
-            routers = create_catalog_routers(database, Access(Policy()), engine.service, engine.scheduler)
-            web = FastAPI()
-            web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
-            async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
-                yield Large(database, http)
+            reader = PagesReader()
+            engine = CatalogEngine(database, CatalogSettings(), reader, folder=folder, providers=[])
+            async with serving(Bench(database, engine, reader, folder)) as catalog:
+                yield Large(catalog)
         finally:
             await database.close()
 
@@ -114,31 +96,31 @@ async def large(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPa
 @pytest.mark.parametrize("name", PATHS)
 async def test_requests(large: Large, name: str) -> None:
     with recorded() as statements:
-        await large.get(PATHS[name])
+        await large.catalog.get(PATHS[name])
     _check(name, await large.plans(statements))
 
 
 async def test_pages_that_follow(large: Large) -> None:
-    first = await large.get(PAGE)
+    first = await large.catalog.get(PAGE)
     with recorded() as statements:
-        second = await large.get(f"/entities/by-query?limit=20&cursor={first['pageInfo']['nextCursor']}")
+        second = await large.catalog.get(f"/entities/by-query?limit=20&cursor={first['pageInfo']['nextCursor']}")
     _check("page, next", await large.plans(statements))
     with recorded() as statements:
-        await large.get(f"/entities/by-query?limit=20&cursor={second['pageInfo']['prevCursor']}")
+        await large.catalog.get(f"/entities/by-query?limit=20&cursor={second['pageInfo']['prevCursor']}")
     _check("page, previous", await large.plans(statements))
 
 
 async def test_many_by_reference(large: Large) -> None:
     with recorded() as statements:
-        answer = await large.http.post("/entities/by-refs", json={"entityRefs": REFS})
-    assert all(answer.json()["items"])
+        answer = await large.catalog.post("/entities/by-refs", {"entityRefs": REFS})
+    assert all(answer["items"])
     _check("by-refs", await large.plans(statements))
 
 
 async def test_one_by_uid(large: Large) -> None:
-    entity = await large.get("/entities/by-name/component/default/part-000042")
+    entity = await large.catalog.get("/entities/by-name/component/default/part-000042")
     with recorded() as statements:
-        await large.get(f"/entities/by-uid/{entity['metadata']['uid']}")
+        await large.catalog.get(f"/entities/by-uid/{entity['metadata']['uid']}")
     _check("by-uid", await large.plans(statements))
 
 
@@ -153,7 +135,7 @@ JOBS: dict[str, Job] = {
 
 @pytest.mark.parametrize("name", JOBS)
 async def test_jobs(large: Large, name: str) -> None:
-    async with large.database.write() as connection:
+    async with large.catalog.bench.database.write() as connection:
         if name == "claim of stitches":
             everything = list((await connection.execute(text("SELECT entity_ref FROM refresh_state"))).scalars())
             await enqueue_stitch(connection, everything)
@@ -166,9 +148,9 @@ async def test_jobs(large: Large, name: str) -> None:
 
 
 async def test_the_catalog_is_large(large: Large) -> None:
-    page = await large.get("/entities/by-query?limit=1&filter=kind=component")
+    page = await large.catalog.get("/entities/by-query?limit=1&filter=kind=component")
     assert page["totalItems"] == COUNT
-    facets = await large.get("/entity-facets?facet=kind")
+    facets = await large.catalog.get("/entity-facets?facet=kind")
     assert {"value": "Component", "count": COUNT} in facets["facets"]["kind"]
     assert len(set(REFS)) == ORIGINALS
 

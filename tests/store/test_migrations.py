@@ -10,28 +10,23 @@ from typing import Any
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from fastapi import FastAPI, Request
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from sqlalchemy import URL, Connection, MetaData, Table, inspect, text
 from sqlmodel import SQLModel
 from tests.cluster.bench.process import free_port, wait_for
 from tests.databases import PostgresServer, require
 from tests.store import previous_release
-from tests.store.catalog_bench import PagesReader
-from tests.store.previous_release import ROWS, extract, served, serving
+from tests.store.catalog_bench import Bench, PagesReader
+from tests.store.catalog_web import serving
+from tests.store.previous_release import ROWS, extract, served
 from tests.store.scaffolder_bench import Script, scaffolder
-from tests.store.test_catalog_api import Policy
 
 import understage.catalog.store.tables
 import understage.scaffolder.store.tables  # noqa: F401 - declares its tables
-from understage.catalog.access import Access
-from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
 from understage.config.catalog_settings import CatalogSettings
-from understage.identity.credentials import Credentials
 from understage.platform.database import Database, connect
 from understage.platform.migrations import FOLDER, migrate
-from understage.platform.plugin import create_plugin
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -103,9 +98,9 @@ async def test_the_release_before_goes_on_while_the_next_one_starts(
         "connection": {"host": url.host, "port": url.port, "user": url.username, "password": ""},
     }
     old_port, new_port = free_port(), free_port()
-    with serving(code, tmp_path, old_port, database, catalog) as old:
+    with previous_release.serving(code, tmp_path, old_port, database, catalog) as old:
         _see(old_port, "stock-room", present=True)
-        with serving(None, tmp_path, new_port, database, catalog):
+        with previous_release.serving(None, tmp_path, new_port, database, catalog):
             # Both take part from here on.
             text = catalog.read_text()
             catalog.write_text(text.replace("name: stock-room", "name: store-room").replace("[java, web]", "[rust]"))
@@ -167,16 +162,10 @@ def _values(table: Table, row: dict[str, Any]) -> dict[str, Any]:
 @asynccontextmanager
 async def _catalog(database: Database, folder: Path) -> AsyncIterator[AsyncClient]:
     """A client of the catalog as it stands: nothing is processed."""
-    engine = CatalogEngine(database, CatalogSettings(), PagesReader(), folder=folder, providers=[])
-
-    async def authenticate(_request: Request) -> Credentials:
-        return Credentials.user("user:default/ada", "token")
-
-    web = FastAPI()
-    routers = create_catalog_routers(database, Access(Policy()), engine.service, engine.scheduler)
-    web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
-    async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
-        yield http
+    reader = PagesReader()
+    engine = CatalogEngine(database, CatalogSettings(), reader, folder=folder, providers=[])
+    async with serving(Bench(database, engine, reader, folder)) as catalog:
+        yield catalog.http
 
 
 async def _check_catalog(http: AsyncClient) -> None:
