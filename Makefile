@@ -6,7 +6,7 @@ RUN := $(UV) run --frozen
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 $(CACHE)/uv/bin/uv:
 	@echo "Fetching uv, once"
@@ -31,6 +31,10 @@ demo: install ## up, connected to a real Kubernetes API server, Argo CD and Gite
 .PHONY: test
 test: install ## all tests that this machine can run; the others say what they miss
 	$(RUN) pytest
+
+.PHONY: test-validate-5000
+test-validate-5000: install ## validation and ingestion agree about 5 000 made-up files (`make test` looks at 300)
+	@UNDERSTAGE_VALIDATION_FILES=5000 $(RUN) pytest -s tests/store/test_validation_agreement.py
 
 .PHONY: test-again
 test-again: install ## the tests that failed the last time

@@ -8,6 +8,7 @@ from understage.catalog.processing.assembly import create_orchestrator
 from understage.catalog.processing.sources import Sources
 from understage.catalog.processors.registry import installed_processors
 from understage.catalog.validation.finding import Finding
+from understage.catalog.validation.problems import find_problems
 from understage.catalog.validation.references import FindExisting, check_references
 from understage.catalog.validation.targets import find_roots, given_texts, standard_input
 from understage.catalog.validation.walk import Walk
@@ -65,7 +66,7 @@ async def validate(
         )
         walk = Walk(orchestrator, sources)
         await walk.run(roots)
-        findings = [*walk.findings, *await _check_templates(walk)]
+        findings = [*await find_problems(walk), *await _check_templates(walk)]
         if options.references or options.against is not None:
             existing, where = _live_catalog(http, options)
             findings += await check_references(walk, existing, where)

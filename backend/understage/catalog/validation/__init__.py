@@ -1,5 +1,6 @@
 """Validation of catalog files: the orchestrator of the ingestion over files, without a database, and what only it checks.
 
-`walk` runs entities, `findings` makes of errors what people and tools read, `references` asks whether targets exist.
+`targets` finds files, `walk` runs their entities, `problems` makes findings of what went wrong, `references` asks whether
+what is referred to exists.
 Called by `understage catalog validate`.
 """
