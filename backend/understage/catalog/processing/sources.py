@@ -18,7 +18,7 @@ import structlog
 
 from understage.catalog.location_entity import GENERATED
 from understage.catalog.unprocessed import stable_hash
-from understage.errors import Place, Position, SourceError, UnderstageError
+from understage.errors import InputError, Place, Position, SourceError, UnderstageError
 from understage.model.entity import (
     ANNOTATION_LOCATION,
     ANNOTATION_ORIGIN_LOCATION,
@@ -35,19 +35,28 @@ from understage.sdk.reader import UrlReader
 log = structlog.get_logger(__name__)
 
 KEPT_BYTES = 4 * 1024 * 1024
-"""How much text of recent errors is kept; the file read last stays however long it is."""
+"""How much text is kept; files that were looked at a moment ago stay beyond that, up to:"""
+MOST_BYTES = 32 * 1024 * 1024
+"""Above this no further file is read: their errors go without positions, until there is room."""
+MOST_FILES = 256
 FRESH_SECONDS = 60.0
 """How long a text behind a URL is taken for unchanged without asking."""
+AGAIN_SECONDS = 10.0
+"""A place is asked no sooner again, whatever came of it: many bad entities may name one that does not know them."""
 
 
 @dataclass(slots=True)
 class SourceFile:
-    """One file: its documents by reference, each with the hash of its content, and what tells whether it changed."""
+    """One file: its documents by reference, each with the hash of its content, and what tells whether it changed.
+
+    A place that could not be read is a file without documents.
+    """
 
     documents: dict[str, list[tuple[str, Span]]]
     size: int
     version: Any
     asked_at: float
+    used_at: float
 
     def find(self, ref: str, content: str) -> Span | None:
         """The document of that content, the last one when there are several."""
@@ -92,11 +101,21 @@ class Sources:
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             try:
-                file = await self._current(key, location, is_wanted=lambda file: file.find(ref, content) is not None)
-            except (UnderstageError, OSError) as error:
+                file = await self._current(key, location, lambda file: file.find(ref, content) is not None)
+            except Exception as error:
+                # Whatever a reader raises: the errors themselves matter more than where they stand.
                 log.debug("the file of an error cannot be read again", location=key, error=str(error))
                 file = self._files.get(key)
-        return None if file is None else file.find(ref, content)
+                if file is None:
+                    file = self._keep(key, SourceFile({}, 0, None, monotonic(), monotonic()))
+                file.asked_at = monotonic()
+        if file is None:
+            return None
+        file.used_at = monotonic()
+        # Another run may have dropped it meanwhile.
+        if key in self._files:
+            self._files.move_to_end(key)
+        return file.find(ref, content)
 
     async def _current(
         self, key: str, location: LocationRef, is_wanted: Callable[[SourceFile], bool]
@@ -104,18 +123,19 @@ class Sources:
         known = self._files.get(key)
         if known is not None and known.version is _FOREVER:
             return known
+        if location.type not in ("file", "url") or (known is None and not self._has_room()):
+            return None
         if location.type == "file":
             return await self._current_file(key, Path(location.target), known)
-        if location.type != "url":
-            return None
-        if known is not None and monotonic() - known.asked_at < FRESH_SECONDS and is_wanted(known):
+        age = FRESH_SECONDS if known is None else monotonic() - known.asked_at
+        if known is not None and (age < AGAIN_SECONDS or (age < FRESH_SECONDS and is_wanted(known))):
             return known
         found = await self._reader.search(location.target, etag=known.version if known else None)
         if found.not_modified and known is not None:
             known.asked_at = monotonic()
             return known
         if len(found.files) != 1:
-            return None
+            raise InputError(f"{location} gives {len(found.files)} files")
         return self._keep(key, await asyncio.to_thread(_index, found.files[0].content, key, found.etag))
 
     async def _current_file(self, key: str, path: Path, known: SourceFile | None) -> SourceFile:
@@ -128,9 +148,24 @@ class Sources:
     def _keep(self, key: str, file: SourceFile) -> SourceFile:
         self._files[key] = file
         self._files.move_to_end(key)
-        while len(self._files) > 1 and sum(kept.size for kept in self._files.values()) > KEPT_BYTES:
-            self._files.popitem(last=False)
+        self._forget()
         return file
+
+    def _has_room(self) -> bool:
+        self._forget()
+        return self._kept_bytes() < MOST_BYTES
+
+    def _kept_bytes(self) -> int:
+        return sum(file.size for file in self._files.values())
+
+    def _forget(self) -> None:
+        """Drop the files that were not looked at for the longest time."""
+        recent = monotonic() - AGAIN_SECONDS
+        while self._files and (len(self._files) > MOST_FILES or self._kept_bytes() > KEPT_BYTES):
+            oldest, file = next(iter(self._files.items()))
+            if file.version is _FOREVER or (file.used_at > recent and len(self._files) <= MOST_FILES):
+                return
+            del self._files[oldest]
 
 
 def _position(span: Span, location: LocationRef, place: Place) -> Position:
@@ -142,7 +177,7 @@ def _index(content: bytes, file: str, version: Any) -> SourceFile:
     documents: dict[str, list[tuple[str, Span]]] = {}
     for value, span in _entities(content, file):
         documents.setdefault(entity_ref(value), []).append((_content_hash(value), span))
-    return SourceFile(documents, len(content), version, monotonic())
+    return SourceFile(documents, len(content), version, monotonic(), monotonic())
 
 
 def _entities(content: bytes, file: str) -> Iterator[tuple[Entity, Span]]:
