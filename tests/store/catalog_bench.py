@@ -129,7 +129,7 @@ class Bench:
     async def refresh_all(self) -> None:
         """Make everything due, as time would."""
         async with self.database.write() as connection:
-            await connection.execute(text("UPDATE refresh_state SET next_update_at = 0"))
+            await connection.execute(text("UPDATE refresh_buckets SET next_at = 0"))
         self.engine.wake()
         await self.settle()
 

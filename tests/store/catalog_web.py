@@ -11,10 +11,12 @@ from tests.store.catalog_bench import Bench
 
 from understage.catalog.access import Access
 from understage.catalog.api.routers import create_catalog_routers
+from understage.catalog.engine import CatalogEngine
 from understage.errors import NotAllowedError
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import Decision, Permission, Query
+from understage.platform.database import Database
 from understage.platform.plugin import create_plugin
 
 
@@ -60,29 +62,30 @@ class Catalog:
         return [entity["metadata"]["name"] for entity in page["items"]]
 
 
-def catalog_app(bench: Bench, policy: Policy, authenticate: Callable[[Request], Awaitable[Credentials]]) -> FastAPI:
+Authenticate = Callable[[Request], Awaitable[Credentials]]
+
+
+async def as_ada(_request: Request) -> Credentials:
+    """Whoever asks is `user:default/ada`."""
+    return Credentials.user("user:default/ada", "token")
+
+
+def catalog_app(
+    database: Database, engine: CatalogEngine, policy: Policy, authenticate: Authenticate = as_ada
+) -> FastAPI:
     """The routes below `/api/catalog`, asked by whom `authenticate` tells."""
-    web = FastAPI()
     routers = create_catalog_routers(
-        bench.database,
-        Access(policy),
-        bench.service,
-        bench.engine.scheduler,
-        bench.engine.incremental,
-        Auditor("catalog"),
+        database, Access(policy), engine.service, engine.scheduler, engine.incremental, Auditor("catalog")
     )
+    web = FastAPI()
     web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))
     return web
 
 
 @asynccontextmanager
 async def serving(bench: Bench, policy: Policy | None = None) -> AsyncIterator[Catalog]:
-    """The routes below `/api/catalog`, asked by `user:default/ada`."""
+    """A client of the routes over a bench."""
     policy = policy or Policy()
-
-    async def authenticate(_request: Request) -> Credentials:
-        return Credentials.user("user:default/ada", "token")
-
-    web = catalog_app(bench, policy, authenticate)
+    web = catalog_app(bench.database, bench.engine, policy)
     async with AsyncClient(transport=ASGITransport(web), base_url="http://test/api/catalog") as http:
         yield Catalog(bench, http, policy)

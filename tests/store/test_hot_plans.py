@@ -21,7 +21,7 @@ from tests.store.multiplication import ORIGINALS, multiply
 from tests.store.plan_shapes import Statement, recorded, shape
 
 from understage.catalog.engine import CatalogEngine
-from understage.catalog.store.claim_due import claim_due
+from understage.catalog.store.claims import claim_bucket, claim_due, insert_due
 from understage.catalog.store.select_stitch_inputs import select_stitch_inputs
 from understage.catalog.store.stitch_queue import claim_stitches, enqueue_stitch
 from understage.config.catalog_settings import CatalogSettings
@@ -35,8 +35,14 @@ FILE = Path(__file__).parent / "plans" / f"{COUNT}.md"
 TITLE = f"# Plans of the hot questions on PostgreSQL with {COUNT} entities\n\nWritten by `make plans`.\n"
 RENEW = "UNDERSTAGE_RENEW_PLANS"
 SCANS = re.compile(r"Seq Scan of (\S+)")
-# The one has a row a registration. Of the other, one sequential read for a batch is cheaper than a thousand look-ups.
-SCANNED = {"locations": {"locations"}, "inputs of stitching": {"refresh_state_references"}}
+# Small tables: a row a registration, a row a thousand entities. Of the third, one sequential read for a batch is cheaper
+# than a thousand look-ups.
+SCANNED = {
+    "locations": {"locations"},
+    "claim of due entities": {"refresh_buckets"},
+    "claim of a bucket": {"refresh_buckets"},
+    "inputs of stitching": {"refresh_state_references"},
+}
 
 REFS = [f"component:default/part-{copy:05d}-000042" for copy in range(1, 101)]
 PAGE = "/entities/by-query?limit=20&filter=kind=component,spec.type=service&orderField=metadata.name,asc"
@@ -126,7 +132,8 @@ async def test_one_by_uid(large: Large) -> None:
 
 Job = Callable[[AsyncConnection], Awaitable[Any]]
 JOBS: dict[str, Job] = {
-    "claim of due entities": lambda connection: claim_due(connection, limit=1000, interval_ms=100_000),
+    "claim of due entities": lambda connection: claim_due(connection, limit=1000),
+    "claim of a bucket": lambda connection: claim_bucket(connection, interval_ms=100_000),
     "request to stitch": lambda connection: enqueue_stitch(connection, REFS),
     "claim of stitches": lambda connection: claim_stitches(connection, limit=1000, timeout_ms=60_000),
     "inputs of stitching": lambda connection: select_stitch_inputs(connection, REFS),
@@ -136,6 +143,13 @@ JOBS: dict[str, Job] = {
 @pytest.mark.parametrize("name", JOBS)
 async def test_jobs(large: Large, name: str) -> None:
     async with large.catalog.bench.database.write() as connection:
+        if name.startswith("claim of"):
+            ids = list((await connection.execute(text("SELECT id FROM refresh_state ORDER BY id"))).scalars())
+            await insert_due(connection, ids)
+            if name == "claim of a bucket":
+                # The rule: hardly anything is due by itself.
+                await connection.execute(text("DELETE FROM refresh_due WHERE entity_id > 100"))
+            await connection.execute(text("ANALYZE refresh_due, refresh_buckets"))
         if name == "claim of stitches":
             everything = list((await connection.execute(text("SELECT entity_ref FROM refresh_state"))).scalars())
             await enqueue_stitch(connection, everything)

@@ -7,7 +7,7 @@ from understage.catalog.store.bulk import now
 from understage.platform.database import Database
 
 
-@pytest.mark.parametrize(("table", "column"), [("refresh_state", "next_update_at"), ("stitch_queue", "next_stitch_at")])
+@pytest.mark.parametrize(("table", "column"), [("refresh_due", "due_at"), ("stitch_queue", "next_stitch_at")])
 async def test_what_is_due_is_found_by_index(database: Database, table: str, column: str) -> None:
     async with database.write() as connection:
         question = f"SELECT * FROM {table} WHERE {column} <= {now(connection)} ORDER BY {column} LIMIT 1000"

@@ -259,7 +259,8 @@ async def test_two_engines_on_one_database_do_each_entity_once(postgres_database
         assert len(await first.names()) == 1500
         for _ in range(2):
             async with postgres_database.write() as connection:
-                await connection.execute(text("UPDATE refresh_state SET next_update_at = 0, result_hash = NULL"))
+                await connection.execute(text("UPDATE refresh_state SET result_hash = NULL"))
+                await connection.execute(text("UPDATE refresh_buckets SET next_at = 0"))
             first.engine.wake()
             second.engine.wake()
             await first.settle()

@@ -1,4 +1,4 @@
-"""The migration 0004: a catalog of the release before keeps its data and tells of what fails; its replicas may go on."""
+"""The migration `0005_reports`: a catalog of the release before keeps its data, tells of what fails, and may go on beside."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from understage.catalog.query.reports import find_reports
 from understage.platform.database import Database, connect, connect_sqlite_file
 from understage.platform.migrations import migrate
 
-BEFORE = "0007_scheduled_tasks"
+BEFORE = "0004_scheduled_tasks"
 INSERT = """
     INSERT INTO refresh_state (uid, entity_ref, unprocessed_entity, unprocessed_hash, processed_entity, errors,
                                next_update_at, last_discovery_at)

@@ -32,7 +32,7 @@ async def listening(database: Database, folder: Path) -> AsyncIterator[str]:
         return Credentials.user("user:default/ada", TOKEN)
 
     async with running(database, folder, locations=TOP) as bench:
-        web = catalog_app(bench, Policy(), authenticate)
+        web = catalog_app(bench.database, bench.engine, Policy(), authenticate)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             server = uvicorn.Server(uvicorn.Config(web, log_level="error", lifespan="off"))

@@ -33,8 +33,9 @@ from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.scm.github import ReadCommit
 from understage.catalog.service import CatalogService
 from understage.catalog.stitching.rounds import StitchingRounds
+from understage.catalog.store.claims import forget_claims
 from understage.catalog.store.count_all import refresh_counts
-from understage.catalog.store.schedule import count_due
+from understage.catalog.store.schedule import count_due, ensure_buckets
 from understage.catalog.store.stitch_queue import count_stitches
 from understage.config.catalog_settings import CatalogSettings
 from understage.platform.database import Database
@@ -158,6 +159,11 @@ class CatalogEngine:
 
     async def start(self) -> None:
         """Connect the providers and start the loops. Raises when a built-in provider cannot be connected."""
+        async with self._database.write() as connection:
+            await ensure_buckets(connection)
+            if self._database.dialect == "sqlite":
+                # Nobody but this process claims: what is claimed was so when another ended without notice.
+                await forget_claims(connection)
         await connect_providers(self._database, self._providers, self.wake, core=CORE_PROVIDERS)
         if self._settings.orphan_provider_strategy == "delete":
             await remove_absent_providers(self._database, [provider.name for provider in self._providers])
@@ -207,6 +213,9 @@ class CatalogEngine:
 
     async def _count(self) -> None:
         await refresh_counts(self._database)
+        # While a replica of the release before buckets still runs, it writes entities without one.
+        async with self._database.write() as connection:
+            await ensure_buckets(connection)
 
 
 def _interval(settings: CatalogSettings) -> tuple[float, float]:

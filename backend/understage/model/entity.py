@@ -8,6 +8,7 @@ Rules and words are those of Backstage catalog-model 1.10.1.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from understage.errors import InputError
@@ -198,9 +199,14 @@ def is_qualified_name(text: str) -> bool:
 
 def is_api_version(text: str) -> bool:
     """`[prefix/]version`: the form of apiVersion."""
-    return _has_form(text, lambda suffix: _VERSION.fullmatch(suffix) is not None)
+    return _has_form(text, _is_version)
 
 
+def _is_version(text: str) -> bool:
+    return _VERSION.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=8192)
 def _has_form(text: str, is_suffix: Callable[[str], bool]) -> bool:
     prefix, slash, suffix = text.rpartition("/")
     return is_suffix(suffix) and (not slash or is_dns_subdomain(prefix))

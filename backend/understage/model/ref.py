@@ -6,6 +6,7 @@ Backstage catalog-model 1.10.1; every stored or served reference has the lower-c
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Self
 
 from understage.errors import InputError
@@ -51,9 +52,7 @@ class EntityRef(NamedTuple):
         if not text:
             raise IncompleteRefError("Entity reference must not be empty")
         kind, namespace, name = split_ref(text)
-        return cls._complete(
-            kind or default_kind, namespace or default_namespace or DEFAULT_NAMESPACE, name, json.dumps(text)
-        )
+        return cls._complete(kind or default_kind, namespace or default_namespace or DEFAULT_NAMESPACE, name, text)
 
     @classmethod
     def from_parts(
@@ -68,7 +67,7 @@ class EntityRef(NamedTuple):
             parts.get("kind") or default_kind,
             parts.get("namespace") or default_namespace or DEFAULT_NAMESPACE,
             parts.get("name"),
-            json.dumps(dict(parts)),
+            dict(parts),
         )
 
     @classmethod
@@ -78,14 +77,14 @@ class EntityRef(NamedTuple):
         return cls(entity["kind"], metadata.get("namespace") or DEFAULT_NAMESPACE, metadata["name"])
 
     @classmethod
-    def _complete(cls, kind: str | None, namespace: str, name: str | None, textual: str) -> Self:
+    def _complete(cls, kind: str | None, namespace: str, name: str | None, written: object) -> Self:
         if not kind:
             raise IncompleteRefError(
-                f"Entity reference {textual} had missing or empty kind "
+                f"Entity reference {json.dumps(written)} had missing or empty kind "
                 '(e.g. did not start with "component:" or similar)'
             )
         if not name:
-            raise IncompleteRefError(f"Entity reference {textual} had missing or empty name")
+            raise IncompleteRefError(f"Entity reference {json.dumps(written)} had missing or empty name")
         return cls(kind, namespace, name)
 
 
@@ -106,6 +105,7 @@ def split_ref(text: str) -> tuple[str | None, str | None, str]:
     return kind, namespace, name
 
 
+@lru_cache(maxsize=16_384)
 def canonical_ref(text: str, *, default_kind: str | None = None, default_namespace: str = DEFAULT_NAMESPACE) -> str:
     """The stored form of a written reference; errors as `EntityRef.parse`."""
     return str(EntityRef.parse(text, default_kind=default_kind, default_namespace=default_namespace))

@@ -1,7 +1,7 @@
 """Writes the outcomes of a batch in one transaction, each table in bulk, only what changed.
 
-Lock order: `refresh_state` by id, references, conflicts, failures, relations, refresh keys, stitch
-queue by reference.
+Lock order: `refresh_state` by id, `refresh_due`, references, conflicts, failures, relations, refresh keys, stitch queue by
+reference.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,13 @@ from understage.catalog.processing.outcome import Outcome
 from understage.catalog.processing.result_hash import foreign_parents, group_parents
 from understage.catalog.processing.troubles import record_troubles
 from understage.catalog.store.bulk import Row
+from understage.catalog.store.claims import DueEntity, finish_claims, lock_claims
 from understage.catalog.store.references import select_references
 from understage.catalog.store.replace_refresh_keys import replace_refresh_keys
 from understage.catalog.store.replace_relations import replace_relations
 from understage.catalog.store.select_states import lock_states
 from understage.catalog.store.stitch_queue import enqueue_stitch
-from understage.catalog.store.write_processed import write_caches, write_errors, write_processed
+from understage.catalog.store.write_processed import write_caches, write_errors, write_processed, write_read_times
 from understage.platform.database import Database
 from understage.platform.json import dumps_text
 
@@ -33,7 +34,9 @@ class Batch:
 
     changed: list[Outcome]
     caches: list[Outcome]
-    unchanged: int
+    finished: list[DueEntity]
+    """Those that were due by themselves, changed or not: their claims end with the commit."""
+    unchanged: list[Outcome]
 
 
 async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Batch:
@@ -45,21 +48,25 @@ async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Batc
             parents = group_parents(await select_references(connection, targets=refs))
     changed: list[Outcome] = []
     caches: list[Outcome] = []
-    unchanged = 0
+    unchanged: list[Outcome] = []
     for outcome in outcomes:
         if _hash(outcome, parents) != outcome.claimed.result_hash:
             changed.append(outcome)
             continue
-        unchanged += 1
+        unchanged.append(outcome)
         if outcome.cache != outcome.claimed.cache:
             caches.append(outcome)
-    return Batch(changed, caches, unchanged)
+    return Batch(changed, caches, [item.claimed for item in outcomes if item.claimed.due_at is not None], unchanged)
 
 
 async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
-    """Write them. Entities that were deleted or taken over meanwhile are left out."""
-    await write_caches(connection, [(item.cache, item.claimed.id) for item in batch.caches])
-    outcomes = await _still_ours(connection, batch.changed)
+    """Write them. Entities that were deleted, or taken over by another location or replica meanwhile, are left out."""
+    ours = await _still_ours(connection, [*batch.changed, *batch.caches])
+    await finish_claims(connection, batch.finished)
+    asked_for = [item.claimed.id for item in batch.unchanged if item.claimed.due_at is not None]
+    await write_read_times(connection, asked_for)
+    await write_caches(connection, [(item.cache, item.claimed.id) for item in batch.caches if item.claimed.id in ours])
+    outcomes = [item for item in batch.changed if item.claimed.id in ours]
     if not outcomes:
         return
     good = [outcome for outcome in outcomes if outcome.result.ok]
@@ -77,20 +84,27 @@ async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     await enqueue_stitch(connection, stitch)
 
 
-async def _still_ours(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    keys = await lock_states(connection, [outcome.claimed.id for outcome in outcomes])
-    ours = []
-    for outcome in outcomes:
-        claimed = outcome.claimed
-        if claimed.id not in keys:
+async def _still_ours(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> set[int]:
+    claims = [outcome.claimed for outcome in outcomes]
+    owners = await lock_states(connection, [claimed.id for claimed in claims])
+    held = await lock_claims(connection, claims)
+    ours = set()
+    for claimed in claims:
+        # A row id may be another entity's by now.
+        uid, location_key = owners.get(claimed.id, (None, None))
+        if uid != claimed.uid:
             continue
-        if keys[claimed.id] != claimed.location_key:
+        if location_key != claimed.location_key:
             log.warning(
                 f"Conflicting write of processing result for {claimed.uid} with location key '{claimed.location_key}'",
                 entity=claimed.entity_ref,
             )
-            continue
-        ours.append(outcome)
+        elif claimed.id not in held:
+            log.warning(
+                "an entity was processed too late, another replica has taken it over", entity=claimed.entity_ref
+            )
+        else:
+            ours.add(claimed.id)
     return ours
 
 

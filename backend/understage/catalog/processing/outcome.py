@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from understage.catalog.failure import SerializedError, serialize_error
 from understage.catalog.processing.collector import Child
 from understage.catalog.processing.orchestrator import Result
-from understage.catalog.processing.result_hash import ForeignParents, hash_result
-from understage.catalog.store.claim_due import DueEntity
+from understage.catalog.processing.result_hash import ForeignParents, add_parents, digest_result
+from understage.catalog.store.claims import DueEntity
 from understage.catalog.store.write_states import UnprocessedEntity
 from understage.catalog.unprocessed import make_unprocessed
 from understage.errors import InputError
@@ -23,6 +23,7 @@ class Outcome:
     children: list[UnprocessedEntity] = field(default_factory=list)
     errors: list[SerializedError] = field(default_factory=list)
     entity_json: str | None = None
+    digest: str = ""
     conflicts: list[tuple[UnprocessedEntity, str]] = field(default_factory=list)
     """Children whose names others own, with the owner's location key; known after the commit."""
 
@@ -38,11 +39,12 @@ class Outcome:
             result.errors.append(error)
             outcome.children = []
         outcome.errors = [serialize_error(error) for error in result.errors]
+        outcome.digest = digest_result(result, outcome.errors, outcome.children)
         return outcome
 
     def hash(self, foreign: ForeignParents) -> str:
         """The result hash, given the children that others hold."""
-        return hash_result(self.result, self.errors, self.children, foreign)
+        return add_parents(self.digest, foreign if self.result.ok else ())
 
     @property
     def is_first_sight(self) -> bool:

@@ -11,22 +11,24 @@ ForeignParents = Sequence[tuple[str, tuple[str, ...]]]
 """Children that are not (only) under the entity itself, with whose they are; so that what was lost is emitted again."""
 
 
-def hash_result(
-    result: Result, errors: Sequence[object], children: Iterable[UnprocessedEntity], foreign: ForeignParents
-) -> str:
+def digest_result(result: Result, errors: Sequence[object], children: Iterable[UnprocessedEntity]) -> str:
     """The hash of one result; the entity, children, relations and keys count only when all went well."""
     if not result.ok:
         return stable_hash(["failed", errors])
     return stable_hash(
         [
             result.entity,
-            sorted((child.entity_ref, child.location_key or "", child.hash) for child in children),
-            sorted(tuple(relation) for relation in result.relations),
+            sorted([(child.entity_ref, child.location_key or "", child.hash) for child in children]),
+            [tuple(relation) for relation in sorted(result.relations)],
             sorted(result.refresh_keys),
-            foreign,
             *([sorted(result.superseded)] if result.superseded else ()),
         ]
     )
+
+
+def add_parents(digest: str, foreign: ForeignParents) -> str:
+    """The result hash: that of the result itself, and of whose its children are."""
+    return stable_hash([digest, foreign]) if foreign else digest
 
 
 def group_parents(edges: Iterable[Reference]) -> dict[str, list[str]]:

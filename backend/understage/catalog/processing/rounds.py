@@ -2,6 +2,7 @@
 
 `CatalogEngine` repeats `run` by a loop. Entities of a round run concurrently; one that waits for a slow place does not hold
 up the others: after a second the round commits what is done, and the straggler goes into a later commit.
+The claims of a round are in the database (`store.claims`); `processing.holdings` keeps count of them in this process.
 """
 
 import asyncio
@@ -16,9 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from understage.catalog.processing import measures
 from understage.catalog.processing.cache import EntityCache
 from understage.catalog.processing.commit import Batch, commit_outcomes, sort_outcomes
+from understage.catalog.processing.holdings import Holdings
 from understage.catalog.processing.orchestrator import Orchestrator, Result
 from understage.catalog.processing.outcome import Outcome
-from understage.catalog.store.claim_due import DueEntity, claim_due, longest_delay_ms, release_claim
+from understage.catalog.store.claims import DueEntity, finish_claims, longest_delay_ms
 from understage.catalog.store.retry import LostRace, write_with_retry
 from understage.platform.database import Database
 from understage.platform.json import loads
@@ -28,6 +30,7 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 CONCURRENCY = 64
 PATIENCE = 1.0
+SLICE = 0.005
 
 
 class ProcessingRounds:
@@ -54,17 +57,18 @@ class ProcessingRounds:
         self._tell = tell
         self._queue: deque[DueEntity] = deque()
         self._workers: set[asyncio.Task[None]] = set()
-        self._claimed: set[int] = set()
+        self._holdings = Holdings(database)
         self._done: list[Outcome] = []
         self._claim_task: asyncio.Task[int] | None = None
         self._is_claiming = False
+        self._yielded = 0.0
         self.claims = 0
         """How many claims were made so far: who counts what is pending sees by it that one happened meanwhile."""
 
     @property
     def under_way(self) -> int:
         """How many entities are claimed and not committed, at least one while a claim is being made."""
-        return max(len(self._claimed), int(self._is_claiming))
+        return max(len(self._holdings), int(self._is_claiming))
 
     async def run(self) -> bool:
         """One round. True when there may be more to do at once."""
@@ -73,20 +77,25 @@ class ProcessingRounds:
         # A claim that is cut off may be committed all the same: `close` waits for it.
         claimed = await asyncio.shield(self._claim_task)
         if not claimed and not self._workers and not self._done:
+            await self._holdings.keep()
             return False
         with measures.tracer.start_as_current_span("catalog process") as span:
             self._start_workers()
             if self._workers:
                 await asyncio.wait(self._workers, timeout=PATIENCE)
             done, self._done = self._done, []
+            for outcome in done:
+                outcome.claimed = self._holdings.current(outcome.claimed)
             try:
                 batch = await sort_outcomes(self._database, done)
                 await self._commit(batch)
                 self._tell(done)
             except Exception:
+                # It is claimed until the time limit; then it is somebody's again. (A stop gives it back at once.)
                 self._forget(done)
                 raise
             self._forget(done)
+            await self._holdings.keep()
             span.set_attributes({"catalog.claimed": claimed, "catalog.changed": len(batch.changed)})
         self._measure(batch, time.perf_counter() - began)
         return bool(claimed or done)
@@ -100,16 +109,13 @@ class ProcessingRounds:
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._queue.clear()
         self._done.clear()
-        if self._claimed:
-            ids = list(self._claimed)
-            await write_with_retry(self._database, lambda write: release_claim(write, ids))
-            self._claimed.clear()
+        await self._holdings.release_all()
 
     def _forget(self, done: list[Outcome]) -> None:
-        self._claimed.difference_update(outcome.claimed.id for outcome in done)
+        self._holdings.drop([outcome.claimed for outcome in done])
 
     async def _claim(self) -> int:
-        room = BATCH - len(self._claimed)
+        room = BATCH - len(self._holdings)
         async with self._database.read() as connection:
             delay = await longest_delay_ms(connection)
         if delay is None or room <= 0:
@@ -119,12 +125,9 @@ class ProcessingRounds:
         self.claims += 1
         self._is_claiming = True
         try:
-            async with self._database.write() as connection:
-                claimed = await claim_due(connection, limit=room, interval_ms=interval)
+            new = await self._holdings.claim(room, interval_ms=interval)
         finally:
             self._is_claiming = False
-        new = [entity for entity in claimed if entity.id not in self._claimed]
-        self._claimed.update(entity.id for entity in new)
         self._queue.extend(new)
         return len(new)
 
@@ -146,10 +149,12 @@ class ProcessingRounds:
             except Exception:
                 # Its next try is in the next interval.
                 log.exception("an entity's result could not be kept", entity=entity.entity_ref)
-                self._claimed.discard(entity.id)
+                self._holdings.drop([entity])
             waited = waited or time.perf_counter() - began > PATIENCE
-            # The API answers between two entities.
-            await asyncio.sleep(0)
+            if time.perf_counter() - self._yielded > SLICE:
+                # The API answers between two entities.
+                await asyncio.sleep(0)
+                self._yielded = time.perf_counter()
         if waited:
             self._wake()
 
@@ -169,7 +174,7 @@ class ProcessingRounds:
         return outcome
 
     async def _commit(self, batch: Batch) -> None:
-        if batch.changed or batch.caches:
+        if batch.changed or batch.finished:
             try:
                 await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
             except (DBAPIError, LostRace):
@@ -188,20 +193,22 @@ class ProcessingRounds:
 
     async def _commit_singly(self, batch: Batch) -> None:
         """So that an entity that the database refuses fails alone; its next try is in the next interval."""
+        await self._commit_single(Batch([], batch.caches, batch.finished, batch.unchanged))
         for outcome in batch.changed:
-            await self._commit_single(Batch([outcome], [], 0))
+            await self._commit_single(Batch([outcome], [], [outcome.claimed], []))
 
     async def _commit_single(self, batch: Batch) -> None:
         try:
             await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
         except (DBAPIError, LostRace) as error:
-            entity = batch.changed[0].claimed.entity_ref
-            log.error("an entity could not be written", entity=entity, error=str(getattr(error, "orig", error)))
+            entities = [outcome.claimed.entity_ref for outcome in batch.changed]
+            log.error("an entity could not be written", entity=entities, error=str(getattr(error, "orig", error)))
             measures.processed.add(1, {"result": "failed"})
+            await write_with_retry(self._database, lambda write: finish_claims(write, batch.finished))
 
     def _measure(self, batch: Batch, seconds: float) -> None:
         failed = sum(1 for outcome in batch.changed if outcome.errors)
-        counts = {"changed": len(batch.changed) - failed, "errors": failed, "unchanged": batch.unchanged}
+        counts = {"changed": len(batch.changed) - failed, "errors": failed, "unchanged": len(batch.unchanged)}
         for result, count in counts.items():
             if count:
                 measures.processed.add(count, {"result": result})

@@ -24,6 +24,11 @@ class FinalForm:
     hash: str
     values: list[SearchValue]
 
+    @property
+    def stored(self) -> tuple[str, str]:
+        """The JSON and its hash, as columns."""
+        return self.json, self.hash
+
 
 def build_final(source: StitchInput, troubles: Troubles | None = None) -> FinalForm | None:
     """The final form; None when it is the same as before, or when there is nothing to serve yet.

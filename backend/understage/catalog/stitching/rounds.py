@@ -25,7 +25,13 @@ from understage.catalog.store.stitch_queue import (
     lock_stitches,
     release_stitches,
 )
-from understage.catalog.store.write_final import insert_search, replace_search, write_final
+from understage.catalog.store.write_final import (
+    insert_final,
+    insert_search,
+    lock_final,
+    replace_search,
+    update_final,
+)
 from understage.errors import UnderstageError
 from understage.platform.database import Database
 
@@ -131,9 +137,12 @@ async def _build(inputs: list[StitchInput], troubles: Mapping[str, Troubles]) ->
 
 async def _write_batch(connection: AsyncConnection, built: Built, tickets: Mapping[str, str]) -> None:
     current = await lock_stitches(connection, tickets)
-    mine = [(source, form) for source, form in built if source.entity_ref in current]
-    rows = [(source.id, source.uid, source.entity_ref, form.json, form.hash) for source, form in mine]
-    await write_final(connection, rows)
-    await insert_search(connection, {source.id: form.values for source, form in mine if source.final_hash is None})
-    await replace_search(connection, {source.id: form.values for source, form in mine if source.final_hash is not None})
+    served = await lock_final(connection, [source.id for source, _ in built])
+    mine = [(source, form) for source, form in built if source.entity_ref in current and source.id in served]
+    new = [(source, form) for source, form in mine if not served[source.id]]
+    known = [(source, form) for source, form in mine if served[source.id]]
+    await insert_final(connection, [(source.id, source.uid, source.entity_ref, *form.stored) for source, form in new])
+    await update_final(connection, [(*form.stored, source.id) for source, form in known])
+    await insert_search(connection, {source.id: form.values for source, form in new})
+    await replace_search(connection, {source.id: form.values for source, form in known})
     await finish_stitches(connection, current)

@@ -28,7 +28,7 @@ def search_values(entity: Entity, relations: Sequence[tuple[str, str]]) -> list[
     Raises InputError when two keys differ only in case: the index could not tell them apart.
     """
     leaves: list[Leaf] = []
-    _walk("", entity, leaves)
+    _walk_members("", entity, leaves)
     metadata = entity["metadata"]
     leaves.append(("metadata.name", metadata["name"]))
     leaves.append(("metadata.namespace", metadata.get("namespace") or DEFAULT_NAMESPACE))
@@ -37,43 +37,57 @@ def search_values(entity: Entity, relations: Sequence[tuple[str, str]]) -> list[
     return _index(leaves)
 
 
-def _walk(path: str, value: Any, leaves: list[Leaf]) -> None:
-    if path in _SKIPPED:
-        return
-    if isinstance(value, dict):
-        prefix = f"{path}." if path else ""
-        for key, item in value.items():
-            _walk(prefix + key, item, leaves)
-    elif isinstance(value, list):
-        for item in value:
-            _walk(path, item, leaves)
-            if isinstance(item, str):
-                leaves.append((f"{path}.{item}", _MEMBER))
-    else:
-        leaves.append((path, value))
+def _walk_members(prefix: str, value: dict[str, Any], leaves: list[Leaf]) -> None:
+    for key, item in value.items():
+        path = prefix + key
+        if path in _SKIPPED:
+            continue
+        if isinstance(item, dict):
+            _walk_members(path + ".", item, leaves)
+        elif isinstance(item, list):
+            _walk_items(path, item, leaves)
+        else:
+            leaves.append((path, item))
+
+
+def _walk_items(path: str, value: list[Any], leaves: list[Leaf]) -> None:
+    for item in value:
+        if isinstance(item, str):
+            leaves.append((path, item))
+            leaves.append((f"{path}.{item}", _MEMBER))
+        elif isinstance(item, dict):
+            _walk_members(path + ".", item, leaves)
+        elif isinstance(item, list):
+            _walk_items(path, item, leaves)
+        else:
+            leaves.append((path, item))
 
 
 def _index(leaves: Sequence[Leaf]) -> list[SearchValue]:
     spelled: dict[str, str] = {}
     rows: dict[tuple[str, str | None], SearchValue] = {}
     for path, value in leaves:
-        key = path.lower().replace(NUL, "")
+        key = path.lower()
+        if NUL in key:
+            key = key.replace(NUL, "")
         if value is not _MEMBER and spelled.setdefault(key, path) != path:
             raise InputError(f"Entity has duplicate keys that vary only in casing, '{path}'")
         if len(key) > LONGEST_KEY:
             continue
-        text = _text(value)
+        text = value if type(value) is str else _text(value)
         if text is None or len(text) > LONGEST_VALUE:
             rows.setdefault((key, None), (key, None, None))
-        else:
-            lowered = text.lower()
-            rows.setdefault((key, lowered), (key, lowered, text))
+            continue
+        if NUL in text:
+            text = text.replace(NUL, "")
+        lowered = text.lower()
+        place = (key, lowered)
+        if place not in rows:
+            rows[place] = (key, lowered, text)
     return list(rows.values())
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value.replace(NUL, "")
     if value is None:
         return None
     if value is _MEMBER:

@@ -1,4 +1,4 @@
-"""Many rows in one statement, on both databases: lists and tables as one JSON parameter, writes in bulk.
+"""Many rows in one statement, on both databases: lists and tables as one JSON parameter, inserts by COPY.
 
 The building blocks of the writing operations in this folder; nobody else builds SQL.
 """
@@ -6,7 +6,9 @@ The building blocks of the writing operations in this folder; nobody else builds
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import psycopg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.database import now_ms
@@ -35,9 +37,16 @@ def among(connection: AsyncConnection, name: str, type: str = "text") -> str:
     return f"= ANY (CAST(:{name} AS {type}[]))"
 
 
-def listed(connection: AsyncConnection, values: Sequence[Any]) -> Any:
-    """The value to bind to a parameter of `among`."""
-    return dumps_text(list(values)) if is_sqlite(connection) else list(values)
+def listed(connection: AsyncConnection, values: Sequence[Any]) -> str:
+    """The value to bind to a parameter of `among`: one text, which costs less than the driver's lists."""
+    if is_sqlite(connection):
+        return dumps_text(list(values))
+    if values and isinstance(values[0], str):
+        text = '","'.join(values)
+        if "\\" in text or text.count('"') != 2 * (len(values) - 1):
+            text = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+        return f'{{"{text}"}}'
+    return f"{{{','.join(map(str, values))}}}"
 
 
 async def insert_rows(
@@ -51,6 +60,8 @@ async def insert_rows(
         marks = ", ".join("?" * len(types))
         statement = f"INSERT INTO {table} ({columns}) VALUES ({marks}) {on_conflict}"
         return (await connection.exec_driver_sql(statement, cast(Any, rows))).rowcount
+    if not on_conflict:
+        return await _copy(connection, f"COPY {table} ({columns}) FROM STDIN", rows)
     statement = f"INSERT INTO {table} ({columns}) SELECT * FROM {_given(types)} {on_conflict}"
     return (await connection.execute(text(statement), _columns(types, rows))).rowcount
 
@@ -87,6 +98,49 @@ async def delete_ids(connection: AsyncConnection, table: str, key: str, ids: Seq
     if ids:
         statement = f"DELETE FROM {table} WHERE {key} {among(connection, 'ids', 'bigint')}"
         await connection.execute(text(statement), {"ids": listed(connection, ids)})
+
+
+async def _copy(connection: AsyncConnection, statement: str, rows: Sequence[Row]) -> int:
+    """Stream rows in PostgreSQL's text form; a third of the work that the same rows cost as parameters of an INSERT."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    try:
+        async with driver.cursor() as cursor, cursor.copy(statement) as stream:
+            await stream.write(_copy_text(rows))
+    except psycopg.Error as error:
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True) from error
+    return len(rows)
+
+
+# Characters that no value holds, in place of tab, newline and NULL until the values' own are escaped. The last resort,
+# for the values that hold one all the same, is to escape value by value.
+_CELL, _LINE, _NULL = "\x1f", "\x1e", "\x1d"
+_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+
+
+def _copy_text(rows: Sequence[Row]) -> str:
+    try:
+        # Rows of text only, as those of the search index are.
+        text = _LINE.join(map(_CELL.join, rows))
+        nulls = 0
+    except TypeError:
+        text = _LINE.join([_CELL.join([_NULL if value is None else str(value) for value in row]) for row in rows])
+        nulls = sum(value is None for row in rows for value in row)
+    marks = (text.count(_CELL), text.count(_LINE), text.count(_NULL))
+    if marks != (len(rows) * (len(rows[0]) - 1), len(rows) - 1, nulls):
+        return "".join("\t".join(map(_copy_value, row)) + "\n" for row in rows)
+    text = _escaped(text)
+    return text.replace(_CELL, "\t").replace(_LINE, "\n").replace(_NULL, "\\N") + "\n"
+
+
+def _copy_value(value: Any) -> str:
+    return "\\N" if value is None else _escaped(str(value))
+
+
+def _escaped(text: str) -> str:
+    for character, escape in _ESCAPES:
+        text = text.replace(character, escape)
+    return text
 
 
 def _given(types: Types) -> str:

@@ -11,8 +11,8 @@ from understage.platform.database import Database
 
 ATTEMPTS = 4
 FIRST_PAUSE = 0.025
-# Deadlock, serialization failure, and a row that went away between two statements.
-WORTH_A_RETRY = frozenset(("40P01", "40001", "23503"))
+# Deadlock, serialization failure, and a row that went away, or came, between two statements.
+WORTH_A_RETRY = frozenset(("40P01", "40001", "23503", "23505"))
 
 T = TypeVar("T")
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.predicate import Predicate
 from understage.catalog.store.match import matches
+from understage.catalog.store.read_times import last_read_at, next_read_at, with_schedule
 from understage.catalog.store.tables import conflicts, failures, final_entities, references, refresh_state
 
 Outcome = Literal["ok", "errors", "never-admitted", "waiting"]
@@ -79,13 +80,13 @@ async def select_reports(connection: AsyncConnection, query: ReportQuery, limit:
         refresh_state.c.entity_ref,
         refresh_state.c.uid,
         refresh_state.c.location_key,
-        refresh_state.c.last_read_at,
-        refresh_state.c.next_update_at,
+        last_read_at,
+        next_read_at,
         refresh_state.c.errors,
         _outcome.label("outcome"),
         case((_is_served, None), else_=refresh_state.c.unprocessed_entity).label("unprocessed"),
     )
-    statement = select(*columns).select_from(_joined).where(*_conditions(query))
+    statement = select(*columns).select_from(with_schedule(_joined)).where(*_conditions(query))
     statement = statement.order_by(refresh_state.c.entity_ref).limit(limit)
     return [ReportRow(*row) for row in await connection.execute(statement)]
 

@@ -29,12 +29,14 @@ async def select_states(connection: AsyncConnection, refs: Sequence[str]) -> dic
     return {row.entity_ref: State(*row) for row in rows}
 
 
-async def lock_states(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, str | None]:
-    """The location keys of the rows that still exist, by id; locked until the transaction ends."""
+async def lock_states(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+    """(uid, location key) of the rows that still exist, by id; locked until the transaction ends."""
+    if not ids:
+        return {}
     locking = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
     statement = f"""
-        SELECT id, location_key FROM refresh_state
+        SELECT id, uid, location_key FROM refresh_state
         WHERE id {among(connection, "ids", "bigint")} ORDER BY id{locking}
     """
     rows = await connection.execute(text(statement), {"ids": listed(connection, ids)})
-    return {row.id: row.location_key for row in rows}
+    return {row.id: (row.uid, row.location_key) for row in rows}

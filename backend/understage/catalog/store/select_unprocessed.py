@@ -1,10 +1,11 @@
 """Select the entities that have come in and are not served, for the unprocessed entities module."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from understage.catalog.store.read_times import next_read_at, with_schedule
 from understage.catalog.store.tables import final_entities, refresh_state
 
 
@@ -26,7 +27,9 @@ class UnprocessedRow(NamedTuple):
 
 async def select_unprocessed(connection: AsyncConnection) -> list[UnprocessedRow]:
     """All that have no final form, by reference."""
-    columns = [refresh_state.c.uid, *(refresh_state.c[name] for name in UnprocessedRow._fields[1:])]
+    columns: dict[str, Any] = {name: refresh_state.c[name] for name in UnprocessedRow._fields[1:]}
+    columns["next_update_at"] = next_read_at
     served = select(final_entities.c.entity_id).where(final_entities.c.entity_id == refresh_state.c.id).exists()
-    statement = select(*columns).where(~served).order_by(refresh_state.c.entity_ref)
+    statement = select(refresh_state.c.uid, *columns.values()).select_from(with_schedule(refresh_state))
+    statement = statement.where(~served).order_by(refresh_state.c.entity_ref)
     return [UnprocessedRow(*row) for row in await connection.execute(statement)]

@@ -1,4 +1,5 @@
-"""The catalog's tables. All stages of the road meet here; the migrations `0002_catalog` and `0004_reports` make them.
+"""The catalog's tables. All stages of the road meet here; the migrations `0002_catalog`, `0005_reports` and
+`0007_bulk_writes` make them.
 
 Times are milliseconds since the epoch, of the database's clock. JSON is stored as text, ready to be sent. Text that is
 ordered or compared on the wire has the collation C on PostgreSQL: binary order, as on SQLite.
@@ -27,8 +28,9 @@ class RefreshState(SQLModel, table=True):
     """One row an entity that somebody emits: what came in (unprocessed) and what processing made of it (processed).
 
     `id` is the key inside the database, `uid` the one on the wire. `result_hash` covers all that processing put out;
-    `errors` is a JSON array of the last round. An entity is due when `next_update_at` is past; `last_read_at` is when it was
-    claimed last.
+    `errors` is a JSON array of the last round. `last_read_at` is when it was processed last because it was new, had changed or
+    somebody asked; with its bucket it may have been processed since (`refresh_buckets.last_at`). `next_update_at` is what the
+    first release scheduled by: see `refresh_due` and `refresh_buckets`.
     """
 
     __tablename__ = "refresh_state"
@@ -49,6 +51,29 @@ class RefreshState(SQLModel, table=True):
     last_read_at: int | None = Field(default=None, sa_column=Column(BigInteger))
     last_discovery_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     location_key: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class RefreshBucket(SQLModel, table=True):
+    """When the thousand entities with these row ids are looked at again, and were last; who does so until when (`claims`)."""
+
+    __tablename__ = "refresh_buckets"
+
+    bucket: int = Field(sa_column=Column(RowId, primary_key=True, autoincrement=False))
+    next_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    last_at: int | None = Field(default=None, sa_column=Column(BigInteger))
+    claimed_until: int = Field(sa_column=Column(BigInteger, nullable=False))
+    claim: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class RefreshDue(SQLModel, table=True):
+    """An entity that is due by itself, because it is new, has changed, or somebody asked; gone when that is done."""
+
+    __tablename__ = "refresh_due"
+
+    entity_id: int = _entity_id(primary_key=True)
+    due_at: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    claimed_until: int = Field(sa_column=Column(BigInteger, nullable=False))
+    claim: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class RefreshStateReference(SQLModel, table=True):
@@ -207,6 +232,8 @@ def table_of(model: type[SQLModel]) -> Any:
 
 
 refresh_state = table_of(RefreshState)
+refresh_buckets = table_of(RefreshBucket)
+refresh_due = table_of(RefreshDue)
 references = table_of(RefreshStateReference)
 refresh_keys = table_of(RefreshKey)
 relations = table_of(Relation)

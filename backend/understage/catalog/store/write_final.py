@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import Row, among, delete_ids, insert_rows, listed, now
+from understage.catalog.store.bulk import Row, among, delete_rows, insert_rows, is_sqlite, listed, now, update_rows
 
 SearchValue = tuple[str, str | None, str | None]
 """One row of the search index: the key, the lower-case value and the value as written."""
@@ -21,23 +21,48 @@ _FINAL = {
 _SEARCH = {"entity_id": "bigint", "key": "text", "value": "text", "original_value": "text"}
 
 
-async def write_final(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Rows (entity_id, uid, entity_ref, final_entity, hash); those that exist are replaced."""
-    at = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
-    await insert_rows(
-        connection,
-        "final_entities",
-        _FINAL,
-        [(*row, at) for row in rows],
-        on_conflict="""ON CONFLICT (entity_id) DO UPDATE SET final_entity = excluded.final_entity,
-            hash = excluded.hash, last_updated_at = excluded.last_updated_at""",
-    )
+async def lock_final(connection: AsyncConnection, ids: Collection[int]) -> dict[int, bool]:
+    """Those of the entities (by row id) that still exist, and whether they are served already.
+
+    They exist until the transaction ends: nobody else keeps what is written about an entity from outliving it.
+    """
+    locking = "" if is_sqlite(connection) else " FOR KEY SHARE OF s"
+    statement = f"""
+        SELECT s.id, f.entity_id FROM refresh_state s LEFT JOIN final_entities f ON f.entity_id = s.id
+        WHERE s.id {among(connection, "ids", "bigint")} ORDER BY s.id{locking}
+    """
+    rows = await connection.execute(text(statement), {"ids": listed(connection, sorted(ids))})
+    return {row[0]: row[1] is not None for row in rows}
+
+
+async def insert_final(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Rows (entity_id, uid, entity_ref, final_entity, hash) of entities that were not served before."""
+    at = await _time(connection)
+    await insert_rows(connection, "final_entities", _FINAL, [(*row, at) for row in rows])
+
+
+async def update_final(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Rows (final_entity, hash, entity_id) of entities that are served already."""
+    at = await _time(connection)
+    types = {name: _FINAL[name] for name in ("last_updated_at", "final_entity", "hash", "entity_id")}
+    await update_rows(connection, "final_entities", types, [(at, *row) for row in rows])
+
+
+async def _time(connection: AsyncConnection) -> int:
+    time: int = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
+    return time
 
 
 async def insert_search(connection: AsyncConnection, values: Mapping[int, Collection[SearchValue]]) -> None:
     """Index entities (by row id) that are not in the index yet."""
-    rows = [(entity_id, *value) for entity_id, entity_values in values.items() for value in entity_values]
-    await insert_rows(connection, "search", _SEARCH, rows)
+    whole: list[Row] = []
+    with_nulls: list[Row] = []
+    for entity_id, entity_values in values.items():
+        number = str(entity_id)
+        for key, value, original in entity_values:
+            (with_nulls if value is None else whole).append((number, key, value, original))
+    for rows in (whole, with_nulls):
+        await insert_rows(connection, "search", _SEARCH, rows)
 
 
 async def replace_search(connection: AsyncConnection, values: Mapping[int, Collection[SearchValue]]) -> None:
@@ -45,17 +70,20 @@ async def replace_search(connection: AsyncConnection, values: Mapping[int, Colle
     if not values:
         return
     statement = f"""
-        SELECT id, entity_id, key, value, original_value FROM search
-        WHERE entity_id {among(connection, "ids", "bigint")}
+        SELECT entity_id, key, value, original_value FROM search WHERE entity_id {among(connection, "ids", "bigint")}
     """
-    wanted = {entity_id: set(entity_values) for entity_id, entity_values in values.items()}
-    gone: list[int] = []
+    stored: dict[int, list[SearchValue]] = {entity_id: [] for entity_id in values}
     for row in await connection.execute(text(statement), {"ids": listed(connection, list(values))}):
-        value: SearchValue = (row.key, row.value, row.original_value)
-        # A second row of the same value is one too many.
-        if value in wanted[row.entity_id]:
-            wanted[row.entity_id].remove(value)
-        else:
-            gone.append(row.id)
-    await delete_ids(connection, "search", "id", gone)
+        stored[row.entity_id].append((row.key, row.value, row.original_value))
+    wanted: dict[int, set[SearchValue]] = {}
+    gone: set[tuple[int, str]] = set()
+    for entity_id, entity_values in values.items():
+        before, after = stored[entity_id], set(entity_values)
+        # A key is replaced whole: rows have no number of their own, and null values cannot be compared.
+        changed = {value[0] for value in after.symmetric_difference(before)}
+        if len(before) != len(set(before)):
+            changed |= {value[0] for value in before}
+        gone |= {(entity_id, value[0]) for value in before if value[0] in changed}
+        wanted[entity_id] = {value for value in after if value[0] in changed}
+    await delete_rows(connection, "search", {"entity_id": "bigint", "key": "text"}, sorted(gone))
     await insert_search(connection, wanted)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import insert_rows, now, update_rows
-from understage.catalog.store.retry import LostRace
+from understage.catalog.store.bulk import insert_rows, is_sqlite, now, update_rows
+from understage.catalog.store.claims import insert_due
+from understage.catalog.store.schedule import schedule_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class UnprocessedEntity:
 
 
 _INSERTED = {
+    "id": "bigint",
     "uid": "text",
     "entity_ref": "text",
     "unprocessed_entity": "text",
@@ -34,30 +36,46 @@ _UPDATED = {
     "unprocessed_entity": "text",
     "unprocessed_hash": "text",
     "location_key": "text",
-    "next_update_at": "bigint",
     "last_discovery_at": "bigint",
     "id": "bigint",
 }
+# The column that the release before `refresh_due` scheduled by: its replicas leave these rows alone.
+NEVER = 2**53
 
 
 async def insert_states(connection: AsyncConnection, entities: Sequence[UnprocessedEntity]) -> None:
-    """Insert entities under fresh uids. Raises LostRace when another replica inserted one of the references meanwhile."""
+    """Insert entities under fresh uids. Raises DBAPIError (unique violation) when another replica inserted one meanwhile."""
+    if not entities:
+        return
     at = await _time(connection)
+    # Replicas insert in one order, so that they wait for each other instead of locking each other out.
+    ordered = sorted(entities, key=lambda entity: entity.entity_ref)
+    ids = await _new_ids(connection, len(ordered))
     rows = [
-        (str(uuid.uuid4()), entity.entity_ref, entity.json, entity.hash, at, at, entity.location_key)
-        # Replicas insert in one order, so that they wait for each other instead of locking each other out.
-        for entity in sorted(entities, key=lambda entity: entity.entity_ref)
+        (row_id, str(uuid.uuid4()), entity.entity_ref, entity.json, entity.hash, NEVER, at, entity.location_key)
+        for row_id, entity in zip(ids, ordered, strict=True)
     ]
-    unique = "ON CONFLICT (entity_ref) DO NOTHING"
-    if await insert_rows(connection, "refresh_state", _INSERTED, rows, on_conflict=unique) < len(rows):
-        raise LostRace
+    await insert_rows(connection, "refresh_state", _INSERTED, rows)
+    await insert_due(connection, ids)
 
 
 async def update_states(connection: AsyncConnection, entities: Sequence[tuple[int, UnprocessedEntity]]) -> None:
     """Replace the unprocessed form of rows by id."""
     at = await _time(connection)
-    rows = [(entity.json, entity.hash, entity.location_key, at, at, row_id) for row_id, entity in entities]
+    rows = [(entity.json, entity.hash, entity.location_key, at, row_id) for row_id, entity in entities]
     await update_rows(connection, "refresh_state", _UPDATED, rows)
+    await schedule_ids(connection, [row_id for row_id, _ in entities])
+
+
+async def _new_ids(connection: AsyncConnection, count: int) -> list[int]:
+    if is_sqlite(connection):
+        statement = "SELECT coalesce(max(id), 0) FROM refresh_state"
+        last: int = (await connection.execute(text(statement))).scalar_one()
+        return list(range(last + 1, last + 1 + count))
+    statement = (
+        "SELECT nextval(pg_get_serial_sequence('refresh_state', 'id')) FROM generate_series(1, CAST(:count AS integer))"
+    )
+    return sorted((await connection.execute(text(statement), {"count": count})).scalars())
 
 
 async def _time(connection: AsyncConnection) -> int:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from understage.errors import InputError
 from understage.model.entity import Entity
-from understage.model.ref import EntityRef
+from understage.model.ref import EntityRef, canonical_ref
 from understage.model.relation import Relation
 from understage.model.violations import Schema, Violation
 
@@ -97,7 +97,7 @@ def relations_of(entity: Entity) -> Iterator[Relation]:
     spec = entity.get("spec", {})
     for rule in kind.relations:
         for path, text in _references_in(spec, rule):
-            target = str(_parse_reference(text, path, rule, own))
+            target = _parse_reference(text, path, rule, own)
             yield Relation(source, rule.forward, target)
             yield Relation(target, rule.reverse, source)
 
@@ -133,9 +133,9 @@ def _references_in(spec: Mapping[str, Any], rule: RelationRule) -> Iterator[tupl
         yield (rule.field, index), text
 
 
-def _parse_reference(text: str, path: tuple[str | int, ...], rule: RelationRule, own: EntityRef) -> EntityRef:
+def _parse_reference(text: str, path: tuple[str | int, ...], rule: RelationRule, own: EntityRef) -> str:
     try:
-        return EntityRef.parse(text, default_kind=rule.default_kind, default_namespace=own.namespace)
+        return canonical_ref(text, default_kind=rule.default_kind, default_namespace=own.namespace)
     except InputError as error:
         error.at("spec", *path)
         raise

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007_scheduled_tasks"
+revision = "0004_scheduled_tasks"
 down_revision = "0003_scaffolder"
 
 BinaryText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

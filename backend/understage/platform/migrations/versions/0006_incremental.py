@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005_incremental"
-down_revision = "0004_reports"
+revision = "0006_incremental"
+down_revision = "0005_reports"
 
 BinaryText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 

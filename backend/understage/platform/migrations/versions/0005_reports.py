@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_reports"
-down_revision = "0007_scheduled_tasks"
+revision = "0005_reports"
+down_revision = "0004_scheduled_tasks"
 
 BinaryText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
