@@ -1,8 +1,9 @@
 """The `integrations` section: the forges and stores that files are read from and written to."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from understage.config.section import Boolean, Section, Text
 
@@ -160,6 +161,84 @@ class HarnessIntegration(Section):
     api_key: Secret | None = None
 
 
+class AwsCredentials(Section):
+    """How to sign in to AWS: a key, else the identity of the machine; `role_arn` is taken on with it."""
+
+    access_key_id: Text | None = None
+    secret_access_key: Secret | None = None
+    role_arn: Text | None = None
+    external_id: Text | None = None
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> "AwsCredentials":
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("expected both accessKeyId and secretAccessKey, or neither")
+        return self
+
+
+def _check_endpoint(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+        raise ValueError("expected an http or https URL without a path")
+    return value
+
+
+Endpoint = Annotated[Text, AfterValidator(_check_endpoint)]
+
+
+class AwsS3Integration(AwsCredentials):
+    """One entry of `integrations.awsS3`; without endpoint it is for Amazon's own hosts."""
+
+    endpoint: Endpoint | None = None
+    s3_force_path_style: Boolean = False
+
+
+class AwsCodeCommitIntegration(AwsCredentials):
+    """One entry of `integrations.awsCodeCommit`."""
+
+    host: Text | None = None
+    region: Text
+
+
+class AadCredential(Section):
+    """An application of Entra ID."""
+
+    client_id: Text
+    tenant_id: Text
+    client_secret: Secret
+
+
+class AzureBlobStorageIntegration(Section):
+    """One entry of `integrations.azureBlobStorage`; without credentials the managed identity of the machine signs in."""
+
+    account_name: Text
+    account_key: Secret | None = None
+    sas_token: Secret | None = None
+    connection_string: Secret | None = None
+    endpoint_suffix: Text | None = None
+    endpoint: Endpoint | None = None
+    aad_credential: AadCredential | None = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> "AzureBlobStorageIntegration":
+        if sum(value is not None for value in (self.account_key, self.sas_token, self.aad_credential)) > 1:
+            raise ValueError("expected one of accountKey, sasToken and aadCredential")
+        return self
+
+
+class GoogleGcsIntegration(Section):
+    """`integrations.googleGcs`: a key of a service account, else that of the environment or the machine."""
+
+    client_email: Text | None = None
+    private_key: Secret | None = None
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> "GoogleGcsIntegration":
+        if (self.client_email is None) != (self.private_key is None):
+            raise ValueError("expected both clientEmail and privateKey, or neither")
+        return self
+
+
 IMPLICIT_HOSTS = {
     "github.com": "github",
     "gitlab.com": "gitlab",
@@ -180,6 +259,10 @@ class IntegrationSettings(Section):
     azure: tuple[AzureIntegration, ...] = ()
     gerrit: tuple[GerritIntegration, ...] = ()
     harness: tuple[HarnessIntegration, ...] = ()
+    aws_s3: tuple[AwsS3Integration, ...] = Field(default=(), alias="awsS3")
+    aws_code_commit: tuple[AwsCodeCommitIntegration, ...] = ()
+    azure_blob_storage: tuple[AzureBlobStorageIntegration, ...] = ()
+    google_gcs: GoogleGcsIntegration | None = None
 
     def type_of(self, host: str) -> str | None:
         """Which kind of integration a host has, as `parseRepoUrl` and the forms know it; None for a foreign host."""

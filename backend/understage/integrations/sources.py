@@ -3,7 +3,7 @@
 Called by the composition root for the catalog's and the scaffolder's url reader, and for the hosts actions may ask.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from understage.config.backend_settings import Reading
 from understage.config.integration_settings import IntegrationSettings
@@ -32,7 +32,8 @@ def create_readers(
     github.com, gitlab.com, bitbucket.org and dev.azure.com are readable without an entry, as in Backstage.
     """
     sources: list[Source] = [] if local is None else [local]
-    return UrlReaders([*sources, *_forges(settings, http), PlainSource(http, _rules(reading))])
+    sources += [*_forges(settings, http), *_stores(settings, http), PlainSource(http, _rules(reading))]
+    return UrlReaders(sources)
 
 
 def create_policy(settings: IntegrationSettings, reading: Reading, http: HttpClient) -> HostPolicy:
@@ -45,6 +46,29 @@ def create_policy(settings: IntegrationSettings, reading: Reading, http: HttpCli
 
 def _rules(reading: Reading) -> tuple[AllowRule, ...]:
     return rules_of((entry.host, entry.paths) for entry in reading.allow)
+
+
+def _stores(settings: IntegrationSettings, http: HttpClient) -> Iterator[Source]:
+    """The object stores; the code of those that are not configured is not loaded.
+
+    None is read without an entry: it would be with the identity of the machine, which may read more than people should.
+    """
+    if settings.google_gcs is not None:
+        from understage.integrations.gcs.source import GoogleGcsSource
+
+        yield GoogleGcsSource(http, settings.google_gcs)
+    if settings.aws_s3:
+        from understage.integrations.aws.s3_source import AwsS3Source
+
+        yield from (AwsS3Source(http, entry) for entry in settings.aws_s3)
+    if settings.azure_blob_storage:
+        from understage.integrations.azure.blob_source import AzureBlobSource
+
+        yield from (AzureBlobSource(http, entry) for entry in settings.azure_blob_storage)
+    if settings.aws_code_commit:
+        from understage.integrations.aws.codecommit_source import AwsCodeCommitSource
+
+        yield from (AwsCodeCommitSource(http, entry) for entry in settings.aws_code_commit)
 
 
 def _forges(settings: IntegrationSettings, http: HttpClient) -> Sequence[ForgeSource]:

@@ -1,0 +1,1 @@
+"""Amazon Web Services: reading S3 and CodeCommit by signed requests."""

@@ -1,0 +1,1 @@
+"""Google Cloud Storage: reading objects by its JSON API."""
