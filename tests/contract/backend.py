@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,11 +41,15 @@ class Backend:
     def request(
         self, method: str, path: str, *, token: str | None = None, json: Any = None, **options: Any
     ) -> httpx.Response:
-        """One request on a connection of its own; `path` starts at the root, e.g. `/api/catalog/entities`."""
+        """One request; `path` starts at the root, e.g. `/api/catalog/entities`."""
         headers = {**options.pop("headers", {}), **({"authorization": f"Bearer {token}"} if token else {})}
         body = {} if json is None else {"json": json}
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as client:
-            return client.request(method, path, headers=headers, **body, **options)
+        self._client.cookies.clear()
+        return self._client.request(method, path, headers=headers, **body, **options)
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
     def sign_in(self) -> str:
         """The token of the guest, from this backend's own sign-in."""
@@ -78,8 +83,9 @@ class StockBackend(Backend):
         command = [installation.node, "index.js"]
         with _started("stock", command, folder, folder / "stock", files, environment) as process:
             backend = cls("stock", f"http://127.0.0.1:{port}", process)
-            process.wait_until(backend._is_ready, READY_SECONDS)
-            yield backend
+            with backend._client:
+                process.wait_until(backend._is_ready, READY_SECONDS)
+                yield backend
 
 
 class UnderstageBackend(Backend):
@@ -94,8 +100,9 @@ class UnderstageBackend(Backend):
         command = [Path(sys.executable).with_name("understage"), "serve"]
         with _started("understage", command, folder, ROOT, files, environment) as process:
             backend = cls("understage", f"http://127.0.0.1:{port}", process)
-            process.wait_until(backend._is_ready, READY_SECONDS)
-            yield backend
+            with backend._client:
+                process.wait_until(backend._is_ready, READY_SECONDS)
+                yield backend
 
 
 @contextmanager

@@ -7,7 +7,6 @@ the row of docs/differences.md by which the answers differ on purpose, with `our
 """
 
 import json
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,12 +64,4 @@ def _read(group: str, base: str, item: dict[str, Any]) -> Case:
     if unknown := item.keys() - {"json", "content", "headers"}:
         raise ValueError(f"{name}: unknown keys {sorted(unknown)}")
     full = path if path.startswith(("/api/", "/.")) else base + path
-    return Case(name, method.upper(), full, item, **{"any_order": _lacks_order(full, item), **known})
-
-
-def _lacks_order(path: str, item: dict[str, Any]) -> bool:
-    """Without an order, entities come in that of their uids, which are random."""
-    plain, _, query = path.partition("?")
-    if plain.endswith("/entities/by-query"):
-        return "orderField=" not in query and "orderBy" not in str(item)
-    return plain.endswith("/entities") and not re.search(r"(^|&)(order|limit|offset|after)=", query)
+    return Case(name, method.upper(), full, item, **known)

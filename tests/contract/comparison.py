@@ -9,8 +9,10 @@ import binascii
 import difflib
 import json
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
@@ -50,20 +52,25 @@ class Answer:
         return "\n".join(difflib.unified_diff(self.lines(), other.lines(), *names, n=3, lineterm=""))
 
 
-def normalise(response: httpx.Response, base: str, *, any_order: bool = False) -> Answer:
+def normalise(
+    response: httpx.Response, base: str, *, any_order: bool = False, shared: Set[str] = frozenset()
+) -> Answer:
     """The comparable part of a response of the backend at `base`.
 
     `any_order`: the outermost list of the body (or its `items` or `errors`) has no order that clients may rely on.
+    `shared`: uids that both backends have for the same entity; they stay.
     """
     try:
         body = response.json()
     except ValueError:
         body = response.text
-    body = _normalise(body, base)
+    body = _normalise(body, base, shared)
     if any_order:
         body = _sorted(body)
     headers = {
-        name: _cursor_in_link(_text(response.headers[name], base)) for name in HEADERS if name in response.headers
+        name: _cursor_in_link(_text(response.headers[name], base, shared))
+        for name in HEADERS
+        if name in response.headers
     }
     return Answer(response.status_code, headers, body)
 
@@ -79,28 +86,28 @@ def without_notes(entity: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entity.items() if name != "status"}
 
 
-def _normalise(value: Any, base: str, key: str = "") -> Any:
+def _normalise(value: Any, base: str, shared: Set[str], key: str = "") -> Any:
     if isinstance(value, dict):
         value = without_notes(value)
-        return {name: _normalise(item, base, name) for name, item in value.items()}
+        return {name: _normalise(item, base, shared, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_normalise(item, base, key) for item in value]
+        return [_normalise(item, base, shared, key) for item in value]
     if not isinstance(value, str):
         return value
     if key == "etag":
         return "<etag>"
     if key in CURSORS:
-        return _normalise(decode_cursor(value), base)
-    return _text(value, base)
+        return _normalise(decode_cursor(value), base, shared)
+    return _text(value, base, shared)
 
 
-def _text(value: str, base: str) -> str:
-    value = UUID.sub("<uuid>", value.replace(base, "<base>"))
+def _text(value: str, base: str, shared: Set[str]) -> str:
+    value = UUID.sub(lambda found: found[0] if found[0] in shared else "<uuid>", value.replace(base, "<base>"))
     return LOG_ID.sub("logId=<id>", TIME.sub("<time>", STACK.sub("", value)))
 
 
 def _cursor_in_link(value: str) -> str:
-    return re.sub(r"after=[^&>]+", "after=<cursor>", value)
+    return re.sub(r"after=([^&>]+)", lambda found: f"after={decode_cursor(unquote(found[1]))}", value)
 
 
 def decode_cursor(cursor: str) -> Any:

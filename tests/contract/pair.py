@@ -1,6 +1,6 @@
 """Both backends over the same entity files, asked the same: what the parity tests compare."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,16 @@ from tests.contract.cases import Case
 from tests.contract.comparison import Answer, normalise, without_notes
 from tests.contract.files import ENTITIES, FileServer, serving
 from tests.contract.installation import ROOT, Installation
+from tests.contract.policy import SERVICE_TOKEN, Policy, serving_policy
+from tests.contract.tally import EQUAL, UNEQUAL, note
+from tests.contract.uids import give_the_same_uids
+
+
+def compare(stock: Answer, ours: Answer) -> str:
+    """How the answers differ, as a diff; empty when they are the same. Counts the comparison."""
+    difference = stock.difference(ours, ("stock", "understage"))
+    note(UNEQUAL if difference else EQUAL)
+    return difference
 
 
 @dataclass
@@ -32,19 +42,27 @@ class Pair:
     ours: Backend
     token: str
     files: FileServer
+    policy: Policy
+    uids: Set[str] = frozenset()
 
     def ask(self, case: Case) -> tuple[Answer, Answer]:
         """The normalised answers of the stock backend and of ours."""
-        stock, ours = (self._send(backend, case) for backend in (self.stock, self.ours))
+        stock, ours = (self.respond(backend, case) for backend in (self.stock, self.ours))
+        return self.normalised(stock, ours, any_order=case.any_order)
+
+    def normalised(
+        self, stock: httpx.Response, ours: httpx.Response, *, any_order: bool = False
+    ) -> tuple[Answer, Answer]:
+        """What is comparable of an answer of each."""
         return (
-            normalise(stock, self.stock.url, any_order=case.any_order),
-            normalise(ours, self.ours.url, any_order=case.any_order),
+            normalise(stock, self.stock.url, any_order=any_order, shared=self.uids),
+            normalise(ours, self.ours.url, any_order=any_order, shared=self.uids),
         )
 
     def difference(self, case: Case) -> str:
         """How the answers differ, as a diff; empty when they are the same."""
         stock, ours = self.ask(case)
-        return stock.difference(ours, ("stock", "understage"))
+        return compare(stock, ours)
 
     def send(self, backend: Backend, method: str, path: str, **options: Any) -> httpx.Response:
         """A request to one of them, outside of any comparison."""
@@ -63,11 +81,20 @@ class Pair:
             for entity in map(without_notes, answer.json())
         }
 
+    def common_uids(self) -> Set[str]:
+        """The uids by which both serve an entity, the same one."""
+        stock, ours = (
+            {entity["metadata"]["uid"] for entity in self.send(backend, "GET", "/api/catalog/entities").json()}
+            for backend in (self.stock, self.ours)
+        )
+        return stock & ours
+
     def settle(self) -> None:
         """Return when neither has changed for some seconds."""
         at_rest(lambda: (self.refs(self.stock), self.refs(self.ours)))
 
-    def _send(self, backend: Backend, case: Case) -> httpx.Response:
+    def respond(self, backend: Backend, case: Case) -> httpx.Response:
+        """The answer of one of them."""
         token = None if case.anonymous else self.token
         return backend.request(
             case.method, self._fill(case.path, quoted=True), token=token, **self._filled(case.options)
@@ -92,33 +119,47 @@ def running_pair(installation: Installation, database: URL, folder: Path, names:
     """Both backends, each whole and for itself, over these files of `entities`; ours takes the stock one's user tokens."""
     stock_port, our_port = free_port(), free_port()
     base = ROOT / "app-config.yaml"
-    with serving() as files:
+    with serving() as files, serving_policy(folder / "policy.json") as policy:
+        scripted = {"STOCK_POLICY": "scripted", "STOCK_POLICY_FILE": str(policy.file)}
         same = write_overlay(folder / "same.yaml", _over_the_same_files(names, files.address))
         stock_place = write_overlay(folder / "stock.yaml", place(stock_port, database, folder))
-        discovery = {"discovery": _signed_in_by(stock_port, our_port)}
+        discovery = {"discovery": _signed_in_by(stock_port, our_port, policy)}
         our_place = write_overlay(folder / "ours.yaml", {**place(our_port, database, folder), **discovery})
         with (
-            StockBackend.running(installation, folder, [base, same, stock_place], port=stock_port) as stock,
+            StockBackend.running(
+                installation, folder, [base, same, stock_place], port=stock_port, environment=scripted
+            ) as stock,
             UnderstageBackend.running(folder, [base, same, our_place], port=our_port) as ours,
         ):
-            pair = Pair(stock, ours, stock.sign_in(), files)
+            policy.catalog = f"{ours.url}/api/catalog"
+            pair = Pair(stock, ours, stock.sign_in(), files, policy)
             pair.settle()
+            give_the_same_uids(database, stock_port, our_port)
+            pair.settle()
+            pair.uids = pair.common_uids()
             yield pair
 
 
 def _over_the_same_files(names: Sequence[str], http: str) -> dict[str, object]:
     locations = [{"type": "file", "target": str(ENTITIES / f"{name}.yaml")} for name in names]
     return {
-        "backend": {"reading": {"allow": [{"host": http}]}},
+        "backend": {
+            "reading": {"allow": [{"host": http}]},
+            "auth": {
+                "externalAccess": [{"type": "static", "options": {"token": SERVICE_TOKEN, "subject": "a-service"}}]
+            },
+        },
+        "permission": {"enabled": True},
         # Orphans are noticed when their turn comes: soon.
         "catalog": {"orphanStrategy": "keep", "locations": locations, "processingInterval": {"seconds": 10}},
     }
 
 
-def _signed_in_by(stock_port: int, our_port: int) -> dict[str, object]:
+def _signed_in_by(stock_port: int, our_port: int, policy: Policy) -> dict[str, object]:
     return {
         "endpoints": [
             {"target": f"http://127.0.0.1:{stock_port}/api/{{{{pluginId}}}}", "plugins": ["*"]},
             {"target": f"http://127.0.0.1:{our_port}/api/{{{{pluginId}}}}", "plugins": ["catalog", "scaffolder"]},
+            {"target": f"{policy.url}/api/{{{{pluginId}}}}", "plugins": ["permission"]},
         ]
     }

@@ -3,6 +3,7 @@
 import pytest
 from tests.contract.cases import Case, load_cases
 from tests.contract.pair import Pair
+from tests.contract.tally import ON_PURPOSE, note
 
 CATALOG = (
     "pages",
@@ -38,3 +39,4 @@ def test_answers_differ_on_purpose(pair: Pair, case: Case) -> None:
     assert stock != ours, "they are the same by now: take `differs` out of the list, and the row of docs/differences.md"
     assert ours.status == case.ours["status"]
     assert case.ours.get("text", "") in "\n".join(ours.lines())
+    note(ON_PURPOSE)

@@ -5,8 +5,7 @@ from typing import Any
 
 import httpx
 from tests.contract.backend import Backend
-from tests.contract.comparison import normalise
-from tests.contract.pair import Pair
+from tests.contract.pair import Pair, compare
 
 
 @dataclass
@@ -20,14 +19,11 @@ class Walk:
         self, method: str, path: str, *, json: Any = None, any_order: bool = False
     ) -> tuple[httpx.Response, httpx.Response]:
         """Send it to both; the answers must be the same but for what is each backend's own."""
-        responses = tuple(self._send(backend, method, path, json) for backend in self._backends())
-        stock, ours = (
-            normalise(response, backend.url, any_order=any_order)
-            for response, backend in zip(responses, self._backends(), strict=True)
-        )
-        difference = stock.difference(ours, ("stock", "understage"))
+        responses = (self._send(self.pair.stock, method, path, json), self._send(self.pair.ours, method, path, json))
+        stock, ours = self.pair.normalised(*responses, any_order=any_order)
+        difference = compare(stock, ours)
         assert not difference, f"{method} {path} {json or ''}\n{difference}"
-        return responses[0], responses[1]
+        return responses
 
     def keep(self, name: str, values: tuple[str, str]) -> None:
         """Remember a value of each backend."""

@@ -138,9 +138,15 @@ def relative_path(scope: Scope) -> str:
     return path[len(root) :] or "/" if root and path.startswith(root) else path
 
 
+def sent_path(scope: Scope) -> str:
+    """`relative_path` as it was sent: escapes and a trailing slash included."""
+    path: str = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
 def error_response(request: Request, error: Exception) -> Response:
     """The stock error envelope of any exception; what was not raised on purpose is logged and masked."""
-    url = relative_path(request.scope)
+    url = sent_path(request.scope)
     if request.scope["query_string"]:
         url += "?" + request.scope["query_string"].decode("latin-1")
     if isinstance(error, UnderstageError):

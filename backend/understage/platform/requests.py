@@ -4,7 +4,9 @@ The stock backend checks requests against its OpenAPI document and reports the f
 (Backstage backend-openapi-utils 0.7.2).
 """
 
-from collections.abc import Mapping
+import base64
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl
@@ -15,6 +17,7 @@ from starlette.requests import Request
 from understage.errors import InputError, PayloadTooLargeError
 
 KIB = 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CATALOG_BODY_LIMIT = 100 * KIB
 SCAFFOLDER_BODY_LIMIT = 10 * KIB * KIB
 DEPTH_LIMIT = 200
@@ -34,60 +37,118 @@ class Parameter:
 def parse_query(request: Request, declared: Mapping[str, Parameter]) -> dict[str, Any]:
     """The query parameters that were sent, by name: str, int, bool or list of str, as declared.
 
-    Raises InputError for an unknown, empty, repeated, mistyped or missing parameter.
+    Raises InputError for an unknown, empty, repeated, mistyped or missing parameter; of several mistyped ones for the first
+    that is declared.
     """
-    sent: dict[str, list[str]] = {}
-    for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        sent.setdefault(name.removesuffix("[]"), []).append(value)
+    sent = _read_parameters(request)
     for name, values in sent.items():
         if name not in declared:
             raise InputError(f"Unknown query parameter '{name}'")
-        if "" in values:
+        if values == "":
             raise InputError(f"Empty value found for query parameter '{name}'")
     for name, parameter in declared.items():
         if parameter.required and name not in sent:
             raise InputError(f"request/query must have required property '{name}'")
-    return {name: _convert(name, values, declared[name]) for name, values in sent.items()}
+    return {name: _convert(name, sent[name], parameter) for name, parameter in declared.items() if name in sent}
 
 
-def _convert(name: str, values: list[str], parameter: Parameter) -> Any:
+# `a=1` is a text; what is repeated, or written `a[]=1` or `a[0]=1`, is a list; under any other key it is no text: None.
+Sent = str | list[str | None]
+BRACKETS = re.compile(r"(?P<name>[^\[]*)\[(?P<key>[^\]]*)\].*")
+
+
+def _read_parameters(request: Request) -> dict[str, Sent]:
+    sent: dict[str, Sent] = {}
+    for written, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        brackets = BRACKETS.fullmatch(written)
+        name = brackets["name"] if brackets else written
+        if brackets is None and name not in sent:
+            sent[name] = value
+            continue
+        before = sent.get(name, [])
+        item = value if brackets is None or brackets["key"] == "" or brackets["key"].isdecimal() else None
+        sent[name] = [*([before] if isinstance(before, str) else before), item]
+    return sent
+
+
+def _convert(name: str, values: Sent, parameter: Parameter) -> Any:
+    if parameter.type == "list":
+        items = [values] if isinstance(values, str) else values
+        for index, item in enumerate(items):
+            if item is None:
+                raise InputError(f"request/query/{name}/{index} must be string")
+        _check_choices(name, items, parameter)
+        return items
     if parameter.type == "integer":
         return _integer(name, values, parameter)
-    if len(values) > 1 and parameter.type != "list":
+    if not isinstance(values, str):
         raise InputError(f"request/query/{name} must be {parameter.type}")
     if parameter.type == "boolean":
-        return values[0].lower() in ("true", "yes", "y", "1", "t", "on")
+        return values.lower() in ("true", "yes", "y", "1", "t", "on")
+    _check_choices(name, [values], parameter)
+    return values
+
+
+def _check_choices(name: str, values: Sequence[str | None], parameter: Parameter) -> None:
     if parameter.choices and not set(parameter.choices).issuperset(values):
         allowed = ", ".join(parameter.choices)
         raise InputError(f"request/query/{name} must be equal to one of the allowed values: {allowed}")
-    return values if parameter.type == "list" else values[0]
 
 
-def _integer(name: str, values: list[str], parameter: Parameter) -> int:
-    digits = values[0].removeprefix("-")
-    if len(values) > 1 or not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+def _integer(name: str, values: Sent, parameter: Parameter) -> int:
+    number = number_of(values) if isinstance(values, str) else None
+    if number is None or number != int(number) or abs(number) >= 2**53:
         raise InputError(f"request/query/{name} must be integer")
-    number = int(values[0])
     if parameter.minimum is not None and number < parameter.minimum:
         raise InputError(f"request/query/{name} must be >= {parameter.minimum}")
-    return number
+    return int(number)
+
+
+DECIMAL = re.compile(r"[+-]?(\d{1,200}\.?\d{0,200}|\.\d{1,200})([eE][+-]?\d{1,4})?", re.ASCII)
+PREFIXED = re.compile(r"0([xX][0-9a-fA-F]{1,200}|[oO][0-7]{1,200}|[bB][01]{1,200})")
+
+
+def number_of(text: str) -> float | None:
+    """The finite number that JavaScript's Number() makes of a text; None when it is none."""
+    text = text.strip()
+    if not text:
+        return 0.0
+    if PREFIXED.fullmatch(text):
+        number = float(int(text, 0))
+    elif DECIMAL.fullmatch(text):
+        number = float(text)
+    else:
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of base64 as Node decodes it: either alphabet, with or without padding, what is foreign left out."""
+    kept = re.sub(r"[^A-Za-z0-9+/]", "", text.partition("=")[0].replace("-", "+").replace("_", "/"))
+    kept = kept[:-1] if len(kept) % 4 == 1 else kept
+    return base64.b64decode(kept + "=" * (-len(kept) % 4))
 
 
 async def read_json(request: Request, *, limit: int = CATALOG_BODY_LIMIT) -> Any:
-    """The JSON body; None when there is none.
+    """The JSON body, an object or an array; None when no content type announces one: then it is not looked at.
 
-    Raises PayloadTooLargeError above `limit` bytes, InputError for bad JSON, another content type or too many levels.
+    Raises PayloadTooLargeError above `limit` bytes, InputError for what is neither a JSON object nor an array, another content
+    type or too many levels.
     """
     body = await read_body(request, limit)
-    if not body:
-        return None
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type and content_type != "application/json" and not content_type.endswith("+json"):
+    if not content_type:
+        return None
+    if content_type != "application/json":
         raise InputError(f"unsupported media type {content_type}")
+    if not body:
+        return {}
     try:
-        value = orjson.loads(body)
+        value = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         raise InputError(f"Request body is not JSON: {error}") from error
+    if not isinstance(value, dict | list):
+        raise InputError("Request body is neither a JSON object nor an array")
     if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
         raise InputError(f"Request body is nested deeper than {DEPTH_LIMIT} levels")
     return value

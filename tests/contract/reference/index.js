@@ -9,7 +9,7 @@ backend.add(import('@backstage/plugin-auth-backend-module-guest-provider'));
 backend.add(import('@backstage/plugin-permission-backend'));
 backend.add(
   process.env.STOCK_POLICY
-    ? import('./policy.js')
+    ? import(`./${process.env.STOCK_POLICY}-policy.js`)
     : import('@backstage/plugin-permission-backend-module-allow-all-policy'),
 );
 backend.add(import('@backstage/plugin-catalog-backend'));

@@ -2,7 +2,7 @@ import pytest
 from starlette.requests import Request
 
 from understage.errors import InputError, PayloadTooLargeError
-from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
+from understage.platform.requests import Member, Parameter, check_body, decode_base64, parse_query, read_json
 
 DECLARED = {
     "filter": Parameter("list"),
@@ -40,6 +40,12 @@ def test_parameters_come_typed() -> None:
         ("limit=x", "request/query/limit must be integer"),
         ("limit=1&limit=2", "request/query/limit must be integer"),
         ("limit=-1", "request/query/limit must be >= 0"),
+        ("limit[]=1", "request/query/limit must be integer"),
+        ("limit=1.5", "request/query/limit must be integer"),
+        ("limit=1_0", "request/query/limit must be integer"),
+        ("limit=1e999", "request/query/limit must be integer"),
+        ("dryRun=x&limit=x", "request/query/limit must be integer"),
+        ("filter[a]=x", "request/query/filter/0 must be string"),
         ("limit=99999999999999999999", "request/query/limit must be integer"),
         ("totalItems=no", "request/query/totalItems must be equal to one of the allowed values: include, exclude"),
     ],
@@ -50,6 +56,23 @@ def test_the_first_problem_of_a_query_is_told_in_the_stock_words(query: str, mes
     assert caught.value.message == message
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [("1e1", 10), ("0x10", 16), ("+1", 1), ("%201%20", 1), ("2.0", 2), ("-0", 0)]
+)
+def test_numbers_are_read_as_javascript_reads_them(text: str, number: int) -> None:
+    assert parse_query(make_request(f"limit={text}"), DECLARED) == {"limit": number}
+
+
+def test_lists_may_be_written_with_brackets_and_hold_empty_texts() -> None:
+    assert parse_query(make_request("filter[]=a&filter[0]=b&filter="), DECLARED) == {"filter": ["a", "b", ""]}
+
+
+def test_base64_is_read_as_node_reads_it() -> None:
+    assert decode_base64("e30") == decode_base64("e30=") == decode_base64(" e3\n0=rest") == b"{}"
+    assert decode_base64("_-8=") == decode_base64("/+8=")
+    assert decode_base64("e") == b""
+
+
 def test_a_missing_parameter_is_named() -> None:
     with pytest.raises(InputError, match="request/query must have required property 'facet'"):
         parse_query(make_request(), {"facet": Parameter("list", required=True)})
@@ -57,13 +80,17 @@ def test_a_missing_parameter_is_named() -> None:
 
 async def test_a_body_is_parsed_and_limited() -> None:
     assert await read_json(make_request(body=b'{"a": 1}')) == {"a": 1}
-    assert await read_json(make_request()) is None
+    assert await read_json(make_request(body=b"\xef\xbb\xbf[]")) == []
+    assert await read_json(make_request()) == {}
+    assert await read_json(make_request(body=b'{"a": 1}', content_type=None)) is None
     with pytest.raises(PayloadTooLargeError) as caught:
         await read_json(make_request(body=b"x" * 11), limit=10)
     assert caught.value.properties["limit"] == 10
     with pytest.raises(InputError, match="Request body is not JSON") as broken:
         await read_json(make_request(body=b'{"secret": hunter2'))
     assert "hunter2" not in broken.value.message
+    with pytest.raises(InputError, match="neither a JSON object nor an array"):
+        await read_json(make_request(body=b"5"))
     with pytest.raises(InputError, match="unsupported media type text/plain"):
         await read_json(make_request(body=b"{}", content_type="text/plain"))
 

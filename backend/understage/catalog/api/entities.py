@@ -1,7 +1,6 @@
 """`/entities…`: lists, pages, single entities, by reference, ancestry, deletion."""
 
 import base64
-import binascii
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -27,18 +26,18 @@ from understage.identity.audit import Auditor
 from understage.identity.permissions import CATALOG_ENTITY_DELETE
 from understage.platform.database import Database
 from understage.platform.openapi import ENTITY, OBJECT, STRING, Body, array_of, describe, object_of
-from understage.platform.plugin import JSON_TYPE, json_response, raw_json_response
-from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
+from understage.platform.plugin import JSON_TYPE, json_response, raw_json_response, sent_path
+from understage.platform.requests import Member, Parameter, check_body, decode_base64, parse_query, read_json
 
 STREAM_PAGE = 2000
 
 LIST_PARAMETERS = {
     "fields": Parameter("list"),
-    "filter": Parameter("list"),
-    "order": Parameter("list"),
     "limit": Parameter("integer", minimum=0),
+    "filter": Parameter("list"),
     "offset": Parameter("integer", minimum=0),
     "after": Parameter(),
+    "order": Parameter("list"),
 }
 
 
@@ -222,16 +221,23 @@ def _parse_slice(query: dict[str, Any]) -> _Slice:
     if "after" not in query:
         return _Slice(query.get("limit"), query.get("offset", 0))
     try:
-        cursor = orjson.loads(base64.b64decode(query["after"]))
-    except (binascii.Error, ValueError) as error:
+        cursor = orjson.loads(decode_base64(query["after"]))
+    except ValueError as error:
         raise InputError("Malformed after cursor, could not be parsed") from error
-    if not isinstance(cursor, dict):
+    if cursor is None:
         raise InputError("Malformed after cursor, could not be parsed")
-    for name in ("limit", "offset"):
-        value = cursor.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53):
-            raise InputError(f"Malformed after cursor, {name} was not an number")
-    return _Slice(cursor.get("limit"), cursor.get("offset") or 0)
+    inside = cursor if isinstance(cursor, dict) else {}
+    for name, article in (("limit", "an"), ("offset", "a")):
+        value = inside.get(name, 0)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or value != int(value)
+            or not 0 <= value < 2**53
+        ):
+            raise InputError(f"Malformed after cursor, {name} was not {article} number")
+    limit = inside.get("limit", query.get("limit"))
+    return _Slice(None if limit is None else int(limit), int(inside.get("offset", query.get("offset", 0))))
 
 
 def _next_link(request: Request, limit: int, offset: int) -> str:
@@ -240,21 +246,23 @@ def _next_link(request: Request, limit: int, offset: int) -> str:
     kept = [(name, after if name == "after" else value) for name, value in sent if name != "offset"]
     if "after" not in request.query_params:
         kept.append(("after", after))
-    return f'</entities?{urlencode(kept)}>; rel="next"'
+    # As URLSearchParams writes them: of the marks that Python leaves alone it escapes `~`, and leaves `*`.
+    query = urlencode(kept, safe="*").replace("~", "%7E")
+    return f'<{sent_path(request.scope)}?{query}>; rel="next"'
 
 
 def _parse_order(text: str) -> tuple[str, bool]:
     direction, _, field = text.partition(":")
     if direction not in ("asc", "desc") or not field:
         raise InputError(f'Invalid order parameter "{text}", expected "<asc or desc>:<field name>"')
-    return field.lower(), direction == "desc"
+    return field, direction == "desc"
 
 
 async def _answer_stream(
     database: Database, predicate: Predicate, orders: Sequence[tuple[str, bool]], projection: Projection
 ) -> Response:
     """All entities, in chunks of one page each: a slow client holds neither a transaction nor the whole list."""
-    field, descending = orders[0] if orders else (None, False)
+    field, descending = (orders[0][0].lower(), orders[0][1]) if orders else (None, False)
 
     async def page(after: tuple[str | None, str] | None) -> list[Any]:
         async with database.read() as connection:

@@ -1,7 +1,6 @@
 """`/locations…`, `/analyze-location`: registering files, and what registering would give."""
 
 import base64
-import binascii
 from typing import Any
 
 import orjson
@@ -10,8 +9,7 @@ from fastapi import APIRouter, Request, Response
 from understage.catalog.access import Access
 from understage.catalog.api.answers import answer_with_etag, read_members
 from understage.catalog.predicate import EVERYTHING, both
-from understage.catalog.query.locations import filter_locations
-from understage.catalog.query.predicates import parse_predicate
+from understage.catalog.query.locations import filter_locations, parse_location_predicate
 from understage.catalog.service import CatalogService, RegisteredLocation
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.errors import InputError, NotFoundError
@@ -27,7 +25,7 @@ from understage.platform.database import Database
 from understage.platform.json import dumps
 from understage.platform.openapi import ENTITY, OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, Parameter, parse_query
+from understage.platform.requests import Member, Parameter, decode_base64, parse_query
 
 ORIGIN = "backstage.io/managed-by-origin-location"
 DEFAULT_LIMIT = 1000
@@ -41,9 +39,8 @@ CREATE_BODY = Body(
 QUERY_BODY = Body({"cursor": Member("string"), "limit": Member("number"), "query": Member("object")}, required=False)
 ANALYZE_BODY = Body(
     {
-        "location": Member("object", required=True, members=LOCATION_MEMBERS, additional=False),
-        "catalogFilename": Member("string"),
         "catalogFileName": Member("string"),
+        "location": Member("object", required=True, members=LOCATION_MEMBERS, additional=False),
     }
 )
 
@@ -101,7 +98,7 @@ def _add_reading(
             if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
                 return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
             found = [location.to_json() for location in await service.list_locations()]
-            matching = filter_locations(found, EVERYTHING if query is None else parse_predicate(query))
+            matching = filter_locations(found, EVERYTHING if query is None else parse_location_predicate(query))
         page = [location for location in matching if after is None or location["id"] > after]
         info = {}
         if len(page) > limit:
@@ -230,8 +227,8 @@ def _decode_cursor(text: str) -> dict[str, Any]:
     if not text:
         raise InputError("Cursor cannot be empty")
     try:
-        content = orjson.loads(base64.b64decode(text))
-    except (binascii.Error, ValueError) as error:
+        content = orjson.loads(decode_base64(text))
+    except ValueError as error:
         raise InputError("Malformed cursor, unknown encoding") from error
     if not isinstance(content, dict) or not isinstance(content.get("afterId"), str):
         raise InputError('Malformed cursor: Validation error: Required at "afterId"')

@@ -11,23 +11,23 @@ from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.cursor import FullText, Order, decode_cursor
 from understage.catalog.query.entities import DEFAULT_LIMIT, Page, Question, query_entities, question_of
 from understage.catalog.query.fields import Projection, parse_fields
-from understage.catalog.query.filter import parse_filters
-from understage.catalog.query.predicates import parse_predicate
+from understage.catalog.query.filter import parse_filters, wire_of_filters
+from understage.catalog.query.predicates import clean_predicate, parse_predicate
 from understage.catalog.store.select_facets import select_facets
 from understage.errors import InputError
 from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
 from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import raw_json_response
-from understage.platform.requests import Member, Parameter, check_body, parse_query, read_json
+from understage.platform.requests import Member, Parameter, check_body, parse_query
 
 QUERY_PARAMETERS = {
     "fields": Parameter("list"),
-    "filter": Parameter("list"),
-    "orderField": Parameter("list"),
     "limit": Parameter("integer", minimum=0),
     "offset": Parameter("integer", minimum=0),
+    "orderField": Parameter("list"),
     "cursor": Parameter(),
+    "filter": Parameter("list"),
     "totalItems": Parameter(choices=("include", "exclude")),
     "fullTextFilterTerm": Parameter(),
     "fullTextFilterFields": Parameter("list"),
@@ -101,8 +101,8 @@ def _add_pages(router: APIRouter, database: Database, access: Access, auditor: A
     async def get_entities_by_query(request: Request) -> Response:
         query = parse_query(request, QUERY_PARAMETERS)
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-query"}) as event:
-            question = _question_of_parameters(query)
-            return await answer(request, event, question, parse_fields(query.get("fields", [])))
+            projection = parse_fields(query.get("fields", []))
+            return await answer(request, event, _question_of_parameters(query), projection)
 
     @router.post(
         "/entities/by-query",
@@ -145,7 +145,7 @@ def _add_facets(router: APIRouter, database: Database, access: Access, auditor: 
     )
     async def query_entity_facets(request: Request) -> Response:
         parse_query(request, {})
-        body = check_body(await read_json(request), FACET_BODY.members)
+        body = await read_members(request, FACET_BODY)
         with auditor.asked(request.scope, "entity-facets"):
             if not body["facets"] or not all(name.strip() for name in body["facets"]):
                 raise InputError("Missing or empty facets parameter")
@@ -156,12 +156,13 @@ def _question_of_parameters(query: dict[str, Any]) -> Question:
     limit = query.get("limit", DEFAULT_LIMIT)
     if "cursor" in query:
         return question_of(decode_cursor(query["cursor"]), limit)
-    fields = tuple(name.strip() for item in query.get("fullTextFilterFields", []) for name in item.split(","))
-    orders = [_parse_order_field(text) for text in query.get("orderField", [])]
+    wire = wire_of_filters(query.get("filter", []))
+    orders = tuple(_parse_order_field(text) for text in query.get("orderField", []))
+    fields = [name for item in query.get("fullTextFilterFields", []) for name in item.split(",")]
     return Question(
-        predicate=parse_filters(query.get("filter", [])),
-        order=orders[0] if orders else None,
-        full_text=FullText(query.get("fullTextFilterTerm", ""), tuple(filter(None, fields))),
+        query=wire,
+        orders=orders,
+        full_text=FullText(query.get("fullTextFilterTerm", ""), tuple(fields) if fields else None),
         limit=limit,
         offset=query.get("offset", 0),
         with_total=query.get("totalItems") != "exclude",
@@ -169,10 +170,10 @@ def _question_of_parameters(query: dict[str, Any]) -> Question:
 
 
 def _parse_order_field(text: str) -> Order:
-    field, _, direction = text.partition(",")
-    if direction not in ("", "asc", "desc"):
+    field, *rest = text.split(",")
+    if rest and rest[0] not in ("asc", "desc"):
         raise InputError("Invalid order field order, must be asc or desc")
-    return Order(field, direction == "desc")
+    return Order(field, rest[:1] == ["desc"])
 
 
 def _question_of_body(body: dict[str, Any]) -> Question:
@@ -182,8 +183,8 @@ def _question_of_body(body: dict[str, Any]) -> Question:
             raise InputError("Cursor cannot be empty")
         return question_of(decode_cursor(body["cursor"]), limit)
     return Question(
-        predicate=parse_predicate(body.get("query", {})),
-        order=_order_of_body(body.get("orderBy", [])),
+        query=clean_predicate(body["query"]) if "query" in body else None,
+        orders=_orders_of_body(body.get("orderBy", [])),
         full_text=_full_text_of_body(body["fullTextFilter"]) if "fullTextFilter" in body else None,
         limit=limit,
         offset=_integer(body, "offset", 0),
@@ -198,7 +199,7 @@ def _integer(body: dict[str, Any], name: str, default: int) -> int:
     return int(value)
 
 
-def _order_of_body(items: list[dict[str, Any]]) -> Order | None:
+def _orders_of_body(items: list[dict[str, Any]]) -> tuple[Order, ...]:
     orders = []
     for index, item in enumerate(items):
         member = check_body(
@@ -210,10 +211,10 @@ def _order_of_body(items: list[dict[str, Any]]) -> Order | None:
             path=f"request/body/orderBy/{index}",
         )
         orders.append(Order(member["field"], member["order"] == "desc"))
-    return orders[0] if orders else None
+    return tuple(orders)
 
 
 def _full_text_of_body(value: dict[str, Any]) -> FullText:
     members = {"term": Member("string"), "fields": Member("array", items="string")}
     check_body(value, members, path="request/body/fullTextFilter")
-    return FullText(value.get("term", ""), tuple(value.get("fields", [])))
+    return FullText(value.get("term", ""), tuple(value["fields"]) if "fields" in value else None)

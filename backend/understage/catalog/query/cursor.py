@@ -5,19 +5,19 @@ clients may forge one, so it is checked like any input, and the caller's own rig
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from understage.catalog.predicate import EVERYTHING, Predicate
+from understage.catalog.predicate import Predicate, both
 from understage.catalog.query.filter import parse_legacy_filter
-from understage.catalog.query.predicates import dump_predicate, parse_predicate
+from understage.catalog.query.predicates import Wire, clean_predicate, read_predicate
 from understage.errors import InputError
+from understage.platform.requests import decode_base64
 
-Place = tuple[str | None, str]
-"""Value of the order field (None without one) and uid of the row."""
+Place = tuple[str | None, str | None]
+"""Value of the order field (None without one) and uid of the row; both None where a page had no rows."""
 
 
 @dataclass(frozen=True)
@@ -30,49 +30,67 @@ class Order:
 
 @dataclass(frozen=True)
 class FullText:
-    """Text to look for in the values of `fields`; without fields in the order field, else in the uid.
+    """Text to look for in the values of `fields`; None: in the order field, else in the uid.
 
     `term` is as it was sent: blanks around it do not count, and a blank one looks for nothing.
     """
 
     term: str
-    fields: tuple[str, ...] = ()
+    fields: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the answer of a question. `is_previous` walks backwards from it."""
+    """A place in the answer of a question. `is_previous` walks backwards from it.
 
-    predicate: Predicate
-    order: Order | None
+    Only the first of `orders` counts; the others are carried along. `query` is the predicate of the question in JSON, as it was
+    asked; `filter` the form that older backends wrote.
+    """
+
+    query: Wire | None
+    orders: tuple[Order, ...]
     full_text: FullText | None
     place: Place
     first: Place | None
-    total: int
+    total: float
     is_previous: bool = False
+    filter: Wire | None = None
+
+    @property
+    def order(self) -> Order | None:
+        """The order that counts."""
+        return self.orders[0] if self.orders else None
+
+    @property
+    def predicate(self) -> Predicate:
+        """What the entities of the answer satisfy. Raises InputError for what the index cannot answer."""
+        return both(
+            None if self.query is None else read_predicate(self.query),
+            None if self.filter is None else parse_legacy_filter(self.filter),
+        )
 
     def encode(self) -> str:
         """The text the client sends back."""
-        query = dump_predicate(self.predicate)
-        order = (
-            []
-            if self.order is None
-            else [{"field": self.order.field, "order": "desc" if self.order.descending else "asc"}]
-        )
+        orders = [{"field": order.field, "order": "desc" if order.descending else "asc"} for order in self.orders]
+        first = None if self.first is None else _place_values(self.first, self.order)
+        optional = {
+            "query": self.query,
+            "filter": self.filter,
+            "fullTextFilter": None if self.full_text is None else _dump_full_text(self.full_text),
+            "firstSortFieldValues": first,
+        }
         content = {
-            "orderFields": order,
+            "orderFields": orders,
             "isPrevious": self.is_previous,
-            **({} if query is None else {"query": query}),
-            **({} if self.full_text is None else {"fullTextFilter": _dump_full_text(self.full_text)}),
             "orderFieldValues": _place_values(self.place, self.order),
-            "firstSortFieldValues": None if self.first is None else _place_values(self.first, self.order),
             "totalItems": self.total,
+            **{name: value for name, value in optional.items() if value is not None},
         }
         return base64.b64encode(orjson.dumps(content)).decode()
 
 
 def _dump_full_text(text: FullText) -> dict[str, Any]:
-    return {"term": text.term, **({"fields": list(text.fields)} if text.fields else {})}
+    return {"term": text.term, **({} if text.fields is None else {"fields": list(text.fields)})}
 
 
 def _place_values(place: Place, order: Order | None) -> list[str | None]:
@@ -82,67 +100,68 @@ def _place_values(place: Place, order: Order | None) -> list[str | None]:
 def decode_cursor(text: str) -> Cursor:
     """Parse a cursor. Raises InputError `Malformed cursor: …`."""
     content = _decode_json(text)
-    order = _order(content.get("orderFields", []))
-    place = _place(content.get("orderFieldValues"), order)
-    if place is None:
-        raise InputError("Malformed cursor: orderFieldValues")
-    total = content.get("totalItems", 0)
-    return Cursor(
-        predicate=_predicate(content),
-        order=order,
-        full_text=_full_text(content.get("fullTextFilter")),
-        place=place,
-        first=_place(content.get("firstSortFieldValues"), order),
-        total=total if isinstance(total, int) and 0 <= total < 2**53 else 0,
-        is_previous=content.get("isPrevious") is True,
+    orders = _orders(content.get("orderFields"))
+    order = orders[0] if orders else None
+    backwards = content.get("isPrevious")
+    if not isinstance(backwards, bool):
+        raise InputError("Malformed cursor: isPrevious")
+    cursor = Cursor(
+        query=clean_predicate(content["query"]) if "query" in content else None,
+        orders=orders,
+        full_text=_full_text(content["fullTextFilter"]) if "fullTextFilter" in content else None,
+        place=_place(content.get("orderFieldValues"), order),
+        first=_place(content["firstSortFieldValues"], order) if "firstSortFieldValues" in content else None,
+        total=_total(content.get("totalItems", 0)),
+        is_previous=backwards,
+        filter=content.get("filter"),
     )
+    if "filter" in content:
+        parse_legacy_filter(content["filter"])
+    return cursor
 
 
 def _decode_json(text: str) -> dict[str, Any]:
     try:
-        raw = base64.b64decode(
-            text.replace("-", "+").replace("_", "/").rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
-        )
-        content = orjson.loads(raw)
-    except (binascii.Error, ValueError) as error:
+        content = orjson.loads(decode_base64(text))
+    except ValueError as error:
         raise InputError("Malformed cursor: unknown encoding") from error
     if not isinstance(content, dict):
         raise InputError("Malformed cursor: expected an object")
     return content
 
 
-def _predicate(content: dict[str, Any]) -> Predicate:
-    if content.get("query") is not None:
-        return parse_predicate(content["query"])
-    if content.get("filter") is not None:
-        return parse_legacy_filter(content["filter"])
-    return EVERYTHING
+def _orders(value: Any) -> tuple[Order, ...]:
+    if not isinstance(value, list):
+        raise InputError("Malformed cursor: orderFields")
+    return tuple(map(_order, value))
 
 
-def _order(value: Any) -> Order | None:
+def _order(value: Any) -> Order:
     match value:
-        case [] | None:
-            return None
-        case [{"field": str(field), "order": "asc" | "desc" as direction}, *_]:
+        case {"field": str(field), "order": "asc" | "desc" as direction}:
             return Order(field, direction == "desc")
     raise InputError("Malformed cursor: orderFields")
 
 
-def _place(value: Any, order: Order | None) -> Place | None:
+def _place(value: Any, order: Order | None) -> Place:
     match value:
-        case None:
-            return None
-        case [str(uid)] if order is None:
+        case [str() | None as uid] if order is None:
             return (None, uid)
-        case [str(sorted_by), str(uid)] if order is not None:
+        case [str() | None as sorted_by, str() | None as uid] if order is not None:
             return (sorted_by, uid)
     raise InputError("Malformed cursor: sort field values do not fit the order")
 
 
-def _full_text(value: Any) -> FullText | None:
+def _total(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError("Malformed cursor: totalItems")
+    return value
+
+
+def _full_text(value: Any) -> FullText:
     match value:
-        case {"term": str(term), "fields": list(fields)}:
-            return FullText(term, tuple(str(field) for field in fields))
-        case {"term": str(term)}:
+        case {"term": str(term), "fields": list(fields)} if all(isinstance(field, str) for field in fields):
+            return FullText(term, tuple(fields))
+        case {"term": str(term), **rest} if "fields" not in rest:
             return FullText(term)
-    return None
+    raise InputError("Malformed cursor: fullTextFilter")

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.predicate import Predicate, both
+from understage.catalog.predicate import EVERYTHING, Predicate, both
 from understage.catalog.query.cursor import Cursor, FullText, Order, Place
+from understage.catalog.query.predicates import Wire, read_predicate
 from understage.catalog.store.count_entities import count_entities
 from understage.catalog.store.select_page import PageRow, select_page
 
@@ -19,15 +20,27 @@ DEFAULT_LIMIT = 200
 
 @dataclass(frozen=True)
 class Question:
-    """What by-query asks. `place` None is the first page; `offset` counts there only."""
+    """What by-query asks. `query` is a clean predicate; `offset` counts on the first page only."""
 
-    predicate: Predicate
-    order: Order | None = None
+    query: Wire | None = None
+    orders: tuple[Order, ...] = ()
     full_text: FullText | None = None
     limit: int = DEFAULT_LIMIT
     offset: int = 0
     with_total: bool = True
     cursor: Cursor | None = None
+
+    @property
+    def order(self) -> Order | None:
+        """The order that counts: the first."""
+        return self.orders[0] if self.orders else None
+
+    @property
+    def predicate(self) -> Predicate:
+        """What the entities asked for satisfy. Raises InputError for what the index cannot answer."""
+        if self.cursor is not None:
+            return self.cursor.predicate
+        return EVERYTHING if self.query is None else read_predicate(self.query)
 
 
 @dataclass(frozen=True)
@@ -35,30 +48,32 @@ class Page:
     """The answer: stored JSON of the entities, the total, and encoded cursors."""
 
     items: list[str]
-    total: int
+    total: float
     next_cursor: str | None = None
     previous_cursor: str | None = None
 
 
 def question_of(cursor: Cursor, limit: int) -> Question:
     """The question a cursor carries on with."""
-    return Question(cursor.predicate, cursor.order, cursor.full_text, limit, cursor=cursor)
+    return Question(cursor.query, cursor.orders, cursor.full_text, limit, cursor=cursor)
 
 
 def searched_fields(question: Question) -> tuple[str, ...]:
     """The index keys full text looks at: those asked for, else the order field, else the uid."""
-    if question.full_text is not None and question.full_text.fields:
+    if question.full_text is not None and question.full_text.fields is not None:
         return question.full_text.fields
-    return (question.order.field,) if question.order is not None else ("metadata.uid",)
+    return (question.order.field.lower(),) if question.order is not None else ("metadata.uid",)
 
 
 async def query_entities(connection: AsyncConnection, question: Question, access: Predicate | None) -> Page:
     """Answer a question for a caller who may read what satisfies `access` (None: everything)."""
+    cursor = question.cursor
+    if cursor is not None and question.limit == 0:
+        return Page([], cursor.total)
     predicate = both(question.predicate, access)
     field = None if question.order is None else question.order.field.lower()
     term = "" if question.full_text is None else question.full_text.term.strip()
     text = (term, searched_fields(question)) if term else None
-    cursor = question.cursor
     if cursor is not None:
         total = cursor.total
     else:
@@ -66,38 +81,38 @@ async def query_entities(connection: AsyncConnection, question: Question, access
     if question.limit == 0:
         return Page([], total)
     backwards = cursor is not None and cursor.is_previous
-    rows = await select_page(
-        connection,
-        predicate,
-        order=field,
-        descending=question.order is not None and question.order.descending,
-        text=text,
-        after=None if cursor is None else cursor.place,
-        backwards=backwards,
-        limit=question.limit + 1,
-        offset=question.offset if cursor is None else 0,
-    )
+    rows: Sequence[PageRow] = []
+    if cursor is None or cursor.place[1] is not None:
+        rows = await select_page(
+            connection,
+            predicate,
+            order=field,
+            descending=question.order is not None and question.order.descending,
+            text=text,
+            after=None if cursor is None else cursor.place,
+            backwards=backwards,
+            limit=question.limit if backwards else question.limit + 1,
+            offset=question.offset if cursor is None else 0,
+        )
     more = len(rows) > question.limit
     rows = rows[: question.limit]
     if backwards:
         rows = rows[::-1]
-    return _with_cursors(question, rows, total, more, backwards)
+    return _with_cursors(question, rows, total, has_next=more or backwards)
 
 
-def _with_cursors(question: Question, rows: Sequence[PageRow], total: int, more: bool, backwards: bool) -> Page:
+def _with_cursors(question: Question, rows: Sequence[PageRow], total: float, *, has_next: bool) -> Page:
     items = [row.final_entity for row in rows]
-    if not rows:
-        return Page(items, total)
-    first, last = _place(rows[0]), _place(rows[-1])
+    first, last = (_place(rows[0]), _place(rows[-1])) if rows else ((None, None), (None, None))
     cursor = question.cursor
-    # A walk that began at an offset ends there when it goes back: what lies before is not part of it.
-    beginning = first if cursor is None else cursor.first
-    base = Cursor(question.predicate, question.order, question.full_text, last, beginning, total)
-    has_previous = beginning is not None and first != beginning and (not backwards or more)
+    beginning = None if cursor is None else cursor.first
+    start = Cursor(question.query, question.orders, question.full_text, last, beginning or first, total)
+    base = start if cursor is None else replace(start, filter=cursor.filter)
+    has_previous = bool(rows) and beginning is not None and first != beginning
     return Page(
         items,
         total,
-        next_cursor=base.encode() if more or backwards else None,
+        next_cursor=base.encode() if has_next else None,
         previous_cursor=replace(base, place=first, is_previous=True).encode() if has_previous else None,
     )
 

@@ -1,9 +1,13 @@
 """The `fields` projection: dotted paths, greedy over keys that hold dots themselves."""
 
+import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from understage.errors import InputError
+
+PLACE = re.compile(r"0|[1-9][0-9]{0,8}")
 
 Projection = Sequence[Sequence[str]]
 
@@ -30,19 +34,42 @@ def project(entity: dict[str, Any], projection: Projection) -> dict[str, Any]:
 
 
 def _copy(source: Any, target: dict[str, Any], parts: Sequence[str]) -> None:
-    """Walk both objects along one path; segments are joined until the source has such a key."""
-    keys: list[str] = []
+    """Walk both objects along one path; segments are joined until the source has such a key. Numbers are places in arrays."""
+    keys: list[str | int] = []
     start = 0
     for end in range(1, len(parts) + 1):
         key = ".".join(parts[start:end])
         if isinstance(source, dict) and key in source:
             source = source[key]
             keys.append(key)
-            start = end
-    if start != len(parts):
-        return
-    for key in keys[:-1]:
-        target = target.setdefault(key, {})
-        if not isinstance(target, dict):
-            return
-    target[keys[-1]] = source
+        elif isinstance(source, list) and PLACE.fullmatch(key) and int(key) < len(source):
+            source = source[int(key)]
+            keys.append(int(key))
+        else:
+            continue
+        start = end
+    if start == len(parts):
+        _put(target, keys, source)
+
+
+def _put(target: Any, keys: Sequence[str | int], value: Any) -> None:
+    """Set what lies along the keys; an array grows to hold a place, null where nothing was asked for."""
+    for key, following in pairwise(keys):
+        inner = _get(target, key)
+        if not isinstance(inner, dict | list):
+            inner = [] if isinstance(following, int) else {}
+            _set(target, key, inner)
+        target = inner
+    _set(target, keys[-1], value)
+
+
+def _get(target: Any, key: str | int) -> Any:
+    if isinstance(target, list):
+        return target[key] if isinstance(key, int) and key < len(target) else None
+    return target.get(key)
+
+
+def _set(target: Any, key: str | int, value: Any) -> None:
+    if isinstance(target, list) and isinstance(key, int):
+        target.extend([None] * (key + 1 - len(target)))
+    target[key] = value

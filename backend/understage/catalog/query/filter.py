@@ -7,7 +7,8 @@ Each occurrence is a set; sets are ORed, statements of a set ANDed, repeated key
 from collections.abc import Iterable
 from typing import Any as AnyValue
 
-from understage.catalog.predicate import EVERYTHING, All, Has, Not, Predicate, any_of, equals, has
+from understage.catalog.predicate import EVERYTHING, All, Has, Not, Predicate, any_of, equals
+from understage.catalog.query.predicates import Wire, read_predicate
 from understage.errors import InputError
 
 
@@ -16,13 +17,17 @@ def parse_filters(filters: Iterable[str]) -> Predicate:
 
     Raises InputError for a statement without a key.
     """
-    sets = [parsed for parsed in map(_parse_set, filters) if parsed is not None]
-    if not sets:
-        return EVERYTHING
-    return sets[0] if len(sets) == 1 else any_of(sets)
+    wire = wire_of_filters(filters)
+    return EVERYTHING if wire is None else read_predicate(wire)
 
 
-def _parse_set(text: str) -> Predicate | None:
+def wire_of_filters(filters: Iterable[str]) -> Wire | None:
+    """The same as a predicate in JSON, as cursors carry it; None when no filter says something."""
+    sets = [wire for wire in map(_wire_of_set, filters) if wire is not None]
+    return {"$any": sets} if len(sets) > 1 else next(iter(sets), None)
+
+
+def _wire_of_set(text: str) -> Wire | None:
     values: dict[str, list[str]] = {}
     for statement in (part.strip() for part in text.split(",")):
         if not statement:
@@ -35,10 +40,17 @@ def _parse_set(text: str) -> Predicate | None:
         found = values.setdefault(key, [])
         if equal_sign:
             found.append(value)
-    leaves = tuple(equals(key, *found) if found else has(key) for key, found in values.items())
-    if not leaves:
-        return None
-    return leaves[0] if len(leaves) == 1 else All(leaves)
+    leaves = [_wire_of_key(key, found) for key, found in values.items()]
+    return {"$all": leaves} if len(leaves) > 1 else next(iter(leaves), None)
+
+
+def _wire_of_key(key: str, values: list[str]) -> Wire:
+    match values:
+        case []:
+            return {key: {"$exists": True}}
+        case [value]:
+            return {key: value}
+    return {key: {"$in": values}}
 
 
 def parse_legacy_filter(value: AnyValue) -> Predicate:
@@ -53,8 +65,8 @@ def parse_legacy_filter(value: AnyValue) -> Predicate:
             return any_of(parse_legacy_filter(item) for item in items)
         case {"allOf": list(items)}:
             return All(tuple(parse_legacy_filter(item) for item in items))
-        case {"key": str(key), "values": list(values)}:
-            return equals(key, *map(str, values))
-        case {"key": str(key)}:
+        case {"key": str(key), "values": list(values)} if all(isinstance(item, str) for item in values):
+            return equals(key, *values)
+        case {"key": str(key), **rest} if "values" not in rest:
             return Has(key.lower())
     raise InputError("Malformed cursor: unknown filter")

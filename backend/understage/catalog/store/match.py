@@ -32,9 +32,13 @@ def matches(entity_id: ColumnElement[int], predicate: Predicate) -> ColumnElemen
 
 def contains_text(entity_id: ColumnElement[int], term: str, fields: tuple[str, ...]) -> ColumnElement[bool]:
     """The condition that a value of one of the fields holds the term (any case)."""
-    pattern = f"%{escape_like(term.lower())}%"
     keys = [field.lower() for field in fields]
-    return _indexed(entity_id, search.c.key.in_(keys), search.c.value.like(pattern, escape=ESCAPE))
+    return _indexed(entity_id, search.c.key.in_(keys), holds_text(search.c.value, term))
+
+
+def holds_text(value: ColumnElement[str], term: str) -> ColumnElement[bool]:
+    """The condition that a value of the index holds the term (any case)."""
+    return value.like(f"%{escape_like(term.lower())}%", escape=ESCAPE)
 
 
 def escape_like(text: str) -> str:

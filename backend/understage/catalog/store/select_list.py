@@ -21,22 +21,20 @@ async def select_list(
 ) -> list[str]:
     """JSON of the entities; `orders` are (index key, descending), entities without a value come last.
 
-    Without an order: by entity ref. Ties by uid.
+    Without an order: by entity ref. Ties by uid. With several orders an entity comes once for each combination of its values,
+    null among them; with one, null counts as no value.
     """
     statement: Any = select(final_entities.c.final_entity).where(matches(final_entities.c.entity_id, predicate))
     sorting: list[Any] = []
     for number, (key, descending) in enumerate(orders):
         column = search.alias(f"order_{number}")
-        statement = statement.outerjoin(
-            column,
-            (column.c.entity_id == final_entities.c.entity_id) & (column.c.key == key) & column.c.value.is_not(None),
-        )
+        joined = (column.c.entity_id == final_entities.c.entity_id) & (column.c.key == key)
+        if len(orders) == 1:
+            joined &= column.c.value.is_not(None)
+        statement = statement.outerjoin(column, joined)
         # `IS NULL` first instead of NULLS LAST: the same plan on both databases.
         sorting += [column.c.value.is_(None), column.c.value.desc() if descending else column.c.value.asc()]
-    if orders:
-        sorting.append(final_entities.c.uid.desc() if len(orders) == 1 and orders[0][1] else final_entities.c.uid.asc())
-    else:
-        sorting.append(final_entities.c.entity_ref.asc())
+    sorting.append(final_entities.c.uid.asc() if orders else final_entities.c.entity_ref.asc())
     statement = statement.order_by(*sorting).limit(limit)
     if offset:
         statement = statement.offset(offset)

@@ -6,7 +6,7 @@ from sqlalchemy import Select, and_, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.predicate import Predicate
-from understage.catalog.store.match import contains_text, matches
+from understage.catalog.store.match import contains_text, holds_text, matches
 from understage.catalog.store.tables import final_entities, search
 
 
@@ -25,19 +25,22 @@ async def select_page(
     order: str | None,
     descending: bool,
     text: tuple[str, tuple[str, ...]] | None,
-    after: tuple[str | None, str] | None,
+    after: tuple[str | None, str | None] | None,
     backwards: bool,
     limit: int,
     offset: int,
 ) -> list[PageRow]:
     """Rows strictly after (or, `backwards`, before) the place `after`; the nearest first, ties by uid in the same direction.
 
-    `order` is an index key in lower case; entities without a value of it are left out, those with several come several times.
+    `order` is an index key in lower case; entities without a value of it are left out, those with several come several times,
+    though only with those that hold `text` when it is looked for in that very key.
     """
     down = descending != backwards
     statement = _ordered(order, down, after)
     statement = statement.where(matches(final_entities.c.entity_id, predicate))
-    if text is not None:
+    if text is not None and text[1] == (order,):
+        statement = statement.where(holds_text(search.c.value, text[0]))
+    elif text is not None:
         statement = statement.where(contains_text(final_entities.c.entity_id, *text))
     statement = statement.limit(limit)
     if offset:
@@ -46,7 +49,9 @@ async def select_page(
     return [PageRow(sorted_by, uid, entity) for sorted_by, uid, entity in rows]
 
 
-def _ordered(order: str | None, down: bool, after: tuple[str | None, str] | None) -> Select[str | None, str, str]:
+def _ordered(
+    order: str | None, down: bool, after: tuple[str | None, str | None] | None
+) -> Select[str | None, str, str]:
     uid = final_entities.c.uid
     if order is None:
         statement = select(literal(None), uid, final_entities.c.final_entity)

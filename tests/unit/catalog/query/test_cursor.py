@@ -6,20 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understage.catalog.predicate import EVERYTHING, In
+from understage.catalog.predicate import All, Has, In
 from understage.catalog.query.cursor import Cursor, FullText, Order, decode_cursor
 from understage.errors import InputError
 
 
 def test_a_cursor_carries_the_question_and_the_place() -> None:
     cursor = Cursor(
-        predicate=In("kind", ("component",)),
-        order=Order("metadata.name", descending=True),
+        query={"Kind": "Component"},
+        orders=(Order("metadata.name", descending=True), Order("kind")),
         full_text=FullText("cart", ("metadata.name",)),
         place=("x", "uid-2"),
         first=("z", "uid-1"),
         total=7,
+        filter={"key": "spec.type"},
     )
+    assert cursor.predicate == All((In("kind", ("component",)), Has("spec.type")))
     assert decode_cursor(cursor.encode()) == cursor
 
 
@@ -28,9 +30,9 @@ def test_the_stock_client_finds_query_in_the_cursor_only_when_there_was_a_filter
         decoded: dict[str, object] = json.loads(base64.b64decode(cursor.encode()))
         return decoded
 
-    unfiltered = Cursor(EVERYTHING, None, None, (None, "u"), (None, "u"), 1)
+    unfiltered = Cursor(None, (), None, (None, "u"), (None, "u"), 1)
     assert "query" not in content(unfiltered)
-    assert content(Cursor(In("kind", ("a",)), None, None, (None, "u"), None, 1))["query"] == {"kind": "a"}
+    assert content(Cursor({"Kind": "A"}, (), None, (None, "u"), None, 1))["query"] == {"Kind": "A"}
 
 
 @pytest.mark.parametrize("text", ["", "%%%", "bm90IGpzb24=", base64.b64encode(b"[]").decode()])

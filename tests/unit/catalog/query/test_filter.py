@@ -1,8 +1,8 @@
 import pytest
 
 from understage.catalog.predicate import EVERYTHING, All, Any, Has, In, Not, StartsWith
-from understage.catalog.query.filter import parse_filters, parse_legacy_filter
-from understage.catalog.query.predicates import dump_predicate, parse_predicate
+from understage.catalog.query.filter import parse_filters, parse_legacy_filter, wire_of_filters
+from understage.catalog.query.predicates import clean_predicate, parse_predicate
 from understage.errors import InputError
 
 
@@ -82,10 +82,18 @@ def test_a_predicate_of_a_thousand_levels_is_refused_not_followed() -> None:
         parse_predicate(query)
 
 
-def test_predicates_survive_the_way_through_a_cursor() -> None:
-    predicate = parse_filters(["kind=a,kind=b,spec.x", "metadata.name=c"])
-    assert parse_predicate(dump_predicate(predicate)) == predicate
-    assert dump_predicate(EVERYTHING) is None
+def test_filters_go_into_cursors_as_predicates() -> None:
+    filters = ["Kind=A,Kind=b,spec.x", "metadata.name=c"]
+    wire = wire_of_filters(filters)
+    assert wire == {
+        "$any": [{"$all": [{"Kind": {"$in": ["A", "b"]}}, {"spec.x": {"$exists": True}}]}, {"metadata.name": "c"}]
+    }
+    assert parse_predicate(wire) == parse_filters(filters)
+    assert wire_of_filters([", ,"]) is None
+
+
+def test_what_does_not_count_is_left_out_of_a_predicate() -> None:
+    assert clean_predicate({"kind": {"$in": ["user"], "$exists": True, "$foo": 1}}) == {"kind": {"$exists": True}}
 
 
 def test_filters_of_old_cursors_are_understood() -> None:
