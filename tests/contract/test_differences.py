@@ -26,6 +26,8 @@ FILES = {"failed-locations", "file-placeholders", "status-notes"}
 CANCELS = {"cancelled-steps"}
 # Tested by tests/store/test_scm_events.py and tests/unit/events: the stock backend here has no events plugin.
 EVENTS = {"lost-events", "unsigned-events"}
+# Tested by test_catalog_permissions.py.
+PERMISSIONS = {"hidden-ancestors"}
 
 
 @pytest.mark.parametrize(("run", "status", "text"), RUNS.values(), ids=RUNS)
@@ -110,4 +112,5 @@ def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
 
 def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
     tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES | CANCELS | EVENTS
+    tested |= PERMISSIONS
     assert tested == listed_differences()

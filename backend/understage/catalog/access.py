@@ -7,7 +7,7 @@ Rules as in Backstage catalog-backend 4.0.0.
 from typing import Any as AnyValue
 
 from understage.catalog.predicate import NOTHING, All, Not, Predicate, any_of, equals, has
-from understage.errors import ForeignError, NotAllowedError
+from understage.errors import ForeignError, InputError, NotAllowedError, UnderstageError
 from understage.identity import permissions as permission_model
 from understage.identity.authorizer import Authorizer
 from understage.identity.credentials import Credentials
@@ -48,7 +48,11 @@ class Access:
 
 
 def predicate_of(criteria: Criteria) -> Predicate:
-    """Permission conditions as a predicate. Raises ForeignError for a rule the catalog does not have."""
+    """Permission conditions as a predicate.
+
+    Raises UnderstageError for a rule that the catalog does not have, InputError for bad parameters of one, ForeignError for
+    another type of resource.
+    """
     match criteria:
         case permission_model.AllOf(parts):
             return All(tuple(predicate_of(part) for part in parts))
@@ -63,24 +67,35 @@ def predicate_of(criteria: Criteria) -> Predicate:
 
 
 def _predicate_of_rule(rule: str, params: dict[str, AnyValue]) -> Predicate:
-    match rule, params:
-        case "HAS_ANNOTATION", {"annotation": str(name), **rest}:
-            return _key(f"metadata.annotations.{name}", rest)
-        case "HAS_LABEL", {"label": str(name), **rest}:
-            return _key(f"metadata.labels.{name}", rest)
-        case "HAS_METADATA", {"key": str(name), **rest}:
-            return _key(f"metadata.{name}", rest)
-        case "HAS_SPEC", {"key": str(name), **rest}:
-            return _key(f"spec.{name}", rest)
-        case "IS_ENTITY_KIND", {"kinds": list(kinds)}:
-            return equals("kind", *map(str, kinds))
-        case "IS_ENTITY_OWNER", {"claims": list(claims)}:
-            return equals("relations.ownedby", *map(str, claims))
-    raise ForeignError(
-        f"Permission rule '{rule}' does not exist for resource type '{CATALOG_ENTITY}', or its parameters differ"
-    )
+    match rule:
+        case "HAS_ANNOTATION":
+            return _key(f"metadata.annotations.{_text(params, 'annotation')}", params)
+        case "HAS_LABEL":
+            return _key(f"metadata.labels.{_text(params, 'label')}", params)
+        case "HAS_METADATA":
+            return _key(f"metadata.{_text(params, 'key')}", params)
+        case "HAS_SPEC":
+            return _key(f"spec.{_text(params, 'key')}", params)
+        case "IS_ENTITY_KIND":
+            return equals("kind", *_texts(params, "kinds"))
+        case "IS_ENTITY_OWNER":
+            return equals("relations.ownedby", *_texts(params, "claims"))
+    raise UnderstageError(f"Permission rule '{rule}' does not exist for resource type '{CATALOG_ENTITY}'")
 
 
-def _key(key: str, rest: dict[str, AnyValue]) -> Predicate:
-    value = rest.get("value")
-    return has(key) if value is None else equals(key, str(value))
+def _key(key: str, params: dict[str, AnyValue]) -> Predicate:
+    return equals(key, _text(params, "value")) if "value" in params else has(key)
+
+
+def _text(params: dict[str, AnyValue], name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str):
+        raise InputError(f"Parameters to rule are invalid; caused by Error: {name} must be a string")
+    return value
+
+
+def _texts(params: dict[str, AnyValue], name: str) -> list[str]:
+    values = params.get(name)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"Parameters to rule are invalid; caused by Error: {name} must be a list of strings")
+    return values

@@ -172,8 +172,8 @@ def _add_ancestry(router: APIRouter, database: Database, access: Access, auditor
             readable = await access.readable(request.state.credentials)
             async with database.read() as connection:
                 entities, parents = await select_ancestry(connection, ref, both(readable))
-                exists = bool(entities) or bool(await select_by_refs(connection, [ref]))
-            if not entities and exists:
+            if not entities and readable is not None:
+                # Whether it exists is not told to those who may not read everything.
                 raise NotAllowedError("")
             if not entities:
                 raise NotFoundError(f"No such entity {ref}")

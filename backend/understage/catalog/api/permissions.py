@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from understage.catalog.access import predicate_of
 from understage.catalog.api.answers import read_members
 from understage.catalog.store.select_by_refs import select_by_refs
-from understage.errors import ForeignError, InputError, NotAllowedError
+from understage.errors import InputError, NotAllowedError, UnderstageError
 from understage.identity.credentials import Credentials, ServicePrincipal, UserPrincipal
 from understage.identity.permissions import CATALOG_ENTITY, CATALOG_PERMISSIONS, parse_criteria
 from understage.platform.database import Database
@@ -128,7 +128,7 @@ async def _decide(database: Database, question: dict[str, Any]) -> str | list[st
         raise InputError("resourceRef must be an entity reference or a list of them")
     try:
         predicate = predicate_of(parse_criteria(question["conditions"]))
-    except ForeignError as error:
+    except UnderstageError as error:
         raise InputError(error.message) from error
     async with database.read() as connection:
         found = await select_by_refs(connection, refs, predicate)
