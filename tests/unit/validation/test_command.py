@@ -4,7 +4,13 @@ import json
 import re
 import shlex
 import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as SarifLog
@@ -248,3 +254,53 @@ def test_the_guide_shows_what_is_printed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "catalog-info.yaml").write_text(file.replace("  owner: group:default/payments\n", "", 1))
     shown = re.findall(r"```\n(catalog-info.*?)```", guide, re.DOTALL)
     assert [run(".").stdout] == shown
+
+
+def test_our_own_entities_and_templates_are_fine(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    result = run("catalog-info/*.yaml", "skeletons/*/template.yaml", "docs/examples/*/template.yaml", "--references")
+    assert (result.exit_code, result.stdout.endswith("nothing is wrong\n")) == (0, True), result.stdout
+
+
+def test_files_behind_urls_are_read_as_the_configuration_allows(run: Run, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "catalog-info.yaml").write_text(location("top", "./more.yaml", "./gone.yaml"))
+    (served / "more.yaml").write_text(component("one", owner="") + "\n---\n" + component("two"))
+    with serving(served) as address:
+        config = {"backend": {"reading": {"allow": [{"host": address}]}}}
+        (tmp_path / "app-config.yaml").write_text(json.dumps(config))
+        result = run(f"http://{address}/catalog-info.yaml", "--format", "json")
+    [missing, owner] = findings(result)
+    assert (result.exit_code, json.loads(result.stdout)["entities"]) == (1, 3)
+    assert (missing["rule"], missing["file"], missing["line"], missing["column"]) == (
+        "location",
+        f"url:http://{address}/catalog-info.yaml",
+        6,
+        28,
+    )
+    assert missing["message"].startswith(
+        f"Unable to read url, no matching files found for http://{address}/gone.yaml, at "
+    )
+    assert (owner["file"], owner["line"], owner["text"]) == (f"url:http://{address}/more.yaml", 8, '  owner: ""')
+    github = run(f"http://{address}/catalog-info.yaml", "--format", "github")
+    assert github.stdout.startswith(f"::error file=http%3A//{address.replace(':', '%3A')}/catalog-info.yaml,title=")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A web server of a folder; its host and port."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

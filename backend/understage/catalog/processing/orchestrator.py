@@ -104,7 +104,11 @@ class Orchestrator:
             if not isinstance(error, UnderstageError):
                 log.exception("a processor failed unexpectedly", entity=ref)
         if collector.errors and self._sources is not None and with_positions:
-            await self._locate(self._sources, entity, location, collector)
+            try:
+                await self._locate(self._sources, entity, location, collector)
+            except Exception:
+                # What is wrong must reach its owner, even if where it stands cannot be said.
+                log.exception("the positions of errors could not be found", entity=ref)
         return Result(
             completed,
             list(collector.children.values()),
