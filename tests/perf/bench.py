@@ -49,8 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(orjson.dumps({"about": about, "figures": stock}))
         elif kept.exists():
-            _say(f"stock figures of an earlier run: {orjson.loads(kept.read_bytes())['about']['date']}")
-            stock = orjson.loads(kept.read_bytes())["figures"]
+            earlier = orjson.loads(kept.read_bytes())
+            stock = earlier["figures"]
+            about["stock figures"] = (
+                f"of an earlier run, {earlier['about']['date']}, load {earlier['about']['load before']}"
+            )
+            _say(about["stock figures"])
         ours = None if options.only == "stock" else _measured(folder, catalog, plan, None)
     return _tell(plan, about, stock, ours, write=options.write)
 
