@@ -24,10 +24,9 @@ ROOT = Path(__file__).parents[2]
 COMPONENTS = 3000
 PER_FILE = 250
 REPLICAS = 3
-NEVER = 3600.0
-# A claim that a killed replica leaves behind ends when the entity's turn comes again, after one to one and a half times this.
-SOON = 20.0
 DEADLINE = 180.0
+# No entity's turn comes twice in a test: what a killed replica leaves behind is taken over because its claims end.
+INTERVAL = 3600.0
 
 
 @dataclass
@@ -39,14 +38,14 @@ class Replicas:
     notes: Path
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, interval: float) -> None:
+    def start(self) -> None:
         """Start all of them and wait until each takes part."""
         url = self.database.url.render_as_string(hide_password=False)
         command = [sys.executable, "-m", "tests.crash.catalog_worker", url, str(self.location), str(self.notes)]
         for number in range(REPLICAS):
             with self.notes.with_name(f"replica-{number}.log").open("w") as log:
                 self.processes.append(
-                    subprocess.Popen([*command, str(interval)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+                    subprocess.Popen([*command, str(INTERVAL)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
                 )
         for number, process in enumerate(self.processes):
             assert process.stdout is not None
@@ -105,7 +104,7 @@ async def replicas(
 
 
 async def test_replicas_share_the_work(replicas: Replicas, sqlite_database: Database) -> None:
-    await asyncio.to_thread(replicas.start, NEVER)
+    await asyncio.to_thread(replicas.start)
     await replicas.until(replicas.is_done, "not everything is served")
     shares = Counter(pid for ref, pid, what in replicas.noted() if what == "end" and ref.startswith("component:"))
     assert set(shares) == {process.pid for process in replicas.processes}
@@ -115,7 +114,7 @@ async def test_replicas_share_the_work(replicas: Replicas, sqlite_database: Data
 
 
 async def test_a_killed_replica_loses_nothing(replicas: Replicas, sqlite_database: Database) -> None:
-    await asyncio.to_thread(replicas.start, SOON)
+    await asyncio.to_thread(replicas.start)
     victim = replicas.processes[0]
     await replicas.until(lambda: _is_in_the_middle(replicas.noted(), victim.pid), "the first replica got no work")
     await asyncio.to_thread(replicas.kill, victim)
