@@ -23,8 +23,8 @@ TOP = [{"type": "file", "target": "top.yaml"}]
 
 
 @asynccontextmanager
-async def listening(database: Database, folder: Path) -> AsyncIterator[str]:
-    """The address of a catalog over the folder's top.yaml, which takes one token."""
+async def listening(database: Database, folder: Path, *, with_guests: bool = False) -> AsyncIterator[str]:
+    """The address of a catalog over the folder's top.yaml, which takes one token; guests are given it."""
 
     async def authenticate(request: Request) -> Credentials:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
@@ -33,6 +33,12 @@ async def listening(database: Database, folder: Path) -> AsyncIterator[str]:
 
     async with running(database, folder, locations=TOP) as bench:
         web = catalog_app(bench.database, bench.engine, Policy(), authenticate)
+        if with_guests:
+
+            @web.get("/api/auth/guest/refresh")
+            async def sign_in() -> dict[str, dict[str, str]]:
+                return {"backstageIdentity": {"token": TOKEN}}
+
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             server = uvicorn.Server(uvicorn.Config(web, log_level="error", lifespan="off"))
@@ -42,14 +48,14 @@ async def listening(database: Database, folder: Path) -> AsyncIterator[str]:
             await serving
 
 
-async def status(*arguments: str, token: str = TOKEN) -> tuple[int, str, str]:
+async def status(*arguments: str, token: str | None = TOKEN) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of the command."""
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("understage"),
         "catalog",
         "status",
         *arguments,
-        env={"UNDERSTAGE_TOKEN": token},
+        env={} if token is None else {"UNDERSTAGE_TOKEN": token},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -96,6 +102,14 @@ async def test_all_is_well(sqlite_database: Database, tmp_path: Path) -> None:
         assert "component:default/good" in [item["entityRef"] for item in json.loads(out)["items"]]
 
 
+async def test_without_a_token_the_command_signs_in_as_a_guest_where_it_may(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "top.yaml").write_text(component("good"))
+    async with listening(sqlite_database, tmp_path, with_guests=True) as url:
+        assert await status("--url", url, token=None) == (0, "Nothing is wrong.\n", "")
+
+
 async def test_a_catalog_that_refuses_or_does_not_answer_is_exit_code_2(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
@@ -104,6 +118,9 @@ async def test_a_catalog_that_refuses_or_does_not_answer_is_exit_code_2(
         code, _, err = await status("--url", url, token="another")
         assert code == 2
         assert "401 AuthenticationError: Illegal token" in err
+        code, _, err = await status("--url", url, token=None)
+        assert code == 2
+        assert "401 AuthenticationError" in err
         code, _, err = await status("--url", f"{url}/nowhere")
         assert code == 2
         assert "does not answer with reports" in err

@@ -153,7 +153,7 @@ def catalog_status(
     url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
     token: Annotated[
         str | None,
-        typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; default: $UNDERSTAGE_TOKEN."),
+        typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; without one, a guest's."),
     ] = None,
     location: Annotated[str | None, typer.Option(help="Only what was read from here, e.g. `url:https://…`.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only what this group or user owns.")] = None,
