@@ -17,7 +17,7 @@ GUEST = "/api/auth/guest/refresh"
 PAGE = 500
 TIMEOUT = 30.0
 NO_ANSWER = 2
-HEAD = ("OUTCOME", "ENTITY", "FAILING SINCE", "LAST READ")
+HEAD = ("OUTCOME", "ENTITY", "FAILING SINCE", "LAST READ", "NEXT READ")
 WRONG = ("errors", "never-admitted")
 
 
@@ -75,7 +75,13 @@ def _ask(client: httpx.Client, url: str, query: Mapping[str, Any]) -> dict[str, 
 def _print_table(reports: list[Report]) -> None:
     """A row an entity; below it a line each thing that is wrong with it, and the text that it is about."""
     rows = [
-        (report["outcome"], report["entityRef"], report.get("failingSince") or "", report["lastReadAt"] or "never")
+        (
+            report["outcome"],
+            report["entityRef"],
+            report.get("failingSince") or "",
+            report["lastReadAt"] or "never",
+            report["nextReadAt"],
+        )
         for report in reports
     ]
     widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
