@@ -14,8 +14,8 @@ from understage.platform.migrations import migrate
 BEFORE = "0004_scheduled_tasks"
 INSERT = """
     INSERT INTO refresh_state (uid, entity_ref, unprocessed_entity, unprocessed_hash, processed_entity, errors,
-                               next_update_at, last_discovery_at)
-    VALUES (:ref, :ref, '{}', 'x', :processed, :errors, 0, 0)
+                               result_hash, next_update_at, last_discovery_at)
+    VALUES (:ref, :ref, '{}', 'x', :processed, :errors, :result, 0, 0)
 """
 ERRORS = '[{"name":"InputError","message":"bad"}]'
 
@@ -50,11 +50,13 @@ async def test_what_failed_before_is_reported_after_and_an_old_replica_goes_on(u
             ("component:default/kept", "{}", ERRORS),
             ("component:default/good", "{}", "[]"),
         ):
-            await connection.execute(text(INSERT), {"ref": ref, "processed": processed, "errors": errors})
+            row = {"ref": ref, "processed": processed, "errors": errors, "result": "x"}
+            await connection.execute(text(INSERT), row)
     await migrate(unmigrated)
     async with unmigrated.write() as connection:
         # As the release before writes: it does not know the new column and tables.
-        await connection.execute(text(INSERT), {"ref": "component:default/new", "processed": None, "errors": ERRORS})
+        row = {"ref": "component:default/new", "processed": None, "errors": ERRORS, "result": None}
+        await connection.execute(text(INSERT), row)
         await connection.execute(text("UPDATE refresh_state SET next_update_at = next_update_at + 1"))
     refs = [f"component:default/{name}" for name in ("kept", "good", "new")]
     async with unmigrated.read() as connection:
@@ -65,4 +67,18 @@ async def test_what_failed_before_is_reported_after_and_an_old_replica_goes_on(u
     assert "failingSince" not in good
     assert "failingSince" not in new
     assert new["outcome"] == "never-admitted"
-    assert kept["lastReadAt"] is None
+    assert [report["lastReadAt"] for report in (kept, good, new)] == [None, None, None]
+
+
+async def test_what_was_read_before_is_known_to_be_read_again(unmigrated: Database) -> None:
+    await migrate(unmigrated, BEFORE)
+    async with unmigrated.write() as connection:
+        row = {"ref": "component:default/good", "processed": "{}", "errors": "[]", "result": "x"}
+        await connection.execute(text(INSERT), row)
+    await migrate(unmigrated)
+    async with unmigrated.write() as connection:
+        await connection.execute(text("UPDATE refresh_buckets SET last_at = 5000, next_at = 9000"))
+    async with unmigrated.read() as connection:
+        reports = await find_reports(connection, ["component:default/good"], readable=None)
+    report = reports["component:default/good"]
+    assert (report["lastReadAt"], report["nextReadAt"]) == ("1970-01-01T00:00:05Z", "1970-01-01T00:00:09Z")

@@ -16,8 +16,10 @@ def with_schedule(tables: Any) -> Any:
 
 
 # A bucket's first round comes while its entities are still being read for the first time: only what has been read counts.
+# What was read before there was a column for that has a result.
+_first_read_at = func.coalesce(refresh_state.c.last_read_at, case((refresh_state.c.result_hash.is_not(None), 0)))
 last_read_at = case(
-    (refresh_buckets.c.last_at > refresh_state.c.last_read_at, refresh_buckets.c.last_at),
+    (refresh_buckets.c.last_at > _first_read_at, refresh_buckets.c.last_at),
     else_=refresh_state.c.last_read_at,
 ).label("last_read_at")
 next_read_at = func.coalesce(refresh_due.c.due_at, refresh_buckets.c.next_at, 0).label("next_read_at")
