@@ -1,6 +1,7 @@
 """Discovery in a whole service: made by configuration, seen and run over HTTP, and not loaded without need."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
@@ -44,6 +45,19 @@ async def test_a_round_that_fails_is_told_and_the_service_goes_on(tmp_path: Path
         unknown = await bench.post(f"{TASKS}/unknown/trigger")
         assert (unknown.status_code, unknown.json()["error"]["message"]) == (404, "Task unknown does not exist")
         await bench.assert_works()
+
+
+async def test_the_plugins_of_the_service_itself_become_an_api(tmp_path: Path) -> None:
+    providers = {"backstageOpenapi": {"plugins": ["catalog", "scaffolder"]}}
+    async with running_service(tmp_path, overlay={"catalog": {"providers": providers}}) as bench:
+        path = "/api/catalog/entities/by-name/api/default/internal_backstage_openapi_doc"
+        deadline = time.monotonic() + 30
+        while (answer := await bench.get(path)).status_code == 404:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+        document = json.loads(answer.json()["spec"]["definition"])
+        assert document["paths"]["/api/catalog/entities"]["get"]["tags"] == ["catalog"]
+        assert document["paths"]["/api/scaffolder/v2/tasks"]["post"]["tags"] == ["scaffolder"]
 
 
 async def test_tasks_are_shown_to_nobody_who_does_not_sign_in(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from understage.app.http import ServiceFetch
 from understage.app.identity import JWKS_PATH, Identity, create_identity
 from understage.app.integrations import Integrations, create_integrations
+from understage.app.plugins import CatalogPlugins
 from understage.app.scaffolder import create_scaffolder
 from understage.app.web import Health, create_root
 from understage.catalog.access import Access
@@ -120,7 +121,8 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
         configuration, settings, http, root=root, data_directory=data_directory, with_local_git=standalone
     )
     events = EventBus()
-    engine = _create_engine(configuration, settings, database, integrations, events, http, root)
+    plugins = CatalogPlugins(identity, fetch)
+    engine = _create_engine(configuration, settings, database, integrations, events, http, plugins, root)
     scaffolder, scaffolder_routers = create_scaffolder(
         settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
     )
@@ -150,10 +152,11 @@ def _create_engine(
     integrations: Integrations,
     events: EventBus,
     http: HttpClient,
+    plugins: CatalogPlugins,
     root: Path,
 ) -> CatalogEngine:
     scheduler = DatabaseScheduler(database)
-    setup = ProviderSetup(integrations.reader, integrations.http, scheduler, configuration.data)
+    setup = ProviderSetup(integrations.reader, integrations.http, scheduler, configuration.data, plugins)
     return CatalogEngine(
         database,
         settings.catalog,

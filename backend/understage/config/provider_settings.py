@@ -217,6 +217,14 @@ class BitbucketCloudProvider(Section):
     schedule: ScheduleSettings
 
 
+class BackstageOpenapiProvider(Section):
+    """`catalog.providers.backstageOpenapi`."""
+
+    plugins: tuple[Text, ...]
+    entity_overrides: dict[str, Any] = Field(default_factory=dict)
+    definition_format: Literal["json", "yaml"] = "json"
+
+
 class ProviderSettings(Section):
     """The `catalog.providers` section; those of other packages are kept as they are."""
 
@@ -225,6 +233,7 @@ class ProviderSettings(Section):
     gitlab: Annotated[dict[str, GitlabProvider], _by_id()] = Field(default_factory=dict)
     bitbucket_cloud: Annotated[dict[str, BitbucketCloudProvider], _by_id("workspace")] = Field(default_factory=dict)
     gitea: Annotated[dict[str, GiteaProvider], _by_id()] = Field(default_factory=dict)
+    backstage_openapi: BackstageOpenapiProvider | None = None
 
 
 def read_providers(config: Mapping[str, Any]) -> ProviderSettings:

@@ -24,6 +24,7 @@ from understage.sdk.events import EventSubscriber
 from understage.sdk.glob import compile_glob, glob_root, is_glob
 from understage.sdk.incremental import IncrementalEntityProvider, IncrementalOptions, Page
 from understage.sdk.placeholder import Placeholder, PlaceholderFile, PlaceholderResolver
+from understage.sdk.plugins import NoPlugins, Plugins
 from understage.sdk.ports import (
     Application,
     ArgoCd,
@@ -85,12 +86,14 @@ __all__ = [
     "Job",
     "LocationAnalyzer",
     "LocationRef",
+    "NoPlugins",
     "NotAllowedError",
     "NotFoundError",
     "Page",
     "Placeholder",
     "PlaceholderFile",
     "PlaceholderResolver",
+    "Plugins",
     "Ports",
     "ProcessingContext",
     "Processor",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from understage.model.entity import Entity
+from understage.sdk.plugins import NoPlugins, Plugins
 from understage.sdk.ports import Http
 from understage.sdk.reader import UrlReader
 from understage.sdk.schedule import Scheduler
@@ -26,14 +27,15 @@ from understage.sdk.schedule import Scheduler
 class ProviderSetup:
     """What a provider gets when it is made.
 
-    `reader` reads files by URL, `http` asks the hosts that the configuration names, `scheduler` repeats work, and `config` is
-    the merged app-config as plain data.
+    `reader` reads files by URL, `http` asks the hosts that the configuration names, `scheduler` repeats work, `config` is the
+    merged app-config as plain data, and `plugins` asks the other plugins of the installation.
     """
 
     reader: UrlReader
     http: Http
     scheduler: Scheduler
     config: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Plugins = field(default_factory=NoPlugins)
 
 
 @dataclass(frozen=True)
