@@ -1,9 +1,16 @@
-"""The providers of a configuration, made as the entry points make them, with a scheduler that tests hold by hand."""
+"""The providers of a configuration, made as the entry points make them, under the service's rules for outgoing requests.
+
+Their scheduler is held by hand.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from understage.catalog.providers.registry import installed_providers
+from understage.config.backend_settings import Reading
+from understage.config.integration_settings import IntegrationSettings
+from understage.integrations.http import PolicedHttp
+from understage.integrations.sources import create_policy
 from understage.platform.http import HttpClient
 from understage.sdk import ProvidedEntity, ProviderSetup, Schedule
 from understage.sdk.testing import FakeProviderConnection, FakeReader, FakeScheduler
@@ -38,7 +45,10 @@ class Discovery:
     def __init__(self, providers: Mapping[str, Any], integrations: Mapping[str, Any] | None = None) -> None:
         self.scheduler = FakeScheduler()
         config = {"catalog": {"providers": providers}, "integrations": integrations or {}}
-        setup = ProviderSetup(FakeReader(), HttpClient(), self.scheduler, config)
+        settings = IntegrationSettings.model_validate(config["integrations"])
+        http = HttpClient()
+        policed = PolicedHttp(http, create_policy(settings, Reading(), http))
+        setup = ProviderSetup(FakeReader(), policed, self.scheduler, config)
         self.providers = {provider.name: provider for provider in installed_providers(setup)}
         self.connections = {name: Recorder() for name in self.providers}
 
