@@ -27,7 +27,7 @@ CANCELS = {"cancelled-steps"}
 # Tested by tests/store/test_scm_events.py and tests/unit/events: the stock backend here has no events plugin.
 EVENTS = {"lost-events", "unsigned-events"}
 # Tested by test_catalog_permissions.py.
-PERMISSIONS = {"hidden-ancestors"}
+PERMISSIONS = {"hidden-ancestors", "hidden-origins"}
 
 
 @pytest.mark.parametrize(("run", "status", "text"), RUNS.values(), ids=RUNS)
