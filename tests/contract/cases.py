@@ -3,7 +3,8 @@
 A file is `{base: path prefix, requests: [case, …]}`. A case has one of `get`/`post`/`put`/`delete`/`patch` with the path, and
 as needed: `json` or `content` (text) as the body, `headers`, `anonymous: true` (no token), `any_order: true`, and `differs: ID`,
 the row of docs/differences.md by which the answers differ on purpose, with `ours`, what ours looks like: `{status, text}`, where
-`text` is a part of the body. `${HTTP}` is the address of the files in `entities/http`.
+`text` is a part of the body; `checks` are the numbers of the conformance checklist that it asks for. `${HTTP}` is the address
+of the files in `entities/http`.
 """
 
 import json
@@ -31,6 +32,7 @@ class Case:
     any_order: bool = False
     differs: str | None = None
     ours: dict[str, Any] = field(default_factory=dict)
+    checks: tuple[int, ...] = ()
 
 
 def load_cases(*names: str) -> list[Case]:
@@ -58,10 +60,11 @@ def _read(group: str, base: str, item: dict[str, Any]) -> Case:
     method = next(name for name in METHODS if name in item)
     path = item.pop(method)
     known = {name: item.pop(name) for name in ("anonymous", "any_order", "differs", "ours") if name in item}
+    checks = tuple(item.pop("checks", ()))
     body = json.dumps(item["json"], separators=(",", ":")) if "json" in item else item.get("content", "")
     caller = item.get("headers", {}).get("authorization", "anonymous") if known.get("anonymous") else ""
     name = " ".join(filter(None, (group, method.upper(), path, body, caller)))
     if unknown := item.keys() - {"json", "content", "headers"}:
         raise ValueError(f"{name}: unknown keys {sorted(unknown)}")
     full = path if path.startswith(("/api/", "/.")) else base + path
-    return Case(name, method.upper(), full, item, **known)
+    return Case(name, method.upper(), full, item, checks=checks, **known)

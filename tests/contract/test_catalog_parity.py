@@ -17,6 +17,7 @@ CATALOG = (
     "unprocessed",
     "undeclared",
     "incremental",
+    "checklist",
 )
 CASES = load_cases(*CATALOG)
 

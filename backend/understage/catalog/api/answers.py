@@ -1,7 +1,7 @@
 """What the routes share: answers made of stored JSON, arrays joined without parsing unless a projection asks for parts."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -48,9 +48,11 @@ def encode_object(members: Sequence[tuple[str, bytes]]) -> bytes:
     return b"{" + b",".join(orjson.dumps(name) + b":" + value for name, value in members) + b"}"
 
 
-def answer_with_etag(request: Request, body: bytes, status: int = 200) -> Response:
+def answer_with_etag(
+    request: Request, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """An answer with a weak ETag; 304 when the client has it already."""
     etag = f'W/"{len(body):x}-{hashlib.sha1(body, usedforsecurity=False).hexdigest()[:27]}"'
     if status == 200 and etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": etag})
-    return raw_json_response(body, status, {"etag": etag})
+    return raw_json_response(body, status, {**(headers or {}), "etag": etag})

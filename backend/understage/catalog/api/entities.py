@@ -212,7 +212,8 @@ async def _answer_slice(
     if limit is not None and len(rows) > limit:
         headers["link"] = _next_link(request, limit, offset + limit)
         rows = rows[:limit]
-    return raw_json_response(encode_array(rows, projection), headers=headers)
+    body = encode_array(rows, projection)
+    return answer_with_etag(request, body, headers=headers) if projection else raw_json_response(body, headers=headers)
 
 
 def _parse_slice(query: dict[str, Any]) -> _Slice:

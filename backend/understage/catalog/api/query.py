@@ -92,7 +92,7 @@ def _add_pages(router: APIRouter, database: Database, access: Access, auditor: A
                 ("pageInfo", orjson.dumps(info)),
             ]
         )
-        return raw_json_response(body)
+        return answer_with_etag(request, body) if projection else raw_json_response(body)
 
     @router.get(
         "/entities/by-query",

@@ -1,0 +1,127 @@
+"""Sections A to G of the conformance checklist of the catalog: every number is asked for, of both backends where they can be."""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+from tests.contract.backend import at_rest
+from tests.contract.cases import load_cases
+from tests.contract.pair import Pair, compare
+from tests.contract.walk import Walk
+
+CATALOG = "/api/catalog"
+TESTS = Path(__file__).parents[1]
+LAST = 121
+# What a listed request cannot ask: number to the file, and the test or the text in it that does.
+ELSEWHERE = {
+    5: ("unit/identity/test_authenticator.py", "limited"),
+    12: ("contract/requests/by-query.yaml", "{bad"),
+    14: ("contract/test_catalog_checklist.py", "def test_a_body_above_the_limit_is_refused_alike"),
+    15: ("contract/test_catalog_checklist.py", "def test_92_kib_of_references_are_taken"),
+    16: ("store/test_openapi.py", "def test_"),
+    17: ("contract/test_catalog_checklist.py", "def test_answers_are_compressed_for_those_who_ask"),
+    18: ("contract/test_catalog_checklist.py", "def test_an_answer_that_is_known_already_is_not_sent_again"),
+    52: ("contract/test_catalog_checklist.py", "def test_uids_are_found_in_any_case"),
+    66: ("contract/test_catalog_walks.py", "def test_pages_forth_and_back"),
+    67: ("contract/test_catalog_walks.py", "def test_pages_forth_and_back"),
+    68: ("contract/test_catalog_checklist.py", "def test_beside_a_cursor_other_parameters_do_not_count"),
+    70: ("contract/test_catalog_checklist.py", "def test_beside_a_cursor_other_parameters_do_not_count"),
+    73: ("contract/requests/by-query.yaml", "cursor-order"),
+    82: ("contract/test_catalog_checklist.py", "def test_what_comes_between_pages_moves_no_other"),
+    104: ("contract/requests/by-query.yaml", '{"limit": -1}'),
+}
+
+
+def test_every_number_is_asked() -> None:
+    asked = {number for case in load_cases("checklist") for number in case.checks}
+    assert asked | ELSEWHERE.keys() >= set(range(1, LAST + 1))
+    for file, text in ELSEWHERE.values():
+        assert text in (TESTS / file).read_text(encoding="utf-8"), f"{file}: {text}"
+
+
+def both(pair: Pair, method: str, path: str, **options: object) -> tuple[httpx.Response, httpx.Response]:
+    return pair.send(pair.stock, method, path, **options), pair.send(pair.ours, method, path, **options)
+
+
+def test_a_body_above_the_limit_is_refused_alike(pair: Pair) -> None:
+    stock, ours = both(pair, "POST", f"{CATALOG}/entities/by-refs", json={"entityRefs": ["x" * 102_400]})
+    assert not compare(*pair.normalised(stock, ours))
+    assert ours.status_code == 413
+    assert ours.json()["error"]["limit"] == 102_400
+
+
+def test_92_kib_of_references_are_taken(pair: Pair) -> None:
+    refs = [f"component:default/{number:060}" for number in range(92 * 1024 // 82)]
+    stock, ours = both(pair, "POST", f"{CATALOG}/entities/by-refs", json={"entityRefs": refs})
+    assert not compare(*pair.normalised(stock, ours))
+    assert ours.json() == {"items": [None] * len(refs)}
+
+
+def test_answers_are_compressed_for_those_who_ask(pair: Pair) -> None:
+    for coding in ("gzip", "identity"):
+        stock, ours = both(pair, "GET", f"{CATALOG}/entities?limit=50", headers={"accept-encoding": coding})
+        assert stock.headers.get("content-encoding") == ours.headers.get("content-encoding")
+        assert (ours.headers.get("content-encoding") == "gzip") == (coding == "gzip")
+        assert "accept-encoding" in ours.headers["vary"].lower()
+        assert not compare(*pair.normalised(stock, ours))
+
+
+def test_an_answer_that_is_known_already_is_not_sent_again(pair: Pair) -> None:
+    for path in ("/entities/by-query?fields=kind&limit=1", "/entity-facets?facet=kind"):
+        for first in both(pair, "GET", CATALOG + path):
+            backend = pair.stock if str(first.url).startswith(pair.stock.url) else pair.ours
+            etag = first.headers["etag"]
+            assert re.fullmatch(r'W/"[^"]+"', etag)
+            again = pair.send(backend, "GET", CATALOG + path, headers={"if-none-match": etag})
+            assert again.status_code == 304
+            assert again.content == b""
+
+
+def test_uids_are_found_in_any_case(pair: Pair) -> None:
+    uid = sorted(pair.uids)[0].upper()
+    for path in (f"/entities?filter=metadata.uid={uid}", f"/entities/by-uid/{uid}"):
+        stock, ours = both(pair, "GET", CATALOG + path)
+        assert not compare(*pair.normalised(stock, ours))
+        assert ours.status_code == 200
+
+
+def test_beside_a_cursor_other_parameters_do_not_count(pair: Pair) -> None:
+    """Each verb takes the cursor of either; the page goes on strictly after the last row, whatever else is asked."""
+    walk = Walk(pair)
+    responses = walk.same("GET", f"{CATALOG}/entities/by-query?limit=2&orderField=metadata.name,asc")
+    cursors = [response.json()["pageInfo"]["nextCursor"] for response in responses]
+    walk.keep("cursor", (quote(cursors[0]), quote(cursors[1])))
+    rest = "limit=2&filter=kind=nope&orderField=kind,desc&offset=7&totalItems=exclude&fullTextFilterTerm=x"
+    by_get = walk.same("GET", f"{CATALOG}/entities/by-query?cursor={{cursor}}&{rest}")[1].json()
+    walk.keep("cursor", (cursors[0], cursors[1]))
+    body = {"cursor": "{cursor}", "limit": 2, "query": {"kind": "nope"}, "offset": 7}
+    by_post = walk.same("POST", f"{CATALOG}/entities/by-query", json=body)[1].json()
+    assert by_get == by_post
+    names = [entity["metadata"]["name"] for entity in responses[1].json()["items"] + by_get["items"]]
+    assert len(set(names)) == 4
+    assert by_get["totalItems"] == responses[1].json()["totalItems"]
+
+
+def test_what_comes_between_pages_moves_no_other(pair: Pair) -> None:
+    """A location is registered while its entity would lie on the page that was read; no later entity is skipped or repeated."""
+    query = "/entities/by-query?orderField=kind,desc&filter=kind=location&filter=kind=user&limit=3&fields=metadata.name"
+    for backend in (pair.stock, pair.ours):
+        everything = pair.send(backend, "GET", f"{CATALOG}{query.replace('limit=3', 'limit=1000')}").json()["items"]
+        page = pair.send(backend, "GET", CATALOG + query).json()
+        walked = page["items"]
+        target = {"type": "url", "target": f"{pair.files.url}/one.yaml"}
+        created = pair.send(backend, "POST", f"{CATALOG}/locations", json=target).json()
+        served = f"{CATALOG}/entities/by-query?limit=0&filter=spec.target={target['target']}"
+        at_rest(
+            lambda backend=backend, served=served: pair.send(backend, "GET", served).json()["totalItems"], quiet=0.5
+        )
+        while cursor := page["pageInfo"].get("nextCursor"):
+            following = f"{CATALOG}/entities/by-query?limit=3&fields=metadata.name&cursor={quote(cursor)}"
+            page = pair.send(backend, "GET", following).json()
+            walked += page["items"]
+        pair.send(backend, "DELETE", f"{CATALOG}/locations/{created['location']['id']}")
+        names = [entity["metadata"]["name"] for entity in walked]
+        new = created["location"]["entityRef"].partition("/")[2]
+        assert [name for name in names if name != new] == [entity["metadata"]["name"] for entity in everything]
+        assert names.count(new) <= 1
