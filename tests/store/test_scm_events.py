@@ -191,6 +191,39 @@ async def test_an_updated_repository_is_read_again_as_a_whole(database: Database
 
 
 @pytest.mark.parametrize(
+    "url", ["https:", "https://", "https://example.com", "https://example.com/o", "https://[", "o/Repo"]
+)
+async def test_a_repository_that_is_none_makes_nothing_due(sqlite_database: Database, tmp_path: Path, url: str) -> None:
+    async with registered(sqlite_database, tmp_path) as bench:
+        payload = {"repository": {"links": {"html": {"href": url}}}}
+        assert await due_alone(bench, "bitbucketCloud.repo:push", payload, is_trusted=False) == set()
+
+
+async def test_what_no_database_can_hold_is_malformed_and_not_delivered_again(
+    database: Database, tmp_path: Path
+) -> None:
+    async with registered(database, tmp_path) as bench:
+        strange = ["\0.yaml", "x" * 100_000 + ".yaml", "%00.yaml", "' OR 1=1 --.yaml", "\u202e.yaml"]
+        await publish(bench, "github.push", push(modified=strange))
+        await publish(bench, "github.push", push(removed=strange))
+        assert await targets(bench) == [f"{MAIN}/a.yaml", f"{MAIN}/b.yaml"]
+
+
+async def test_another_replica_acts_when_the_one_that_was_told_dies(database: Database, tmp_path: Path) -> None:
+    async with running(database, tmp_path, processingInterval=False, **ALL) as told:
+        await told.service.create_location("url", f"{MAIN}/a.yaml")
+        async with running(database, tmp_path, **ALL) as other:
+            other.reader.pages[f"{MAIN}/a.yaml"] = component("a")
+            await other.refresh_all()
+            other.reader.pages[f"{MAIN}/a.yaml"] = component("a", owner="changed")
+            # It takes the event, and processes nothing itself, as if it were killed after its answer.
+            await publish(told, "github.push", push(modified=["a.yaml"]))
+            other.engine.wake()
+            await other.settle()
+            assert (await other.entity("component:default/a"))["spec"]["owner"] == "changed"
+
+
+@pytest.mark.parametrize(
     ("scm_events", "options", "left", "read"),
     [
         (False, {}, ["a.yaml", "b.yaml"], []),

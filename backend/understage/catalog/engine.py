@@ -178,6 +178,7 @@ class CatalogEngine:
             await loop.stop()
         await self._processing.close()
         await self._stitching.close()
+        await self.events.close()
 
     def wake(self) -> None:
         """Run the loops now."""

@@ -64,6 +64,12 @@ class EventBus:
         self._announced.add(task)
         task.add_done_callback(self._announced.discard)
 
+    async def close(self) -> None:
+        """Break off what was announced and is not handled yet."""
+        for task in self._announced:
+            task.cancel()
+        await asyncio.gather(*self._announced, return_exceptions=True)
+
     async def publish(self, event: Event) -> bool:
         """Hand an event to its handlers, all at once, and wait for them. False when one failed; a failure is logged here.
 

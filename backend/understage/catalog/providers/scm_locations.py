@@ -1,9 +1,7 @@
 """Unregisters locations whose file or repository went, and registers them anew where it moved. Called by `scm.bridge`."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy.exc import IntegrityError
@@ -12,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from understage.catalog.providers.location_store import LocationStore, entity_of, new_row
 from understage.catalog.providers.mutation import apply_delta
 from understage.catalog.scm.bridge import count_action
-from understage.catalog.scm.event import ScmEvent
+from understage.catalog.scm.event import ScmEvent, names_repository
 from understage.catalog.store.locations import LocationRow, delete_location, insert_location, select_locations
 from understage.catalog.store.retry import LostRace, write_with_retry
 from understage.catalog.store.select_locations_below import select_locations_at, select_locations_below
@@ -53,7 +51,7 @@ class ScmLocations:
 
     def _is_wanted(self, event: ScmEvent) -> bool:
         if event.type in ("location.deleted", "repository.deleted"):
-            return self._settings.unregister and (event.type == "location.deleted" or _is_repository(event.url))
+            return self._settings.unregister and (event.type == "location.deleted" or names_repository(event.url))
         if event.type == "location.moved":
             return self._settings.move
         return event.type == "repository.moved" and self._settings.move and _can_move(event)
@@ -107,10 +105,5 @@ async def _apply(write: AsyncConnection, gone: Sequence[LocationRow], targets: S
     await apply_delta(write, LocationStore.name, given, [row.entity_ref for row in gone if row.entity_ref not in back])
 
 
-def _is_repository(url: str) -> bool:
-    """Whether a URL names at least an owner and a repository: nothing shorter may take locations away."""
-    return len([part for part in urlsplit(url).path.split("/") if part]) >= 2 and not re.search("[?#]", url)
-
-
 def _can_move(event: ScmEvent) -> bool:
-    return event.url != event.to_url and _is_repository(event.url) and _is_repository(event.to_url)
+    return event.url != event.to_url and names_repository(event.url) and names_repository(event.to_url)

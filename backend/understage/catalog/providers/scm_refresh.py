@@ -3,13 +3,12 @@
 It is a provider, as in the stock backend, so that `catalog.providerOptions` can disable it.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.scm.bridge import count_action
-from understage.catalog.scm.event import ScmEvent
+from understage.catalog.scm.event import ScmEvent, names_repository
 from understage.catalog.store.retry import write_with_retry
 from understage.catalog.store.schedule_urls import schedule_urls, schedule_urls_below
 from understage.platform.database import Database
@@ -32,7 +31,7 @@ class GenericScmEventRefreshProvider:
         """Make due what was read from updated files and repositories."""
         exact = _variations(event.url for event in events if event.type == "location.updated")
         updated = (event.url for event in events if event.type == "repository.updated")
-        below = _variations(url.rstrip("/") + "/" for url in updated if not re.search("[?#]", url))
+        below = _variations(url.rstrip("/") + "/" for url in updated if names_repository(url))
         if not exact and not below:
             return
 

@@ -7,6 +7,7 @@ Made by `scm.github`, `scm.gitlab`, `scm.gitea` and `scm.bitbucket_cloud`, taken
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from understage.errors import InputError
 
@@ -40,6 +41,17 @@ Analyze = Callable[[Mapping[str, Any]], Awaitable[Sequence[ScmEvent]]]
 def is_relevant(path: str) -> bool:
     """Whether a file may hold entities."""
     return path.endswith((".yaml", ".yml"))
+
+
+def names_repository(url: str) -> bool:
+    """Whether a URL names at least a host, an owner and a repository: nothing shorter may mean all that is below it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return (
+        bool(parts.netloc) and len([part for part in parts.path.split("/") if part]) >= 2 and not set("?#") & set(url)
+    )
 
 
 def text_at(payload: Mapping[str, Any], *path: str) -> str | None:
