@@ -240,7 +240,8 @@ class DatabaseScheduler:
         while True:
             pause = None if due is None else max(0, due - _now()) / 1000
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await wake.wait()
             wake.clear()
             began = _now()
             self._running[task.id] = run = asyncio.create_task(_run_quietly(task), name=f"{task.id} run")

@@ -63,5 +63,7 @@ class Loop:
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
 
     async def _pause(self, seconds: float) -> None:
+        # Not by wait_for: before Python 3.12 it loses a cancel that comes together with the wake-up, and `stop` waits for ever.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()

@@ -47,3 +47,17 @@ async def test_a_loop_survives_a_failing_job_and_tells_about_it() -> None:
     assert recovered
     assert loop.last_error is None
     await loop.stop()
+
+
+async def test_a_loop_that_is_woken_and_stopped_at_once_stops() -> None:
+    async def job() -> None:
+        pass
+
+    for _ in range(100):
+        loop = Loop("woken", job, interval=60)
+        loop.start()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        loop.wake()
+        async with asyncio.timeout(5):
+            await loop.stop()
