@@ -92,7 +92,7 @@ def total_components(connection: Connection) -> int:
 
 def _essence(answer: Any) -> Any:
     if isinstance(answer, Mapping) and "facets" in answer:
-        return {name: sorted((one["value"], one["count"]) for one in found) for name, found in answer["facets"].items()}
+        return {name: sorted([one["value"], one["count"]] for one in found) for name, found in answer["facets"].items()}
     if isinstance(answer, Mapping) and "items" in answer:
         return {"total": answer.get("totalItems"), "names": [_name(entity) for entity in answer["items"]]}
     if isinstance(answer, list):

@@ -97,7 +97,7 @@ def table(found: Sequence[Row]) -> str:
     """Markdown: best / median of the rounds."""
     lines = ["| | stock | Understage | ratio | target | holds |", "|---|---|---|---|---|---|"]
     for row in found:
-        ratio = "" if row.ratio is None or row.limit == 0 else f"{row.ratio:.1f}x"
+        ratio = "" if row.ratio is None or row.limit is not None else f"{row.ratio:.1f}x"
         verdict = {None: "", True: "yes", False: "**no**"}[row.holds]
         cells = [_cell(row.stock, row.unit), _cell(row.ours, row.unit), ratio, row.target, verdict]
         lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
