@@ -10,10 +10,10 @@ from understage.catalog.api.answers import answer_with_etag, encode_array, encod
 from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.cursor import FullText, Order, decode_cursor
 from understage.catalog.query.entities import DEFAULT_LIMIT, Page, Question, query_entities, question_of
+from understage.catalog.query.facets import FacetCounter
 from understage.catalog.query.fields import Projection, parse_fields
 from understage.catalog.query.filter import parse_filters, wire_of_filters
 from understage.catalog.query.predicates import clean_predicate, parse_predicate
-from understage.catalog.store.select_facets import select_facets
 from understage.errors import InputError
 from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
@@ -116,13 +116,15 @@ def _add_pages(router: APIRouter, database: Database, access: Access, auditor: A
 
 
 def _add_facets(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+    facet_counter = FacetCounter()
+
     async def answer(request: Request, names: list[str], predicate: Predicate) -> Response:
         readable = await access.readable(request.state.credentials)
         counts: dict[str, list[tuple[str, int]]] = {}
         if readable != NOTHING:
             keys = list(dict.fromkeys(name.lower() for name in names))
             async with database.read() as connection:
-                counts = await select_facets(connection, keys, both(predicate, readable))
+                counts = await facet_counter.count(connection, keys, both(predicate, readable))
         facets = {
             name: [{"value": value, "count": count} for value, count in counts.get(name.lower(), [])] for name in names
         }

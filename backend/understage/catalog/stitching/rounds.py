@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.stitching.failures import Built, Failures, build_last_good, record_failures
 from understage.catalog.stitching.final_entity import build_final
+from understage.catalog.store.changes import record_change
 from understage.catalog.store.retry import write_with_retry
 from understage.catalog.store.select_stitch_inputs import StitchInput, select_stitch_inputs
 from understage.catalog.store.select_troubles import Troubles, select_troubles
@@ -143,6 +144,8 @@ async def _write_batch(connection: AsyncConnection, built: Built, tickets: Mappi
     known = [(source, form) for source, form in mine if served[source.id]]
     await insert_final(connection, [(source.id, source.uid, source.entity_ref, *form.stored) for source, form in new])
     await update_final(connection, [(*form.stored, source.id) for source, form in known])
-    await insert_search(connection, {source.id: form.values for source, form in new})
-    await replace_search(connection, {source.id: form.values for source, form in known})
+    await insert_search(connection, {source.key: form.values for source, form in new})
+    await replace_search(connection, {source.key: form.values for source, form in known})
     await finish_stitches(connection, current)
+    if mine:
+        await record_change(connection)

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import among, listed
+from understage.catalog.store.changes import record_change
 from understage.catalog.store.conflicts import select_claims_of
 from understage.catalog.store.stitch_queue import enqueue_stitch
 
@@ -33,6 +34,8 @@ async def delete_states(connection: AsyncConnection, refs: Collection[str]) -> i
     statement = f"DELETE FROM stitch_queue WHERE entity_ref {among(connection, 'refs')}"
     await connection.execute(text(statement), parameters)
     await enqueue_stitch(connection, (peers | children | contested) - set(refs))
+    if deleted:
+        await record_change(connection)
     return deleted
 
 

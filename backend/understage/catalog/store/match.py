@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, and_, false, not_, or_, select, true
 
-from understage.catalog.predicate import All, Any, Has, In, Not, Predicate, StartsWith
+from understage.catalog.predicate import EVERYTHING, All, Any, Has, In, Not, Predicate, StartsWith, both
 from understage.catalog.store.tables import search
 
 ESCAPE = "\\"
@@ -28,6 +28,38 @@ def matches(entity_id: ColumnElement[int], predicate: Predicate) -> ColumnElemen
             return or_(false(), *(matches(entity_id, item) for item in of))
         case Not(of):
             return not_(matches(entity_id, of))
+
+
+def satisfies(predicate: Predicate) -> ColumnElement[bool]:
+    """The condition that the entity of a row of `search`, which a statement selects from, satisfies the predicate.
+
+    The same as `matches` of its entity; a kind that is asked for is looked at in the row itself, without another look-up.
+    """
+    kinds, others = split_kinds(predicate)
+    if kinds is None:
+        return matches(search.c.entity_id, predicate)
+    is_kind = search.c.kind == kinds[0] if len(kinds) == 1 else search.c.kind.in_(kinds)
+    # Rows of the first release's replicas have no kind.
+    untold = search.c.kind.is_(None) & matches(search.c.entity_id, In("kind", kinds))
+    kind_condition: ColumnElement[bool] = or_(is_kind, untold)
+    return kind_condition if others == EVERYTHING else and_(kind_condition, matches(search.c.entity_id, others))
+
+
+def split_kinds(predicate: Predicate) -> tuple[tuple[str, ...] | None, Predicate]:
+    """The kinds that a predicate asks for in any case (None: it does not), and the predicate without that."""
+    conditions = conjuncts(predicate)
+    for index, condition in enumerate(conditions):
+        match condition:
+            case In("kind", (_, *_) as kinds):
+                return tuple(kinds), both(*conditions[:index], *conditions[index + 1 :])
+    return None, predicate
+
+
+def conjuncts(predicate: Predicate) -> list[Predicate]:
+    """The predicates that all have to hold."""
+    if isinstance(predicate, All):
+        return [part for item in predicate.of for part in conjuncts(item)]
+    return [predicate]
 
 
 def contains_text(entity_id: ColumnElement[int], term: str, fields: tuple[str, ...]) -> ColumnElement[bool]:

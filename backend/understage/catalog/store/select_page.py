@@ -5,8 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import Select, and_, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.predicate import Predicate
-from understage.catalog.store.match import contains_text, holds_text, matches
+from understage.catalog.predicate import EVERYTHING, Predicate
+from understage.catalog.store.match import contains_text, holds_text, matches, satisfies
 from understage.catalog.store.tables import final_entities, search
 
 
@@ -37,7 +37,10 @@ async def select_page(
     """
     down = descending != backwards
     statement = _ordered(order, down, after)
-    statement = statement.where(matches(final_entities.c.entity_id, predicate))
+    if order is None:
+        statement = statement.where(matches(final_entities.c.entity_id, predicate))
+    elif predicate != EVERYTHING:
+        statement = statement.where(satisfies(predicate))
     if text is not None and text[1] == (order,):
         statement = statement.where(holds_text(search.c.value, text[0]))
     elif text is not None:

@@ -23,6 +23,11 @@ class StitchInput:
     relations: list[tuple[str, str]] = field(default_factory=list)
     """Type and target, distinct and in the order of the wire."""
 
+    @property
+    def key(self) -> tuple[int, str]:
+        """The row id and the kind, by which the search index knows it."""
+        return self.id, self.entity_ref.partition(":")[0]
+
 
 async def select_stitch_inputs(connection: AsyncConnection, refs: Sequence[str]) -> list[StitchInput]:
     """The inputs of those of `refs` that exist."""

@@ -136,13 +136,16 @@ class FinalEntity(SQLModel, table=True):
 class SearchRow(SQLModel, table=True):
     """A leaf of a final entity, lower-cased: what filters, orders, facets and full text look at.
 
-    `value` is None for null and for text above 200 characters: the key exists, but equals nothing.
+    `value` is None for null and for text above 200 characters: the key exists, but equals nothing. `kind` is the entity's, in
+    lower case, because nearly every question is about a kind; rows of replicas of the first release have none.
     """
 
     __tablename__ = "search"
     __table_args__ = (
-        UniqueConstraint("entity_id", "key", "value", name="search_unique"),
-        Index("search_by_key_value", "key", "value", "entity_id"),
+        # Distinct within an entity, which its only writer sees to.
+        Index("search_by_entity", "entity_id"),
+        # Covers what pages, counts and facets ask for; on PostgreSQL by INCLUDE.
+        Index("search_by_key_value", "key", "value", "entity_id", "kind", "original_value"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(RowId, primary_key=True, autoincrement=True))
@@ -150,6 +153,16 @@ class SearchRow(SQLModel, table=True):
     key: str = Field(sa_column=Column(BinaryText, nullable=False))
     value: str | None = Field(default=None, sa_column=Column(BinaryText))
     original_value: str | None = Field(default=None, sa_column=Column(BinaryText))
+    kind: str | None = Field(default=None, sa_column=Column(BinaryText))
+
+
+class CatalogChange(SQLModel, table=True):
+    """A transaction of the last minutes that changed what is served."""
+
+    __tablename__ = "catalog_changes"
+
+    id: int | None = Field(default=None, sa_column=Column(RowId, primary_key=True, autoincrement=True))
+    at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class StitchRequest(SQLModel, table=True):

@@ -18,7 +18,7 @@ _FINAL = {
     "hash": "text",
     "last_updated_at": "bigint",
 }
-_SEARCH = {"entity_id": "bigint", "key": "text", "value": "text", "original_value": "text"}
+_SEARCH = {"entity_id": "bigint", "key": "text", "value": "text", "original_value": "text", "kind": "text"}
 
 
 async def lock_final(connection: AsyncConnection, ids: Collection[int]) -> dict[int, bool]:
@@ -53,37 +53,41 @@ async def _time(connection: AsyncConnection) -> int:
     return time
 
 
-async def insert_search(connection: AsyncConnection, values: Mapping[int, Collection[SearchValue]]) -> None:
-    """Index entities (by row id) that are not in the index yet."""
+Indexed = Mapping[tuple[int, str], Collection[SearchValue]]
+"""The values of entities, by row id and kind (lower case)."""
+
+
+async def insert_search(connection: AsyncConnection, values: Indexed) -> None:
+    """Index entities that are not in the index yet."""
     whole: list[Row] = []
     with_nulls: list[Row] = []
-    for entity_id, entity_values in values.items():
+    for (entity_id, kind), entity_values in values.items():
         number = str(entity_id)
         for key, value, original in entity_values:
-            (with_nulls if value is None else whole).append((number, key, value, original))
+            (with_nulls if value is None else whole).append((number, key, value, original, kind))
     for rows in (whole, with_nulls):
         await insert_rows(connection, "search", _SEARCH, rows)
 
 
-async def replace_search(connection: AsyncConnection, values: Mapping[int, Collection[SearchValue]]) -> None:
-    """Index entities (by row id) that may be in the index already."""
+async def replace_search(connection: AsyncConnection, values: Indexed) -> None:
+    """Index entities that may be in the index already."""
     if not values:
         return
     statement = f"""
         SELECT entity_id, key, value, original_value FROM search WHERE entity_id {among(connection, "ids", "bigint")}
     """
-    stored: dict[int, list[SearchValue]] = {entity_id: [] for entity_id in values}
-    for row in await connection.execute(text(statement), {"ids": listed(connection, list(values))}):
+    stored: dict[int, list[SearchValue]] = {entity_id: [] for entity_id, _ in values}
+    for row in await connection.execute(text(statement), {"ids": listed(connection, list(stored))}):
         stored[row.entity_id].append((row.key, row.value, row.original_value))
-    wanted: dict[int, set[SearchValue]] = {}
+    wanted: dict[tuple[int, str], set[SearchValue]] = {}
     gone: set[tuple[int, str]] = set()
-    for entity_id, entity_values in values.items():
+    for (entity_id, kind), entity_values in values.items():
         before, after = stored[entity_id], set(entity_values)
         # A key is replaced whole: rows have no number of their own, and null values cannot be compared.
         changed = {value[0] for value in after.symmetric_difference(before)}
         if len(before) != len(set(before)):
             changed |= {value[0] for value in before}
         gone |= {(entity_id, value[0]) for value in before if value[0] in changed}
-        wanted[entity_id] = {value for value in after if value[0] in changed}
+        wanted[entity_id, kind] = {value for value in after if value[0] in changed}
     await delete_rows(connection, "search", {"entity_id": "bigint", "key": "text"}, sorted(gone))
     await insert_search(connection, wanted)
