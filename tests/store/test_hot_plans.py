@@ -35,9 +35,11 @@ FILE = Path(__file__).parent / "plans" / f"{COUNT}.md"
 TITLE = f"# Plans of the hot questions on PostgreSQL with {COUNT} entities\n\nWritten by `make plans`.\n"
 RENEW = "UNDERSTAGE_RENEW_PLANS"
 SCANS = re.compile(r"Seq Scan of (\S+)")
-# Small tables: a row a registration, a row a thousand entities. Of the third, one sequential read for a batch is cheaper
-# than a thousand look-ups.
+# Small tables: a row a registration, a row a thousand entities, a row a change of the last minutes. Of the last, one
+# sequential read for a batch is cheaper than a thousand look-ups.
 SCANNED = {
+    "facets": {"catalog_changes"},
+    "facet of everything": {"catalog_changes"},
     "locations": {"locations"},
     "claim of due entities": {"refresh_buckets"},
     "claim of a bucket": {"refresh_buckets"},

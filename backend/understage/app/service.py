@@ -37,7 +37,7 @@ from understage.platform.database import Database
 from understage.platform.database_config import open_database
 from understage.platform.event_bus import EventBus
 from understage.platform.http import HttpClient
-from understage.platform.migrations import migrate
+from understage.platform.migrations import migrate_apart
 from understage.platform.plugin import create_plugin
 from understage.scaffolder.service import ScaffolderService
 from understage.sdk.analyzer import AnalyzerSetup
@@ -111,7 +111,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     """
     data_directory = (root / settings.understage.data_directory).resolve()
     database = await open_database(settings.backend.database, root=root, data_directory=data_directory)
-    await migrate(database)
+    await migrate_apart(database)
     http = HttpClient()
     fetch = ServiceFetch(http, Discovery(settings).own("").rstrip("/") + "/")
     identity = create_identity(

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from understage.config.backend_settings import Cors
 from understage.errors import UnderstageError
 from understage.platform.plugin import answer_unknown_route, json_response
-from understage.platform.telemetry import TraceRequests, metrics_response
+from understage.platform.telemetry import NO_TELEMETRY, TraceRequests, metrics_response
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 DEFAULT_METHODS = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")
@@ -53,7 +53,14 @@ def _unready(message: str) -> Response:
 
 def create_root(lifespan: Lifespan, health: Health, cors: Cors | None, *, with_metrics: bool) -> FastAPI:
     """The root application, before anything is mounted."""
-    root = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    root = FastAPI(
+        lifespan=lifespan,
+        telemetry=NO_TELEMETRY,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     root.add_exception_handler(HTTPException, answer_unknown_route)
     root.add_route("/.backstage/health/v1/liveness", health.liveness, include_in_schema=False)
     root.add_route("/.backstage/health/v1/readiness", health.readiness, include_in_schema=False)

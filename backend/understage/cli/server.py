@@ -22,6 +22,7 @@ from understage.config.settings import Settings, read_settings
 from understage.config.sources import Configuration
 from understage.errors import InputError
 from understage.platform.logging import configure_logging
+from understage.platform.memory import give_back_memory
 from understage.platform.telemetry import configure_telemetry
 
 LOOPBACK = "127.0.0.1"
@@ -125,6 +126,7 @@ def _tune_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY, 20, 50)
+    give_back_memory()
 
 
 def _bind(settings: Settings) -> socket.socket:

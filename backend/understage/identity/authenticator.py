@@ -16,6 +16,7 @@ from understage.identity.credentials import Credentials, UserPrincipal
 from understage.identity.external import ExternalTokens
 from understage.identity.jwks import KeyResolver
 from understage.identity.tokens import Claims, KeysUnavailableError, TokenError
+from understage.identity.verified import VerifiedTokens
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Authenticator:
         self._plugin_keys = plugin_keys
         self._external = external
         self._auth_policy_disabled = auth_policy_disabled
+        self._verified = VerifiedTokens()
 
     async def authenticate(self, authorization_header: str | None, *, allow_limited: bool = False) -> Credentials:
         """Credentials of the caller.
@@ -61,7 +63,15 @@ class Authenticator:
         raise AuthenticationError("Missing credentials")
 
     async def authenticate_token(self, token: str, *, allow_limited: bool = False) -> Credentials:
-        """Credentials of a token; errors as `authenticate`."""
+        """Credentials of a token; errors as `authenticate`. One that was verified within the last seconds is taken at once."""
+        known = self._verified.find(token)
+        if known is None:
+            known = await self._authenticate_token(token, allow_limited=allow_limited)
+            if tokens.token_type(token) != tokens.LIMITED_USER:
+                self._verified.keep(token, known)
+        return known
+
+    async def _authenticate_token(self, token: str, *, allow_limited: bool) -> Credentials:
         kind = tokens.token_type(token)
         if kind == tokens.PLUGIN:
             return await self._from_plugin_token(token)

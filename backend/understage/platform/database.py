@@ -5,14 +5,16 @@ operations, which never commit. On SQLite writers queue up in this process (one 
 the last committed state and never wait.
 """
 
+import math
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, BigInteger, event, make_url, text
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -41,6 +43,7 @@ def _now_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
 
 SQLITE_READERS = 4
 POSTGRES_CONNECTIONS = 10
+IDLE_SECONDS = 1.0
 
 
 class Database:
@@ -56,7 +59,7 @@ class Database:
         folder: "tempfile.TemporaryDirectory[str] | None" = None,
         ssl: str | None = None,
     ) -> None:
-        self._ssl = ssl
+        self.ssl = ssl
         self._reader = reader
         self._folder = folder  # a temporary database's files live as long as the database
         self._writer = writer
@@ -80,7 +83,7 @@ class Database:
 
     def separate(self) -> "Database":
         """The same database by connections of its own, for another thread's event loop. To be closed before this one."""
-        return connect(self.url, schema=self.schema, ssl=self._ssl)
+        return connect(self.url, schema=self.schema, ssl=self.ssl)
 
     async def check(self) -> None:
         """Raises ServiceUnavailableError when the database does not answer."""
@@ -99,8 +102,7 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._reader.dispose()
-        if self._writer is not self._reader:
-            await self._writer.dispose()
+        await self._writer.dispose()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -122,11 +124,33 @@ def connect(url: str | URL, *, schema: str | None = None, ssl: str | None = None
         parsed,
         pool_size=POSTGRES_CONNECTIONS,
         max_overflow=POSTGRES_CONNECTIONS,
-        pool_pre_ping=True,
         connect_args=arguments,
         hide_parameters=True,
     )
-    return Database(engine, engine, url=parsed, schema=schema, ssl=ssl)
+    _check_idle_connections(engine)
+    # Each statement that reads is a transaction of its own: none is opened and rolled back around it.
+    reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return Database(reader, engine, url=parsed, schema=schema, ssl=ssl)
+
+
+def _check_idle_connections(engine: AsyncEngine) -> None:
+    """Ask a connection that was idle whether it is still one, before it is used; the server may have been restarted.
+
+    The pool's own check asks every time, which is half of the time of a small question.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def on_checkin(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        if connection is not None and time.monotonic() - record.info.get("used", math.inf) > IDLE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception as error:
+                # All others of the pool are as old: they are replaced too.
+                raise InvalidatePoolError("a connection was lost while it was idle") from error
 
 
 def connect_sqlite_file(path: Path) -> Database:

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from understage.errors import ServiceUnavailableError, UnderstageError
 from understage.platform.json import dumps
 from understage.platform.openapi import OBJECT, describe, make_document
+from understage.platform.telemetry import NO_TELEMETRY
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ def create_plugin(
 
     `authenticate` returns the credentials of a request or raises; it is not asked for `public_paths` (exact, relative).
     """
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(telemetry=NO_TELEMETRY, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(HTTPException, answer_unknown_route)
     for router in [*routers, _create_document_router(plugin_id, routers, public_paths)]:
         app.include_router(router)

@@ -19,6 +19,7 @@ from understage.catalog.query.predicates import parse_predicate
 from understage.catalog.service import CatalogService
 from understage.catalog.store.select_ancestry import select_ancestry
 from understage.catalog.store.select_by_refs import select_by_refs, select_by_uid
+from understage.catalog.store.select_dump import Dump, select_dump
 from understage.catalog.store.select_list import select_list
 from understage.catalog.store.select_page import select_page
 from understage.errors import InputError, NotAllowedError, NotFoundError
@@ -263,6 +264,8 @@ async def _answer_stream(
     database: Database, predicate: Predicate, orders: Sequence[tuple[str, bool]], projection: Projection
 ) -> Response:
     """All entities, in chunks of one page each: a slow client holds neither a transaction nor the whole list."""
+    if not orders and not projection:
+        return await _answer_dump(database, predicate)
     field, descending = (orders[0][0].lower(), orders[0][1]) if orders else (None, False)
 
     async def page(after: tuple[str | None, str] | None) -> list[Any]:
@@ -291,6 +294,30 @@ async def _answer_stream(
             yield opening + b",".join(encode_entity(row.final_entity, projection) for row in rows)
             opening = b","
             rows = await page((rows[-1].sorted_by, rows[-1].uid)) if len(rows) == STREAM_PAGE else []
+        yield b"]"
+
+    return StreamingResponse(chunks(), media_type=JSON_TYPE)
+
+
+async def _answer_dump(database: Database, predicate: Predicate) -> Response:
+    """All entities as they are stored, by uid."""
+
+    async def part(after: str) -> Dump:
+        async with database.read() as connection:
+            return await select_dump(connection, predicate, after=after, limit=STREAM_PAGE)
+
+    first = await part("") if predicate != NOTHING else Dump("", "", 0)
+    if first.entities < STREAM_PAGE:
+        return raw_json_response(f"[{first.json}]".encode())
+
+    async def chunks() -> AsyncIterator[bytes]:
+        dump, opening = first, "["
+        while dump.entities:
+            yield (opening + dump.json).encode()
+            opening = ","
+            if dump.entities < STREAM_PAGE:
+                break
+            dump = await part(dump.last_uid)
         yield b"]"
 
     return StreamingResponse(chunks(), media_type=JSON_TYPE)
