@@ -18,6 +18,7 @@ CATALOG = (
     "undeclared",
     "incremental",
     "checklist",
+    "actions",
 )
 CASES = load_cases(*CATALOG)
 

@@ -17,6 +17,7 @@ from understage.app.scaffolder import create_scaffolder
 from understage.app.web import Health, create_root
 from understage.catalog.access import Access
 from understage.catalog.analyzers.analysis import installed_analyzers
+from understage.catalog.api.actions import create_catalog_actions
 from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
 from understage.catalog.processing.announcements import CONFLICT_TOPIC, ERRORS_TOPIC
@@ -29,10 +30,12 @@ from understage.config.sources import Configuration
 from understage.errors import InputError
 from understage.events.node_bus import NodeEventBus
 from understage.events.plugin import create_events_plugin
+from understage.identity.actions import ActionsRegistry
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.identity.discovery import Discovery
 from understage.integrations.github.commits import GithubCommits
+from understage.platform.actions_router import create_actions_router
 from understage.platform.database import Database
 from understage.platform.database_config import open_database
 from understage.platform.event_bus import EventBus
@@ -135,7 +138,9 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     catalog_routers = create_catalog_routers(
         database, catalog_access, engine.service, engine.scheduler, engine.incremental, auditor
     )
-    _mount_plugin(web, "catalog", catalog_routers, identity, health)
+    offered = ActionsRegistry("catalog", settings.backend.actions, identity.plugins["catalog"].authorizer)
+    offered.register(*create_catalog_actions(database, catalog_access, engine.service, auditor))
+    _mount_plugin(web, "catalog", [*catalog_routers, create_actions_router(offered)], identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)
     web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))
     if standalone:

@@ -112,7 +112,7 @@ def _add_pages(router: APIRouter, database: Database, access: Access, auditor: A
         parse_query(request, {})
         body = await read_members(request, QUERY_BODY)
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-query"}) as event:
-            return await answer(request, event, _question_of_body(body), parse_fields(body.get("fields", [])))
+            return await answer(request, event, question_of_body(body), parse_fields(body.get("fields", [])))
 
 
 def _add_facets(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
@@ -178,7 +178,8 @@ def _parse_order_field(text: str) -> Order:
     return Order(field, rest[:1] == ["desc"])
 
 
-def _question_of_body(body: dict[str, Any]) -> Question:
+def question_of_body(body: dict[str, Any]) -> Question:
+    """What a checked body asks. Raises InputError for malformed cursors, orders and predicates."""
     limit = _integer(body, "limit", DEFAULT_LIMIT)
     if "cursor" in body:
         if not body["cursor"]:
