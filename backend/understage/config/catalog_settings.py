@@ -98,7 +98,10 @@ _DEFAULT_ALLOWED = tuple(AllowedKind(kind=kind) for kind in ("Component", "API",
 
 
 class CatalogSettings(Section):
-    """The `catalog` section. `processing_interval` is None for the stock interval and False when processing is off."""
+    """The `catalog` section. `processing_interval` is None for the stock interval and False when processing is off.
+
+    `most_children` is to how many entities one location may lead directly; the stock backend has no such limit.
+    """
 
     locations: tuple[ConfiguredLocation, ...] = ()
     rules: tuple[CatalogRule, ...] = (CatalogRule(allow=_DEFAULT_ALLOWED),)
@@ -114,3 +117,4 @@ class CatalogSettings(Section):
     provider_options: dict[str, ProcessorOptions] = Field(default_factory=dict)
     scm_events: Annotated[ScmEvents, BeforeValidator(_read_scm_events)] = ScmEvents()
     providers: ProviderSettings = ProviderSettings()
+    most_children: int = Field(default=100_000, ge=1)

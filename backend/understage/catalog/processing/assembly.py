@@ -37,6 +37,7 @@ def create_orchestrator(
     return Orchestrator(
         made,
         Rules(settings, folder) if with_rules else None,
-        LocationStage(made, reader),
+        LocationStage(made, reader, most_targets=settings.most_children),
         Sources(reader) if sources is None else sources,
+        most_children=settings.most_children,
     )

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from understage.catalog.location_entity import make_location_entity
+from understage.errors import InputError
 from understage.model.entity import (
     ANNOTATION_LOCATION,
     ANNOTATION_ORIGIN_LOCATION,
@@ -35,7 +36,7 @@ class Collector:
     `children` is by reference: a repeated one replaces the first, whose reference and location key go to `superseded`.
     """
 
-    def __init__(self, ref: str, location: LocationRef, origin: LocationRef) -> None:
+    def __init__(self, ref: str, location: LocationRef, origin: LocationRef, *, most: int) -> None:
         self.children: dict[str, Child] = {}
         self.repeated: list[str] = []
         self.superseded: set[tuple[str, str]] = set()
@@ -45,6 +46,7 @@ class Collector:
         self._ref = ref
         self._location = str(location)
         self._origin = str(origin)
+        self._most = most
 
     def entity(self, entity: Any, location: LocationRef, *, location_key: str | None = None) -> None:
         """See `Emit`."""
@@ -65,7 +67,7 @@ class Collector:
         managed_by = str(location)
         marks = {ANNOTATION_ORIGIN_LOCATION: self._origin, ANNOTATION_LOCATION: managed_by}
         metadata = {**entity["metadata"], "annotations": {**annotations, **marks}}
-        self.children[ref] = Child(ref, {**entity, "metadata": metadata}, location_key or managed_by)
+        self._add(Child(ref, {**entity, "metadata": metadata}, location_key or managed_by))
 
     def location(self, location: LocationRef, *, optional: bool = False) -> None:
         """See `Emit`."""
@@ -73,7 +75,13 @@ class Collector:
         entity = make_location_entity(location, annotations=marks, optional=optional)
         ref = entity_ref(entity)
         if ref != self._ref:
-            self.children[ref] = Child(ref, entity, self._location)
+            self._add(Child(ref, entity, self._location))
+
+    def _add(self, child: Child) -> None:
+        self.children[child.ref] = child
+        if len(self.children) > self._most:
+            # Whoever emits them must not go on.
+            raise InputError(f"{self._ref} leads to more than {self._most} entities; catalog.mostChildren is the limit")
 
     def relation(self, source: str, type: str, target: str) -> None:
         """See `Emit`."""

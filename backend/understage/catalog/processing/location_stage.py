@@ -21,9 +21,10 @@ ALLOWED_TYPES = ("url",)
 class LocationStage:
     """Reads the targets of Location entities by the first processor that knows how."""
 
-    def __init__(self, processors: Sequence[Processor], reader: UrlReader) -> None:
+    def __init__(self, processors: Sequence[Processor], reader: UrlReader, *, most_targets: int) -> None:
         self._readers = [item for item in processors if type(item).read_location is not Processor.read_location]
         self._reader = reader
+        self._most_targets = most_targets
 
     async def read(
         self,
@@ -40,6 +41,10 @@ class LocationStage:
             raise InputError(f"Registered locations must be of an allowed type {dumps_text(list(ALLOWED_TYPES))}").at(
                 "spec", "type"
             )
+        if sum(1 for _ in _targets(spec)) > self._most_targets:
+            raise InputError(
+                f"the location has more than {self._most_targets} targets; catalog.mostChildren is the limit"
+            ).at("spec", "targets")
         optional = spec.get("presence") == "optional"
         for path, target in _targets(spec):
             before = len(collector.errors)

@@ -76,10 +76,13 @@ class Orchestrator:
         rules: Rules | None,
         locations: LocationStage,
         sources: Sources | None = None,
+        *,
+        most_children: int,
     ) -> None:
         self._rules = rules
         self._locations = locations
         self._sources = sources
+        self._most_children = most_children
         self._before = [item for item in processors if _overrides(item, "pre_process")]
         self._validating = [item for item in processors if _overrides(item, "validate_kind")]
         self._after = [item for item in processors if _overrides(item, "post_process")]
@@ -90,7 +93,7 @@ class Orchestrator:
             ref, location, origin = _check_source(entity)
         except Exception as error:
             return Result(None, [], set(), set(), [error])
-        collector = Collector(ref, location, origin)
+        collector = Collector(ref, location, origin, most=self._most_children)
         run = _Run(ref, location, origin, collector, cache)
         completed: Entity | None = None
         try:
