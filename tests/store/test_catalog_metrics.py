@@ -9,12 +9,11 @@ from pathlib import Path
 SERVICE = """
 import asyncio, sys
 from pathlib import Path
-from prometheus_client import REGISTRY, generate_latest
 from tests.store.catalog_bench import component, location, running
 from understage.catalog.store.count_all import refresh_counts
 from understage.platform.database import connect_sqlite_temporary
 from understage.platform.migrations import migrate
-from understage.platform.telemetry import configure_telemetry
+from understage.platform.telemetry import configure_telemetry, metrics_response
 
 async def main(folder):
     configure_telemetry()
@@ -24,17 +23,18 @@ async def main(folder):
     async with running(database, folder, locations=[{"type": "file", "target": "a.yaml"}]) as bench:
         await bench.refresh_all()
         await refresh_counts(database)
-        print(generate_latest(REGISTRY).decode())
+        print(metrics_response(None).body.decode())
     await database.close()
 
 asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-async def test_metrics_have_the_stock_names(tmp_path: Path) -> None:
+async def scrape(folder: Path) -> str:
+    """What `/metrics` tells after some work."""
     run = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", SERVICE, str(tmp_path)],
+        [sys.executable, "-c", SERVICE, str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -42,10 +42,16 @@ async def test_metrics_have_the_stock_names(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert run.returncode == 0, run.stderr
-    samples = [line.rpartition(" ") for line in run.stdout.splitlines() if line.startswith("catalog_")]
+    return run.stdout
+
+
+async def test_metrics_have_the_stock_names(tmp_path: Path) -> None:
+    exposition = await scrape(tmp_path)
+    samples = [line.rpartition(" ") for line in exposition.splitlines() if line.startswith("catalog_")]
     lines = {name: float(value) for name, _, value in samples}
     found = {name.partition("{")[0]: value for name, value in lines.items()}
-    by_result = {name: value for name, value in lines.items() if name.startswith("catalog_processed_entities_count")}
+    counted = "catalog_processed_entities_count_total"
+    by_result = {name: value for name, value in lines.items() if name.startswith(counted)}
     assert sum(value for name, value in by_result.items() if 'result="unchanged"' in name) == 3
     assert sum(value for name, value in by_result.items() if 'result="errors"' in name) == 1
     kinds = {name: value for name, value in lines.items() if name.startswith("catalog_entities_count")}
@@ -59,5 +65,16 @@ async def test_metrics_have_the_stock_names(tmp_path: Path) -> None:
         "catalog_stitched_entities_count_total",
         "catalog_stitching_duration_seconds_count",
         "catalog_stitching_queue_length",
+        "catalog_stitching_queue_delay_seconds_count",
     ):
         assert name in found
+
+
+async def test_counters_have_the_stock_prometheus_names_too(tmp_path: Path) -> None:
+    exposition = await scrape(tmp_path)
+    for name in ("catalog_processed_entities_count", "catalog_stitched_entities_count"):
+        told = [line for line in exposition.splitlines() if line.startswith((name + "{", name + "_total{"))]
+        assert told
+        plain = {line for line in told if line.startswith(name + "{")}
+        assert plain == {line.replace("_total{", "{") for line in told}
+        assert f"# TYPE {name} counter" in exposition

@@ -26,6 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from understage import __version__
 
+STOCK_COUNTERS = ("catalog_processed_entities_count", "catalog_stitched_entities_count")
+
 tracer = trace.get_tracer("understage")
 meter = metrics.get_meter("understage")
 
@@ -61,7 +63,16 @@ def configure_telemetry() -> None:
 
 def metrics_response(_request: Request) -> Response:
     """The answer of `GET /metrics`."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    return Response(with_stock_counters(generate_latest(REGISTRY).decode()), media_type=CONTENT_TYPE_LATEST)
+
+
+def with_stock_counters(exposition: str) -> str:
+    """The exposition with the counters of the stock backend under its own names too, which do not end in `_total`."""
+    lines = exposition.splitlines(keepends=True)
+    copied = [
+        line.replace(f"{name}_total", name, 1) for name in STOCK_COUNTERS for line in lines if f"{name}_total" in line
+    ]
+    return "".join([*lines, *copied])
 
 
 class TraceRequests:

@@ -22,8 +22,8 @@ from understage.catalog.store.select_troubles import Troubles, select_troubles
 from understage.catalog.store.stitch_queue import (
     claim_stitches,
     finish_stitches,
-    is_stitch_due,
     lock_stitches,
+    longest_stitch_delay_ms,
     release_stitches,
 )
 from understage.catalog.store.write_final import (
@@ -45,6 +45,9 @@ _stitched = _meter.create_counter(
 _duration = _meter.create_histogram(
     "catalog.stitching.duration", unit="seconds", description="Time from the claim of a batch to its commit"
 )
+_queue_delay = _meter.create_histogram(
+    "catalog.stitching.queue.delay", unit="seconds", description="How long the longest waiting entity had waited"
+)
 
 BATCH = 1000
 PAUSE_EVERY = 20
@@ -62,8 +65,10 @@ class StitchingRounds:
     async def run(self) -> bool:
         """One round. True when there may be more to do at once."""
         async with self._database.read() as connection:
-            if not await is_stitch_due(connection):
-                return False
+            delay = await longest_stitch_delay_ms(connection)
+        if delay is None:
+            return False
+        _queue_delay.record(delay / 1000)
         began = time.perf_counter()
         with _tracer.start_as_current_span("catalog stitch") as span:
             self._claim_task = asyncio.create_task(self._claim())

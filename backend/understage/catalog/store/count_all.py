@@ -27,7 +27,8 @@ async def refresh_counts(database: Database) -> None:
     """Ask the database."""
     async with database.read() as connection:
         kinds = await connection.execute(text("SELECT value, count(*) FROM search WHERE key = 'kind' GROUP BY value"))
-        _latest.kinds = {row[0]: row[1] for row in kinds}
+        # A kind that is gone is told as 0: dashboards would show its last count for a while.
+        _latest.kinds = {**dict.fromkeys(_latest.kinds, 0), **{row[0]: row[1] for row in kinds}}
         for name, table in (("locations", "locations"), ("relations", "relations"), ("stitches", "stitch_queue")):
             count = (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
             setattr(_latest, name, count)

@@ -26,10 +26,12 @@ async def enqueue_stitch(connection: AsyncConnection, refs: Collection[str]) -> 
     )
 
 
-async def is_stitch_due(connection: AsyncConnection) -> bool:
-    """Whether any entity waits for its final form."""
-    statement = f"SELECT 1 FROM stitch_queue WHERE next_stitch_at <= {now(connection)} LIMIT 1"
-    return (await connection.execute(text(statement))).first() is not None
+async def longest_stitch_delay_ms(connection: AsyncConnection) -> int | None:
+    """How long the longest waiting entity has waited for its final form; None when none does."""
+    statement = (
+        f"SELECT {now(connection)} - min(next_stitch_at) FROM stitch_queue WHERE next_stitch_at <= {now(connection)}"
+    )
+    return (await connection.execute(text(statement))).scalar()
 
 
 async def claim_stitches(connection: AsyncConnection, *, limit: int, timeout_ms: int) -> dict[str, str]:
