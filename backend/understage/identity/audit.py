@@ -13,6 +13,7 @@ from typing import Any, Literal
 import structlog
 
 from understage.config.backend_settings import SeverityLogLevels
+from understage.errors import UnderstageError
 from understage.identity.credentials import Credentials
 
 log = structlog.get_logger(__name__)
@@ -118,7 +119,8 @@ class Auditor:
         line = {**fields, "status": status, **({"meta": dict(event.meta)} if event.meta else {})}
         if error is not None:
             message = f"{message} {error}"
-            line["error"] = {"name": getattr(error, "name", type(error).__name__), "message": str(error)}
+            name = error.name if isinstance(error, UnderstageError) else type(error).__name__
+            line["error"] = {"name": name, "message": str(error)}
         level = getattr(self._levels, fields["severityLevel"])
         # The line's own `event` is structlog's message.
         getattr(log, "warning" if level == "warn" else level)(message, **line)

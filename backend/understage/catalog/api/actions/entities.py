@@ -7,7 +7,7 @@ import orjson
 
 from understage.catalog.access import Access
 from understage.catalog.api.query import question_of_body
-from understage.catalog.predicate import NOTHING, All, equals
+from understage.catalog.predicate import NOTHING
 from understage.catalog.query.entities import Page, Question, query_entities
 from understage.catalog.query.fields import parse_fields, project
 from understage.catalog.service import CatalogService
@@ -117,8 +117,8 @@ def create_entity_actions(
 
     async def find(input: dict[str, Any], credentials: Credentials) -> dict[str, Any]:
         keys = {"metadata.name": "name", "kind": "kind", "metadata.namespace": "namespace"}
-        predicate = All(tuple(equals(key, input[name]) for key, name in keys.items() if input.get(name)))
-        items = [orjson.loads(item) for item in (await ask(Question(predicate), credentials)).items]
+        query = {key: input[name] for key, name in keys.items() if input.get(name)}
+        items = [orjson.loads(item) for item in (await ask(Question(query), credentials)).items]
         name = input["name"]
         if not items:
             raise InputError(f'No entity found with name "{name}"')
