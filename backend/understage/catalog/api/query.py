@@ -9,7 +9,7 @@ from understage.catalog.access import Access
 from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object, read_members
 from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.cursor import FullText, Order, decode_cursor
-from understage.catalog.query.entities import DEFAULT_LIMIT, Page, Question, query_entities, question_of
+from understage.catalog.query.entities import DEFAULT_LIMIT, Page, Question, Totals, query_entities, question_of
 from understage.catalog.query.facets import FacetCounter
 from understage.catalog.query.fields import Projection, parse_fields
 from understage.catalog.query.filter import parse_filters, wire_of_filters
@@ -46,6 +46,7 @@ QUERY_BODY = Body(
     },
     required=False,
 )
+MOST_TOTALS = 1024
 FACET_PARAMETERS = {"facet": Parameter("list", required=True), "filter": Parameter("list")}
 FACET_BODY = Body({"facets": Member("array", required=True, items="string"), "query": Member("object")})
 
@@ -75,13 +76,15 @@ def create_query_router(database: Database, access: Access, auditor: Auditor) ->
 
 
 def _add_pages(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+    totals = Totals(MOST_TOTALS)
+
     async def answer(request: Request, event: AuditEvent, question: Question, projection: Projection) -> Response:
         readable = await access.readable(request.state.credentials)
         if readable == NOTHING:
             page = Page([], 0)
         else:
             async with database.read() as connection:
-                page = await query_entities(connection, question, readable)
+                page = await query_entities(connection, question, readable, totals)
         cursors = {"nextCursor": page.next_cursor, "prevCursor": page.previous_cursor}
         info = {name: value for name, value in cursors.items() if value is not None}
         event.meta |= {"totalItems": page.total, "pageInfo": info}

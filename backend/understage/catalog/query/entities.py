@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.predicate import EVERYTHING, Predicate, both
 from understage.catalog.query.cursor import Cursor, FullText, Order, Place
+from understage.catalog.query.kept import KeptAnswers
 from understage.catalog.query.predicates import Wire, read_predicate
-from understage.catalog.store.count_entities import count_entities
+from understage.catalog.store.count_entities import Text, count_entities
 from understage.catalog.store.select_page import PageRow, select_page
 
 DEFAULT_LIMIT = 200
@@ -65,7 +66,12 @@ def searched_fields(question: Question) -> tuple[str, ...]:
     return (question.order.field.lower(),) if question.order is not None else ("metadata.uid",)
 
 
-async def query_entities(connection: AsyncConnection, question: Question, access: Predicate | None) -> Page:
+Totals = KeptAnswers[int]
+
+
+async def query_entities(
+    connection: AsyncConnection, question: Question, access: Predicate | None, totals: Totals | None = None
+) -> Page:
     """Answer a question for a caller who may read what satisfies `access` (None: everything)."""
     cursor = question.cursor
     if cursor is not None and question.limit == 0:
@@ -77,7 +83,7 @@ async def query_entities(connection: AsyncConnection, question: Question, access
     if cursor is not None:
         total = cursor.total
     else:
-        total = await count_entities(connection, predicate, field, text) if question.with_total else 0
+        total = await _count(connection, predicate, field, text, totals) if question.with_total else 0
     if question.limit == 0:
         return Page([], total)
     backwards = cursor is not None and cursor.is_previous
@@ -99,6 +105,15 @@ async def query_entities(connection: AsyncConnection, question: Question, access
     if backwards:
         rows = rows[::-1]
     return _with_cursors(question, rows, total, has_next=more or backwards)
+
+
+async def _count(
+    connection: AsyncConnection, predicate: Predicate, field: str | None, text: Text | None, totals: Totals | None
+) -> int:
+    if totals is None:
+        return await count_entities(connection, predicate, field, text)
+    asked = (predicate, field, text)
+    return await totals.find(connection, asked, lambda: count_entities(connection, predicate, field, text))
 
 
 def _with_cursors(question: Question, rows: Sequence[PageRow], total: float, *, has_next: bool) -> Page:

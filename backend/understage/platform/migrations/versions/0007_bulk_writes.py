@@ -6,7 +6,11 @@ stay as they were: replicas of the previous release go on while this one starts.
 """
 
 import sqlalchemy as sa
+import structlog
 from alembic import op
+from sqlalchemy.exc import DBAPIError
+
+log = structlog.get_logger(__name__)
 
 revision = "0007_bulk_writes"
 down_revision = "0006_incremental"
@@ -45,6 +49,23 @@ def _index_by_kind() -> None:
         op.execute("CREATE STATISTICS search_key_value (mcv) ON key, value FROM search")
         op.execute("ALTER STATISTICS search_key_value SET STATISTICS 1000")
         op.execute("ANALYZE search")
+        _index_texts()
+
+
+def _index_texts() -> None:
+    """What people search for in the pages, by its trigrams, where the database has them: they come with PostgreSQL itself."""
+    try:
+        with op.get_bind().begin_nested():
+            op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            op.execute(
+                """
+                CREATE INDEX search_by_text ON search USING gin (value gin_trgm_ops)
+                WHERE key IN ('metadata.name', 'metadata.title', 'spec.profile.displayname')
+                """
+            )
+    except DBAPIError as error:
+        # Not installed, or not allowed: texts are looked for one by one then.
+        log.warning("no index for full text search, because the extension pg_trgm is not there", reason=str(error.orig))
 
 
 def _schedule_by_buckets() -> None:
