@@ -61,7 +61,7 @@ async def test_one_file_of_a_thousand(
 
         assert_only(unchanged, refresh_state=6)
         # The entity, its place, what it is searched by: nothing of the other 999.
-        assert_only(changed, refresh_state=12, final_entities=2, search=4)
+        assert_only(changed, refresh_state=12, final_entities=2, search=4, catalog_changes=2)
 
 
 def assert_only(counts: Counter[str], **most: int) -> None:

@@ -60,6 +60,7 @@ class ProcessingRounds:
         self._holdings = Holdings(database)
         self._done: list[Outcome] = []
         self._claim_task: asyncio.Task[int] | None = None
+        self._commit_task: asyncio.Task[None] | None = None
         self._is_claiming = False
         self._yielded = 0.0
         self.claims = 0
@@ -71,39 +72,58 @@ class ProcessingRounds:
         return max(len(self._holdings), int(self._is_claiming))
 
     async def run(self) -> bool:
-        """One round. True when there may be more to do at once."""
+        """One round. True when there may be more to do at once.
+
+        Its commit goes on while the next round claims and processes; rounds are committed one by one, in order.
+        """
         began = time.perf_counter()
         self._claim_task = asyncio.create_task(self._claim())
         # A claim that is cut off may be committed all the same: `close` waits for it.
         claimed = await asyncio.shield(self._claim_task)
         if not claimed and not self._workers and not self._done:
+            committed = await self._end_commit()
             await self._holdings.keep()
+            return committed
+        self._start_workers()
+        if self._workers:
+            await asyncio.wait(self._workers, timeout=PATIENCE)
+        done, self._done = self._done, []
+        await self._end_commit()
+        self._commit_task = asyncio.create_task(self._finish(done, claimed, began))
+        return bool(claimed or done)
+
+    async def _end_commit(self) -> bool:
+        """Wait for the commit of the round before; raises what it raised. False when there was none."""
+        task = self._commit_task
+        if task is None:
             return False
+        try:
+            await asyncio.shield(task)
+        finally:
+            if task.done():
+                self._commit_task = None
+        return True
+
+    async def _finish(self, done: list[Outcome], claimed: int, began: float) -> None:
+        for outcome in done:
+            outcome.claimed = self._holdings.current(outcome.claimed)
         with measures.tracer.start_as_current_span("catalog process") as span:
-            self._start_workers()
-            if self._workers:
-                await asyncio.wait(self._workers, timeout=PATIENCE)
-            done, self._done = self._done, []
-            for outcome in done:
-                outcome.claimed = self._holdings.current(outcome.claimed)
             try:
                 batch = await sort_outcomes(self._database, done)
                 await self._commit(batch)
-                self._tell(done)
-            except Exception:
-                # It is claimed until the time limit; then it is somebody's again. (A stop gives it back at once.)
-                self._forget(done)
-                raise
-            self._forget(done)
+            finally:
+                # What could not be committed is claimed until the time limit; then it is somebody's again.
+                self._holdings.drop([outcome.claimed for outcome in done])
             await self._holdings.keep()
             span.set_attributes({"catalog.claimed": claimed, "catalog.changed": len(batch.changed)})
         self._measure(batch, time.perf_counter() - began)
-        return bool(claimed or done)
 
     async def close(self) -> None:
         """Stop what is running, and make what is not committed due again for another start or replica."""
         if self._claim_task is not None:
             await asyncio.gather(self._claim_task, return_exceptions=True)
+        if self._commit_task is not None:
+            await asyncio.gather(self._commit_task, return_exceptions=True)
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -111,11 +131,9 @@ class ProcessingRounds:
         self._done.clear()
         await self._holdings.release_all()
 
-    def _forget(self, done: list[Outcome]) -> None:
-        self._holdings.drop([outcome.claimed for outcome in done])
-
     async def _claim(self) -> int:
-        room = BATCH - len(self._holdings)
+        # One batch is being committed while the next is processed.
+        room = min(BATCH, 2 * BATCH - len(self._holdings))
         async with self._database.read() as connection:
             delay = await longest_delay_ms(connection)
         if delay is None or room <= 0:
