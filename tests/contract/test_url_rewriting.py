@@ -37,7 +37,7 @@ CONFIG = {
         "harness": [{"host": "harness.org"}],
     }
 }
-RELATIVE = ["./", "./x/y.yaml", "../x", "/root/x.yaml", "https://other.org/x"]
+RELATIVE = ["./", "./x/y.yaml", "../x", "/top/x.yaml", "https://other.org/x"]
 HARNESS = "https://harness.org/ng/account/acc/module/code"
 URLS = [
     "https://github.com/o/r/blob/main/dir/c.yaml",
@@ -64,7 +64,7 @@ URLS = [
     f"{HARNESS}/repos/r/files/feature/x/~/dir/c.yaml",
 ]
 # The stock resolver appends to the file, or drops the branch: nothing can be read by what it gives.
-UNUSABLE = {(url, "/root/x.yaml") for url in URLS if url.startswith((HARNESS, "https://tea.org"))}
+UNUSABLE = {(url, "/top/x.yaml") for url in URLS if url.startswith((HARNESS, "https://tea.org"))}
 
 
 def ours(url: str) -> dict[str, Any]:
