@@ -64,13 +64,8 @@ class PostgresServer:
             **({} if durable else FAST),
         }
         arguments = [f"-c{name}={value}" for name, value in options.items()]
-        self._process = subprocess.Popen(
-            [str(postgres), "-D", data, *arguments],
-            stdout=self._log,
-            stderr=self._log,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-            **self._identity(),
-        )
+        self._command = [str(postgres), "-D", data, *arguments]
+        self._process = self._start()
         self._wait()
 
     @property
@@ -100,7 +95,30 @@ class PostgresServer:
     def _conninfo(self) -> str:
         return self.url("postgres").set(drivername="postgresql").render_as_string(hide_password=False)
 
+    def restart(self) -> None:
+        """Stop the server, which ends all connections, and start it again on the same port with the same data.
+
+        To be called by the main thread: the server ends with the thread that started it.
+        """
+        self._end()
+        self._process = self._start()
+        self._wait()
+
     def stop(self) -> None:
+        self._end()
+        self._log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command,
+            stdout=self._log,
+            stderr=self._log,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            **self._identity(),
+        )
+
+    def _end(self) -> None:
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGINT)
         try:
@@ -108,8 +126,6 @@ class PostgresServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _identity(self) -> dict[str, object]:
         if self._user is None:

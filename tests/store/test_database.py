@@ -1,14 +1,17 @@
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests.databases import PostgresServer
 
 from understage.config.backend_settings import DatabaseSettings
 from understage.errors import InputError, ServiceUnavailableError
 from understage.identity.key_store import DatabaseKeyStore
 from understage.identity.keys import generate_key, publish
-from understage.platform.database import Database, now_ms
+from understage.platform import database as platform_database
+from understage.platform.database import Database, connect, now_ms
 from understage.platform.database_config import open_database
 from understage.platform.migrations import migrate
 
@@ -74,3 +77,33 @@ async def test_an_unknown_client_is_refused(tmp_path: Path) -> None:
     settings = DatabaseSettings.model_validate({"client": "embedded-postgres"})
     with pytest.raises(InputError, match="use better-sqlite3 or pg"):
         await open_database(settings, root=tmp_path, data_directory=tmp_path)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_idle_for_long", [False, True])
+async def test_a_server_that_was_restarted_between_two_requests_costs_none(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, *, is_idle_for_long: bool
+) -> None:
+    monkeypatch.setattr(platform_database, "IDLE_SECONDS", -1 if is_idle_for_long else 3600)
+    database = connect(postgres_server.url("understage"))
+
+    async def ask() -> int:
+        async with database.read() as connection:
+            await asyncio.sleep(0.01)
+            number: int = (await connection.execute(text("SELECT 1"))).scalar_one()
+            return number
+
+    async def write() -> None:
+        async with database.write() as connection:
+            await connection.execute(text("DELETE FROM locations"))
+
+    try:
+        # Several, so that the pool holds more than one that is lost.
+        assert await asyncio.gather(*(ask() for _ in range(5))) == [1] * 5
+        postgres_server.restart()
+        assert await asyncio.gather(*(ask() for _ in range(5))) == [1] * 5
+        postgres_server.restart()
+        await write()
+        assert await asyncio.gather(*(ask() for _ in range(5))) == [1] * 5
+    finally:
+        await database.close()

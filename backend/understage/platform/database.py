@@ -5,7 +5,7 @@ operations, which never commit. On SQLite writers queue up in this process (one 
 the last committed state and never wait.
 """
 
-import math
+import select
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -151,9 +151,10 @@ def _set_up_connections(engine: AsyncEngine) -> None:
 
 
 def _check_idle_connections(engine: AsyncEngine) -> None:
-    """Ask a connection that was idle whether it is still one, before it is used; the server may have been restarted.
+    """Ask a connection whether it is still one before it is used, if there is a reason to: the server may have been restarted.
 
-    The pool's own check asks every time, which is half of the time of a small question.
+    The reasons: it was idle for long, or the server sent something that nobody asked for, such as the end. The pool's own
+    check asks every time, which is half of the time of a small question.
     """
 
     @event.listens_for(engine.sync_engine, "checkin")
@@ -162,12 +163,24 @@ def _check_idle_connections(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
-        if connection is not None and time.monotonic() - record.info.get("used", math.inf) > IDLE_SECONDS:
+        used = record.info.get("used")
+        if connection is None or used is None:
+            return
+        if time.monotonic() - used > IDLE_SECONDS or _is_spoken_to(connection.driver_connection):
             try:
                 engine.dialect.do_ping(connection)
             except Exception as error:
                 # All others of the pool are as old: they are replaced too.
                 raise InvalidatePoolError("a connection was lost while it was idle") from error
+
+
+def _is_spoken_to(connection: Any) -> bool:
+    """Whether there is something to read on a connection that asked nothing."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def connect_sqlite_file(path: Path) -> Database:
