@@ -45,7 +45,7 @@ def test_stock_file_is_read_and_foreign_keys_are_kept(workspace: Workspace) -> N
         integrations:
           github: [{host: github.com, token: ' abc '}]
           gitea: [{host: git.local, username: u, password: p}]
-          awsS3: [{region: x}]
+          elsewhere: [{region: x}]
         catalog:
           import: {entityFilename: c.yaml}
           rules: [{allow: [Component, {kind: API, spec.type: openapi}], locations: [{type: url, pattern: 'https://*'}]}]
@@ -74,7 +74,7 @@ def test_stock_file_is_read_and_foreign_keys_are_kept(workspace: Workspace) -> N
     access = settings.backend.auth.external_access[0]
     assert access.access_restrictions[0].permission == ("a", "b")
     assert settings.integrations.github[0].token == "abc"
-    assert settings.integrations.model_extra == {"awsS3": [{"region": "x"}]}
+    assert settings.integrations.model_extra == {"elsewhere": [{"region": "x"}]}
     assert settings.catalog.rules[0].allow[1] == AllowedKind(kind="API", spec_type="openapi")
     assert settings.catalog.processing_interval == timedelta(minutes=5)
     assert settings.catalog.import_.entity_filename == "c.yaml"

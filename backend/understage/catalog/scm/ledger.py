@@ -63,7 +63,9 @@ class Ledger:
             case _Added():
                 return
             case _Renamed(before):
-                self._files.setdefault(before, _Removed())
+                # A new file may have its first name by now: then that one has another content, and none is new.
+                known = self._files.get(before, _Removed())
+                self._files[before] = _Changed() if isinstance(known, _Added) else known
             case _:
                 self._files[path] = _Removed()
 
