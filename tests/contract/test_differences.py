@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.contract.backend import Backend
 from tests.contract.cases import listed_differences, load_cases
+from tests.contract.comparison import UUID
 from tests.contract.installation import Installation
 from tests.contract.pair import Pair, running_pair
 from tests.contract.tasks import Run, cancel_task, run_task
@@ -68,12 +69,19 @@ def test_entities_that_are_pending_have_a_name(pair: Pair) -> None:
     assert [row.pop("entity_ref") for row in stock] == [row.pop("entity_id") for row in stock] == [None] * len(stock)
     names = [row["unprocessed_entity"]["metadata"]["name"] for row in ours]
     assert [row.pop("entity_ref").partition("/")[2] for row in ours] == names
+    processed = [row for row in ours if row["processed_entity"]]
+    assert processed
+    assert all(row["processed_entity"]["metadata"]["uid"] == row["entity_id"] for row in processed)
     assert len({row.pop("entity_id") for row in ours}) == len(ours)
     own = ("result_hash", "next_update_at", "last_discovery_at")
     for row in (*stock, *ours):
         for name in own:
             assert row.pop(name)
+        # Hashed in two ways; and what the processors of each remember for themselves.
         row.pop("unprocessed_hash")
+        row.pop("cache")
+        if row["processed_entity"]:
+            assert UUID.fullmatch(row["processed_entity"]["metadata"].pop("uid"))
     assert [{**row, "errors": [without_position(error) for error in row["errors"]]} for row in ours] == stock
 
 

@@ -30,11 +30,17 @@ from understage.platform.requests import Member, Parameter, decode_base64, parse
 ORIGIN = "backstage.io/managed-by-origin-location"
 DEFAULT_LIMIT = 1000
 
-LOCATION_MEMBERS = {"target": Member("string", required=True), "type": Member("string", required=True)}
+LOCATION_MEMBERS = {"type": Member("string", required=True), "target": Member("string", required=True)}
 LOCATION_BODY = Body(LOCATION_MEMBERS, additional=False)
 CREATE_PARAMETERS = {"dryRun": Parameter("boolean"), "onConflict": Parameter(choices=("refresh", "reject"))}
 CREATE_BODY = Body(
-    {**LOCATION_MEMBERS, "presence": Member("string", choices=("required", "optional"))}, additional=False
+    # The stock backend looks for the target first when a location is made, and for the type first elsewhere.
+    {
+        "target": LOCATION_MEMBERS["target"],
+        "type": LOCATION_MEMBERS["type"],
+        "presence": Member("string", choices=("required", "optional")),
+    },
+    additional=False,
 )
 QUERY_BODY = Body({"cursor": Member("string"), "limit": Member("number"), "query": Member("object")}, required=False)
 ANALYZE_BODY = Body(

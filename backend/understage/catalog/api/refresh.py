@@ -13,7 +13,7 @@ from understage.platform.plugin import json_response
 from understage.platform.requests import Member, parse_query
 
 REFRESH_BODY = Body(
-    {"entityRef": Member("string", required=True), "authorizationToken": Member("string")}, additional=False
+    {"authorizationToken": Member("string"), "entityRef": Member("string", required=True)}, additional=False
 )
 VALIDATE_BODY = Body({"location": Member("string", required=True), "entity": Member("object", required=True)})
 PROBLEMS = object_of({"errors": array_of(object_of({"name": STRING, "message": STRING}))})

@@ -64,6 +64,8 @@ def create_unprocessed_router(database: Database, access: Access, service: Catal
 
 def _to_wire(row: UnprocessedRow) -> dict[str, Any]:
     processed = None if row.processed_entity is None else loads(row.processed_entity)
+    if processed is not None:
+        processed["metadata"]["uid"] = row.entity_id
     decoded = {
         "unprocessed_entity": loads(row.unprocessed_entity),
         "processed_entity": processed,
