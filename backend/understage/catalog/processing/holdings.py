@@ -73,19 +73,23 @@ class Holdings:
         return held if held is not None and held.uid == entity.uid else entity
 
     def drop(self, entities: Iterable[DueEntity]) -> None:
-        """These are finished, or given up."""
+        """These are finished, or given up; a later claim on one of them stays."""
         for entity in entities:
-            self._single.pop(entity.id, None)
-            if entity.bucket in self._buckets:
-                self._buckets[entity.bucket].entities.pop(entity.id, None)
+            held = self._single.get(entity.id)
+            if held is not None and held.claim == entity.claim:
+                del self._single[entity.id]
+            bucket = self._buckets.get(entity.bucket)
+            if bucket is not None and bucket.claim == entity.claim:
+                bucket.entities.pop(entity.id, None)
 
     async def keep(self) -> None:
         """After a commit: give back the buckets, detach what is still running, and renew what is held for long."""
         for number, bucket in list(self._buckets.items()):
             if not bucket.is_ready:
                 continue
-            await write_with_retry(self._database, partial(_let_go, number=number, bucket=bucket))
-            self._single.update(bucket.entities)
+            detached = await write_with_retry(self._database, partial(_let_go, number=number, bucket=bucket))
+            # One may have been given up meanwhile.
+            self._single.update((entity.id, entity) for entity in detached if entity.id in bucket.entities)
             del self._buckets[number]
         if self._single and time.monotonic() - self._renewed > RENEW_SECONDS:
             claims = {entity.claim for entity in self._single.values()}
@@ -108,8 +112,9 @@ class Holdings:
         self._buckets.clear()
 
 
-async def _let_go(connection: AsyncConnection, *, number: int, bucket: _Bucket) -> None:
+async def _let_go(connection: AsyncConnection, *, number: int, bucket: _Bucket) -> list[DueEntity]:
+    detached: list[DueEntity] = []
     if bucket.entities:
         detached = await detach_from_bucket(connection, list(bucket.entities.values()))
-        bucket.entities = {entity.id: entity for entity in detached}
     await release_bucket(connection, number, bucket.claim)
+    return detached

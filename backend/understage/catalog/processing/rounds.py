@@ -87,8 +87,9 @@ class ProcessingRounds:
         self._start_workers()
         if self._workers:
             await asyncio.wait(self._workers, timeout=PATIENCE)
-        done, self._done = self._done, []
+        # First: when it failed, what is done now stays, for the next round to commit.
         await self._end_commit()
+        done, self._done = self._done, []
         self._commit_task = asyncio.create_task(self._finish(done, claimed, began))
         return bool(claimed or done)
 
@@ -111,6 +112,7 @@ class ProcessingRounds:
             try:
                 batch = await sort_outcomes(self._database, done)
                 await self._commit(batch)
+                self._tell(done)
             finally:
                 # What could not be committed is claimed until the time limit; then it is somebody's again.
                 self._holdings.drop([outcome.claimed for outcome in done])
