@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -127,12 +128,29 @@ async def test_d4_a_name_that_is_taken_cannot_be_stolen(sqlite_database: Databas
 
 
 async def test_d5_annotations_that_run_scripts_are_not_served(sqlite_database: Database, tmp_path: Path) -> None:
-    """Links are left to the page, whose own rule refuses scripts: the stock backend serves them, too."""
     marks = '  annotations: {backstage.io/view-url: " java\\tscript:alert(1)", backstage.io/edit-url: "JavaScript:x"}\n'
     async with attacked(sqlite_database, tmp_path, HEADER + marks + SPEC) as bench:
         annotations = (await bench.entity("component:default/attacker"))["metadata"]["annotations"]
         rejected = "https://backstage.io/annotation-rejected-for-security-reasons"
         assert (annotations["backstage.io/view-url"], annotations["backstage.io/edit-url"]) == (rejected, rejected)
+
+
+async def test_d5_links_are_checked_as_addresses_and_no_more(sqlite_database: Database, tmp_path: Path) -> None:
+    """As the stock backend does, whose rule is an absolute address: what a page may follow is the page's own rule.
+
+    A page that follows links must refuse scripts, as the stock page does.
+    """
+    served = ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "https://example.com/"]
+    links = "".join(f"  - {{url: {json.dumps(url)}}}\n" for url in served)
+    async with attacked(sqlite_database, tmp_path, f"{HEADER}  links:\n{links}{SPEC}") as bench:
+        entity = await bench.entity("component:default/attacker")
+        assert [link["url"] for link in entity["metadata"]["links"]] == served
+        for refused in ("", "/relative", "no address"):
+            bench.reader.pages[PAGE] = f"{HEADER}  links: [{{url: {json.dumps(refused)}}}]\n{SPEC}"
+            await bench.refresh_all()
+            entity = await bench.entity("component:default/attacker")
+            assert [link["url"] for link in entity["metadata"]["links"]] == served, "the last good state"
+            assert re.search(r"links[./]0[./]url", await problems(bench))
 
 
 async def test_d6_circles_of_locations_come_to_rest(sqlite_database: Database, tmp_path: Path) -> None:

@@ -38,7 +38,13 @@ async def migrate_apart(database: Database) -> None:
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await child.communicate(dumps(target))
+    try:
+        _, errors = await child.communicate(dumps(target))
+    except BaseException:
+        # Whoever stops the start stops the migration, which the database takes back.
+        child.kill()
+        await child.wait()
+        raise
     if child.returncode != 0:
         lines = errors.decode(errors="replace").strip().splitlines() or [f"it ended with {child.returncode}"]
         raise ServiceUnavailableError(f"The schema of {database.describe()} could not be migrated: {lines[-1]}")

@@ -2,6 +2,9 @@
 
 import asyncio
 import sys
+import traceback
+
+from sqlalchemy.exc import DBAPIError
 
 from understage.platform.database import connect
 from understage.platform.json import loads
@@ -9,7 +12,7 @@ from understage.platform.migrations import migrate
 
 
 async def main() -> None:
-    """Migrate; what fails is the last line on the standard error."""
+    """Migrate. Raises what the migration raises."""
     target = loads(sys.stdin.buffer.read())
     database = connect(target["url"], schema=target["schema"], ssl=target["ssl"])
     try:
@@ -18,5 +21,16 @@ async def main() -> None:
         await database.close()
 
 
+def describe(error: Exception) -> str:
+    """What went wrong, on one line: the driver's own words, without the statement and where to read about it."""
+    told = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(told).split()) or type(told).__name__
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except Exception as error:
+        # The last line is what `migrate_apart` tells.
+        traceback.print_exc()
+        sys.exit(describe(error))
