@@ -20,7 +20,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
 STACK = re.compile(r"(\n    at [^\n]*)+$")
 LOG_ID = re.compile(r"logId=[0-9a-f]+")
-CURSORS = frozenset({"nextCursor", "prevCursor"})
+CURSORS = frozenset({"nextCursor", "prevCursor", "nextPageCursor"})
 LISTS = frozenset({"items", "errors"})
 HEADERS = ("content-type", "link")
 # The difference `status-notes`: what only ours tells in the status of entities.

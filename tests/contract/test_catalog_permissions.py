@@ -140,6 +140,14 @@ def test_denied_permissions_are_refused_alike(pair: Pair, name: str) -> None:
         expect_the_same(pair, case)
 
 
+def test_the_token_in_the_body_of_a_refresh_counts_in_place_of_the_callers(pair: Pair) -> None:
+    """A service is not asked about, whatever its caller may do."""
+    body = {"entityRef": "component:default/comp-a", "authorizationToken": SERVICE_TOKEN}
+    with pair.policy.deciding({"catalog.entity.refresh": DENY}):
+        expect_the_same(pair, post("/refresh", body))
+        assert pair.send(pair.ours, "POST", "/api/catalog/refresh", json=body).status_code == 200
+
+
 def test_an_entity_that_does_not_match_is_not_deleted(pair: Pair) -> None:
     users = pair.send(pair.ours, "GET", "/api/catalog/entities?filter=kind=user").json()
     with pair.policy.deciding({"catalog.entity.delete": conditional(rule("IS_ENTITY_KIND", kinds=["Component"]))}):

@@ -12,7 +12,7 @@ from tests.store.catalog_bench import Bench
 from understage.catalog.access import Access
 from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
-from understage.errors import NotAllowedError
+from understage.errors import AuthenticationError, NotAllowedError
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import Decision, Permission, Query
@@ -70,12 +70,19 @@ async def as_ada(_request: Request) -> Credentials:
     return Credentials.user("user:default/ada", "token")
 
 
+async def as_grace(token: str) -> Credentials:
+    """Whoever gives the token `grace` is `user:default/grace`, and there is no other."""
+    if token != "grace":
+        raise AuthenticationError("Illegal token")
+    return Credentials.user("user:default/grace", token)
+
+
 def catalog_app(
     database: Database, engine: CatalogEngine, policy: Policy, authenticate: Authenticate = as_ada
 ) -> FastAPI:
     """The routes below `/api/catalog`, asked by whom `authenticate` tells."""
     routers = create_catalog_routers(
-        database, Access(policy), engine.service, engine.scheduler, engine.incremental, Auditor("catalog")
+        database, Access(policy), engine.service, engine.scheduler, engine.incremental, Auditor("catalog"), as_grace
     )
     web = FastAPI()
     web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))

@@ -133,12 +133,19 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     web = create_root(
         _no_lifespan, health, settings.backend.cors, with_metrics=settings.understage.telemetry.prometheus
     )
-    catalog_access = Access(identity.plugins["catalog"].authorizer)
+    catalog_identity = identity.plugins["catalog"]
+    catalog_access = Access(catalog_identity.authorizer)
     auditor = Auditor("catalog", settings.backend.auditor.severity_log_level_mappings)
     catalog_routers = create_catalog_routers(
-        database, catalog_access, engine.service, engine.scheduler, engine.incremental, auditor
+        database,
+        catalog_access,
+        engine.service,
+        engine.scheduler,
+        engine.incremental,
+        auditor,
+        catalog_identity.authenticator.authenticate_token,
     )
-    offered = ActionsRegistry("catalog", settings.backend.actions, identity.plugins["catalog"].authorizer)
+    offered = ActionsRegistry("catalog", settings.backend.actions, catalog_identity.authorizer)
     offered.register(*create_catalog_actions(database, catalog_access, engine.service, auditor))
     _mount_plugin(web, "catalog", [*catalog_routers, create_actions_router(offered)], identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)

@@ -236,8 +236,12 @@ def _decode_cursor(text: str) -> dict[str, Any]:
         content = orjson.loads(decode_base64(text))
     except ValueError as error:
         raise InputError("Malformed cursor, unknown encoding") from error
-    if not isinstance(content, dict) or not isinstance(content.get("afterId"), str):
-        raise InputError('Malformed cursor: Validation error: Required at "afterId"')
+    if not isinstance(content, dict):
+        raise InputError("Malformed cursor: Validation error: Expected object")
+    if "limit" not in content:
+        raise InputError('Malformed cursor: Validation error: Required at "limit"')
+    if not isinstance(content.get("afterId", ""), str):
+        raise InputError('Malformed cursor: Validation error: Expected string at "afterId"')
     return content
 
 

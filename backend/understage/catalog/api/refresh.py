@@ -1,5 +1,7 @@
 """`/refresh` and `/validate-entity`."""
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
@@ -7,6 +9,7 @@ from understage.catalog.api.answers import read_members
 from understage.catalog.service import CatalogService
 from understage.errors import InputError
 from understage.identity.audit import Auditor
+from understage.identity.credentials import Credentials
 from understage.identity.permissions import CATALOG_ENTITY_REFRESH, CATALOG_ENTITY_VALIDATE
 from understage.platform.openapi import ERROR, STRING, Body, any_of, array_of, describe, object_of
 from understage.platform.plugin import json_response
@@ -18,9 +21,13 @@ REFRESH_BODY = Body(
 VALIDATE_BODY = Body({"location": Member("string", required=True), "entity": Member("object", required=True)})
 PROBLEMS = object_of({"errors": array_of(object_of({"name": STRING, "message": STRING}))})
 
+AuthenticateToken = Callable[[str], Awaitable[Credentials]]
 
-def create_refresh_router(access: Access, service: CatalogService, auditor: Auditor) -> APIRouter:
-    """The routes."""
+
+def create_refresh_router(
+    access: Access, service: CatalogService, auditor: Auditor, authenticate_token: AuthenticateToken
+) -> APIRouter:
+    """The routes. A token in the body of a refresh counts in place of the caller's."""
     router = APIRouter()
 
     @router.post(
@@ -32,7 +39,9 @@ def create_refresh_router(access: Access, service: CatalogService, auditor: Audi
         body = await read_members(request, REFRESH_BODY)
         meta = {"queryType": "refresh", "entityRef": body["entityRef"]}
         with auditor.asked(request.scope, "entity-mutate", severity="medium", meta=meta):
-            await access.require(request.state.credentials, CATALOG_ENTITY_REFRESH, body["entityRef"])
+            token = body.get("authorizationToken")
+            credentials = await authenticate_token(token) if token else request.state.credentials
+            await access.require(credentials, CATALOG_ENTITY_REFRESH, body["entityRef"])
             await service.refresh(body["entityRef"].lower())
         return Response(status_code=200)
 

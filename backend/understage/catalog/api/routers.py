@@ -8,7 +8,7 @@ from understage.catalog.api.incremental import create_incremental_router
 from understage.catalog.api.locations import create_locations_router
 from understage.catalog.api.permissions import create_permissions_router
 from understage.catalog.api.query import create_query_router
-from understage.catalog.api.refresh import create_refresh_router
+from understage.catalog.api.refresh import AuthenticateToken, create_refresh_router
 from understage.catalog.api.reports import create_reports_router
 from understage.catalog.api.scheduler import create_scheduler_router
 from understage.catalog.api.unprocessed import create_unprocessed_router
@@ -26,13 +26,14 @@ def create_catalog_routers(
     scheduler: DatabaseScheduler,
     incremental: IncrementalControl,
     auditor: Auditor,
+    authenticate_token: AuthenticateToken,
 ) -> list[APIRouter]:
     """The routers below `/api/catalog`; `/entities/by-query` stands before `/entities/…`."""
     return [
         create_query_router(database, access, auditor),
         create_entities_router(database, access, service, auditor),
         create_locations_router(database, access, service, auditor),
-        create_refresh_router(access, service, auditor),
+        create_refresh_router(access, service, auditor, authenticate_token),
         create_permissions_router(database),
         create_scheduler_router(scheduler),
         create_unprocessed_router(database, access, service),

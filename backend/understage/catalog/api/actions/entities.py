@@ -136,6 +136,9 @@ def create_entity_actions(
         sent: dict[str, Any] = {
             name: input[name] for name in ("query", "limit", "offset", "fullTextFilter", "cursor") if name in input
         }
+        if "query" not in sent:
+            # The stock client asks by GET then, and the cursors of GET always carry a full text filter.
+            sent.setdefault("fullTextFilter", {"term": ""})
         question = question_of_body({**sent, "orderBy": orders if isinstance(orders, list) else [orders]})
         page = await ask(question, credentials)
         projection = parse_fields(input.get("fields", []))
