@@ -1,4 +1,4 @@
-"""Sections A to G of the conformance checklist of the catalog: every number is asked for, of both backends where they can be."""
+"""The conformance checklist of the catalog: every number is asked for, of both backends where they can be."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.contract.walk import Walk
 
 CATALOG = "/api/catalog"
 TESTS = Path(__file__).parents[1]
-LAST = 121
+LAST = 195
 # What a listed request cannot ask: number to the file, and the test or the text in it that does.
 ELSEWHERE = {
     5: ("unit/identity/test_authenticator.py", "limited"),
@@ -30,6 +30,61 @@ ELSEWHERE = {
     73: ("contract/requests/by-query.yaml", "cursor-order"),
     82: ("contract/test_catalog_checklist.py", "def test_what_comes_between_pages_moves_no_other"),
     104: ("contract/requests/by-query.yaml", '{"limit": -1}'),
+    128: ("store/test_registered_locations.py", "def test_a_registered_location_is_visible_in_well_under_a_second"),
+    129: ("store/test_registered_locations.py", "def test_what_is_pinned_to_a_commit_is_not_edited"),
+    130: ("store/test_scenarios.py", "def test_links_that_a_browser_would_run_are_replaced"),
+    132: ("store/test_scenarios.py", "def test_the_etag_changes_with_what_is_served_and_only_then"),
+    133: ("contract/test_catalog_walks.py", "def test_a_location_is_registered_looked_at_and_removed"),
+    137: ("store/test_registered_locations.py", "def test_a_dry_run_tells_all_and_stores_nothing"),
+    140: ("contract/requests/locations.yaml", '{get: "/locations/by-query"'),
+    142: ("contract/test_catalog_walks.py", "def test_a_location_is_registered_looked_at_and_removed"),
+    143: (
+        "store/test_registered_locations.py",
+        "def test_a_location_pointed_elsewhere_keeps_id_and_name_and_changes_what_it_gives",
+    ),
+    144: ("contract/test_catalog_walks.py", "def test_a_location_is_registered_looked_at_and_removed"),
+    145: ("store/test_registered_locations.py", "def test_readonly_refuses_changes_and_allows_dry_runs"),
+    146: ("store/test_registered_locations.py", "def test_a_location_that_cannot_be_is_not_stored"),
+    148: ("store/test_catalog_api.py", "def test_refresh_reads_the_file_again"),
+    159: ("store/test_scenarios.py", "def test_an_invalid_entity_keeps_its_last_good_form_and_its_siblings_go_on"),
+    160: ("store/test_scenarios.py", "def test_what_was_never_valid_is_not_served"),
+    161: ("store/test_scenarios.py", "def test_a_broken_document_leaves_the_whole_file_as_it_was_and_says_where"),
+    162: ("store/test_scenarios.py", "def test_the_entities_of_an_optional_file_that_vanishes_become_orphans"),
+    163: ("store/test_scenarios.py", "def test_a_kind_that_no_rule_allows_stops_the_file_and_is_named"),
+    164: ("unit/catalog/test_rules.py", "def test_the_default_rules"),
+    165: ("unit/catalog/test_rules.py", "def test_rules_of_a_configured_location_add_to_the_global_ones"),
+    166: ("store/test_scenarios.py", "def test_a_renamed_entity_appears_and_the_old_one_becomes_an_orphan_and_goes"),
+    167: ("store/test_providers.py", "def test_the_first_provider_keeps_the_name_until_it_lets_go"),
+    168: ("store/test_providers.py", "def test_the_same_key_is_a_co_owner_who_takes_over"),
+    169: ("store/test_providers.py", "def test_another_location_key_makes_it_another_entity"),
+    170: ("store/test_providers.py", "def test_removal_goes_down_but_spares_what_another_root_leads_to"),
+    171: (
+        "store/test_registered_locations.py",
+        "def test_a_deleted_entity_that_is_still_emitted_comes_back_with_a_new_uid",
+    ),
+    172: ("store/test_scenarios.py", "def test_placeholders_are_read_beside_the_file_and_not_outside_of_its_tree"),
+    173: ("store/test_registered_locations.py", "def test_refresh_keys_reach_what_was_read_from_them"),
+    174: ("store/test_scenarios.py", "def test_processing_that_is_switched_off_serves_what_is_there"),
+    175: ("store/test_processors.py", "def test_a_url_location_cannot_name_files"),
+    176: ("store/test_processors.py", "def test_globs_name_many_files"),
+    177: ("contract/test_catalog_permissions.py", "def test_what_a_user_may_not_read_is_not_there"),
+    178: ("contract/test_catalog_permissions.py", "def test_all_ways_of_reading_agree"),
+    179: ("contract/test_catalog_permissions.py", "def test_hidden_ancestors_are_left_out_and_not_named"),
+    180: ("contract/test_catalog_permissions.py", "def test_denied_permissions_are_refused_alike"),
+    181: ("contract/test_catalog_permissions.py", "def test_an_entity_that_does_not_match_is_not_deleted"),
+    182: ("contract/test_catalog_permissions.py", "def test_unknown_rules_and_bad_parameters_fail_and_show_nothing"),
+    183: ("contract/requests/edge.yaml", '{get: "/api/catalog/.well-known/backstage/permissions/metadata"}'),
+    185: ("contract/test_catalog_permissions.py", "def test_a_service_is_not_asked_about"),
+    186: ("contract/test_catalog_actions.py", "def test_actions_attributes_and_schemas_are_the_same"),
+    189: (
+        "contract/test_catalog_actions.py",
+        "def test_a_location_is_registered_and_unregistered_by_its_url_in_another_case",
+    ),
+    190: ("contract/test_catalog_actions.py", "def test_broken_yaml_is_told_and_never_an_error"),
+    192: ("contract/test_catalog_client.py", "def test_a_stream_of_more_than_a_page_gives_each_entity_once"),
+    193: ("contract/test_catalog_client.py", "def test_2500_references_come_in_order"),
+    194: ("contract/test_catalog_client.py", "def test_entities_by_filter_query_reference_and_name"),
+    195: ("store/test_reports.py", "def test_pending_entities_are_listed_by_owner_and_deleted"),
 }
 
 

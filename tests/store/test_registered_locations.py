@@ -46,6 +46,18 @@ async def test_a_registered_location_is_visible_in_well_under_a_second(database:
         assert await bench.service.find_location("url", OTHER) is None
 
 
+async def test_what_is_pinned_to_a_commit_is_not_edited(sqlite_database: Database, tmp_path: Path) -> None:
+    pinned = f"https://example.com/repo/{'0a' * 20}/one.yaml"
+    async with running(sqlite_database, tmp_path) as bench:
+        bench.reader.pages[pinned] = component("one")
+        await bench.service.create_location("url", pinned)
+        await bench.settle()
+        annotations = (await bench.entity("component:default/one"))["metadata"]["annotations"]
+    assert annotations["backstage.io/view-url"] == pinned
+    assert "backstage.io/source-location" in annotations
+    assert "backstage.io/edit-url" not in annotations
+
+
 async def test_a_second_registration_is_refused_or_refreshes(database: Database, tmp_path: Path) -> None:
     async with running(database, tmp_path) as bench:
         bench.reader.pages[URL] = component("one")

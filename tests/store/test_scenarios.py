@@ -174,6 +174,43 @@ async def test_an_optional_file_may_be_missing(database: Database, tmp_path: Pat
         assert await bench.errors("location:default/top") == []
 
 
+async def test_the_entities_of_an_optional_file_that_vanishes_become_orphans(
+    database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "top.yaml").write_text(location("top", "./a.yaml", presence="optional"))
+    (tmp_path / "a.yaml").write_text(component("one"))
+    async with running(
+        database, tmp_path, locations=[{"type": "file", "target": "top.yaml"}], orphanStrategy="keep"
+    ) as bench:
+        (tmp_path / "a.yaml").unlink()
+        await bench.refresh_all()
+        assert await bench.errors("location:default/top") == []
+        annotations = (await bench.entity("component:default/one"))["metadata"]["annotations"]
+        assert annotations["backstage.io/orphan"] == "true"
+
+
+async def test_the_etag_changes_with_what_is_served_and_only_then(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(component("one"))
+    async with running(database, tmp_path, locations=[ALL], orphanStrategy="keep") as bench:
+
+        async def etag() -> str:
+            return str((await bench.entity("component:default/one"))["metadata"]["etag"])
+
+        seen = [await etag()]
+        await bench.refresh_all()
+        assert await etag() == seen[0]
+        bench.write("b.yaml", component("two", dependsOn=["component:one"]))
+        await bench.refresh_all()
+        seen.append(await etag())
+        bench.write("a.yaml", component("one", type=3))
+        await bench.refresh_all()
+        seen.append(await etag())
+        bench.write("a.yaml", "")
+        await bench.refresh_all()
+        seen.append(await etag())
+        assert len(set(seen)) == 4, "as it was, with a relation more, with an error, as an orphan"
+
+
 async def test_a_location_that_never_could_be_read_is_served_with_what_is_wrong(
     database: Database, tmp_path: Path
 ) -> None:
