@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config-out", type=Path, required=True, help="the app-config overlay to write")
     parser.add_argument("command", nargs="*", help="what to run against the platform, after --")
     asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, wherever we are
+    for number in (signal.SIGINT, signal.SIGTERM):  # both end it as Ctrl-C does, wherever we are
+        signal.signal(number, signal.default_int_handler)
     try:
         tools.build(report=_report)
         if lacking := tools.lacking((), COMMANDS):

@@ -21,11 +21,23 @@ pytestmark = pytest.mark.usefixtures("platform_tools")
 def demo(config: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
     line = [sys.executable, "-m", "tests.cluster.demo", "--config-out", str(config), *command]
     root = Path(__file__).parents[2]
-    with subprocess.Popen(line, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        line,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=_as_in_the_background,
+    ) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def _as_in_the_background() -> None:
+    # A shell without job control has SIGINT ignored in what it starts with &.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def answers(http: httpx.Client, config: dict[str, Any]) -> dict[str, int]:

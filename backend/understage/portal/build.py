@@ -88,6 +88,7 @@ def _build(work: Path, result: Path, toolchain: Toolchain, watch: "_Watch", fron
         result.rename(work / "replaced")
     packed.rename(result)
     progress(f"built in {seconds:.0f} s: {_megabytes(size.plain)}, {_megabytes(size.packed)} on the wire")
+    progress("removing what it was built from")  # by our caller: a minute on a busy machine
     return result
 
 
