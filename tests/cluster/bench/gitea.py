@@ -84,6 +84,7 @@ class Gitea:
     token: str
     folder: Path
     http: httpx.Client = field(repr=False, kw_only=True)
+    prepared: "_Prepared" = field(repr=False, kw_only=True)
     processes: list[Process] = field(default_factory=list)
 
     @classmethod
@@ -114,7 +115,7 @@ class Gitea:
             process.wait_until(lambda: answers(http, f"{url}/api/healthz"), START_SECONDS)
             token = _create_token(http, url, username, password)
             report(f"gitea: ready at {url}")
-            yield cls(url, username, password, token, folder, http=http, processes=[process])
+            yield cls(url, username, password, token, folder, http=http, prepared=prepared, processes=[process])
 
     @property
     def api(self) -> str:
@@ -162,8 +163,16 @@ class Gitea:
 
     def read(self, owner: str, name: str, path: str, *, branch: str = "main") -> str | None:
         """The text of a file in a repository; None when the file or the repository is not there."""
-        answer = self.request("GET", f"/repos/{owner}/{name}/raw/{path}", params={"ref": branch})
+        file = f"/repos/{owner}/{name}/raw/{path}"
+        answer = self.request("GET", file, params={"ref": branch})
+        if not answer.is_success:
+            self.settle()
+            answer = self.request("GET", file, params={"ref": branch})
         return answer.text if answer.is_success else None
+
+    def settle(self) -> None:
+        """Wait until it has worked through the pushes it took: before that it calls a repository empty that is not."""
+        self.prepared.run("manager", "flush-queues")
 
     def clone_url(self, owner: str, name: str, *, with_credentials: bool = False) -> str:
         """The URL to clone from and push to; with the administrator's token in it when asked."""
