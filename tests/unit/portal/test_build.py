@@ -272,7 +272,7 @@ def test_what_a_killed_builder_left_is_swept_away(machine: Machine) -> None:
     assert not leftover.exists()
 
 
-def test_a_builder_that_is_interrupted_takes_npm_with_it(machine: Machine) -> None:
+def test_a_builder_that_is_interrupted_takes_npm_with_it(machine: Machine, request: pytest.FixtureRequest) -> None:
     machine.install("npm", '#!/bin/sh\nsleep 60 &\necho $! > "$TRACES/child"\nwait\n')
     started = threading.Event()
 
@@ -283,6 +283,9 @@ def test_a_builder_that_is_interrupted_takes_npm_with_it(machine: Machine) -> No
         started.set()
         os.kill(os.getpid(), signal.SIGINT)
 
+    # A shell without job control has SIGINT ignored in what it starts with &.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         machine.build()
