@@ -58,6 +58,10 @@ class Holdings:
         async with self._database.write() as connection:
             single = await claim_due(connection, limit=room)
             found = None if self._buckets else await claim_bucket(connection, interval_ms=interval_ms)
+            if found is not None and not found[2]:
+                # All of it is new, or gone: nothing of it waits for this.
+                await release_bucket(connection, found[0], found[1])
+                found = None
         if not self:
             self._renewed = time.monotonic()
         self._single.update((entity.id, entity) for entity in single)

@@ -80,13 +80,15 @@ class ProcessingRounds:
         self._claim_task = asyncio.create_task(self._claim())
         # A claim that is cut off may be committed all the same: `close` waits for it.
         claimed = await asyncio.shield(self._claim_task)
+        if not claimed and await self._end_commit():
+            # What it led to is due now.
+            return True
         if not claimed and not self._workers and not self._done:
-            committed = await self._end_commit()
             await self._holdings.keep()
-            return committed
-        self._start_workers()
-        if self._workers:
-            await asyncio.wait(self._workers, timeout=PATIENCE)
+            return False
+        # Those that wait for a slow place since a round before hold up nobody; their end wakes the loop.
+        if waited_for := self._start_workers() or self._workers:
+            await asyncio.wait(waited_for, timeout=PATIENCE)
         # First: when it failed, what is done now stays, for the next round to commit.
         await self._end_commit()
         done, self._done = self._done, []
@@ -151,11 +153,12 @@ class ProcessingRounds:
         self._queue.extend(new)
         return len(new)
 
-    def _start_workers(self) -> None:
-        for _ in range(min(len(self._queue), CONCURRENCY)):
-            worker = asyncio.create_task(self._work())
+    def _start_workers(self) -> set[asyncio.Task[None]]:
+        started = {asyncio.create_task(self._work()) for _ in range(min(len(self._queue), CONCURRENCY))}
+        for worker in started:
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
+        return started
 
     async def _work(self) -> None:
         waited = False
