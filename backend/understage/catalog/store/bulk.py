@@ -30,6 +30,12 @@ def now(connection: AsyncConnection) -> str:
     return f"(SELECT {now_ms().compile(dialect=connection.dialect)})"
 
 
+async def select_time(connection: AsyncConnection) -> int:
+    """The database's time in milliseconds, for rows that all get the same."""
+    time: int = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
+    return time
+
+
 def among(connection: AsyncConnection, name: str, type: str = "text") -> str:
     """SQL of `column <this>` that is true for the members of the list parameter `name`; bind it with `listed`."""
     if is_sqlite(connection):

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import Row, among, delete_rows, insert_rows, is_sqlite, listed, now
+from understage.catalog.store.bulk import Row, among, delete_rows, insert_rows, is_sqlite, listed, now, select_time
 
 BUCKET = 1000
 TIMEOUT_MS = 30_000
@@ -175,7 +175,7 @@ async def release_bucket(connection: AsyncConnection, bucket: int, claim: int, *
 
 async def detach_from_bucket(connection: AsyncConnection, entities: Sequence[DueEntity]) -> list[DueEntity]:
     """Claim entities of a claimed bucket one by one, so that the bucket can be given back; returns them as they are then."""
-    at = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
+    at = await select_time(connection)
     locking = "" if is_sqlite(connection) else " FOR KEY SHARE"
     statement = f"""
         SELECT id FROM refresh_state WHERE id {among(connection, "ids", "bigint")} ORDER BY id{locking}
@@ -209,7 +209,7 @@ async def insert_due(connection: AsyncConnection, ids: Sequence[int]) -> None:
     """Put new rows of `refresh_state` on the schedule, due at once."""
     if not ids:
         return
-    at = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
+    at = await select_time(connection)
     rows: list[Row] = [(bucket, at, 0, 0) for bucket in sorted({row_id // BUCKET for row_id in ids})]
     types = {"bucket": "bigint", "next_at": "bigint", "claimed_until": "bigint", "claim": "bigint"}
     # The first look at the whole bucket is soon: it finds nothing to do, and draws the bucket's own time.

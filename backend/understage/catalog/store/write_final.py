@@ -5,7 +5,16 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import Row, among, delete_rows, insert_rows, is_sqlite, listed, now, update_rows
+from understage.catalog.store.bulk import (
+    Row,
+    among,
+    delete_rows,
+    insert_rows,
+    is_sqlite,
+    listed,
+    select_time,
+    update_rows,
+)
 
 SearchValue = tuple[str, str | None, str | None]
 """One row of the search index: the key, the lower-case value and the value as written."""
@@ -37,20 +46,15 @@ async def lock_final(connection: AsyncConnection, ids: Collection[int]) -> dict[
 
 async def insert_final(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Rows (entity_id, uid, entity_ref, final_entity, hash) of entities that were not served before."""
-    at = await _time(connection)
+    at = await select_time(connection)
     await insert_rows(connection, "final_entities", _FINAL, [(*row, at) for row in rows])
 
 
 async def update_final(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Rows (final_entity, hash, entity_id) of entities that are served already."""
-    at = await _time(connection)
+    at = await select_time(connection)
     types = {name: _FINAL[name] for name in ("last_updated_at", "final_entity", "hash", "entity_id")}
     await update_rows(connection, "final_entities", types, [(at, *row) for row in rows])
-
-
-async def _time(connection: AsyncConnection) -> int:
-    time: int = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
-    return time
 
 
 Indexed = Mapping[tuple[int, str], Collection[SearchValue]]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import Row, among, listed, now, update_rows
+from understage.catalog.store.bulk import Row, among, listed, now, select_time, update_rows
 
 _BAD = {"result_hash": "text", "errors": "text", "cache": "text", "last_read_at": "bigint", "id": "bigint"}
 _GOOD = {"processed_entity": "text", **_BAD}
@@ -37,5 +37,5 @@ async def write_read_times(connection: AsyncConnection, ids: Sequence[int]) -> N
 
 
 async def _timed(connection: AsyncConnection, rows: Sequence[Row]) -> list[Row]:
-    at = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one() if rows else 0
+    at = await select_time(connection) if rows else 0
     return [(*row[:-1], at, row[-1]) for row in rows]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import insert_rows, is_sqlite, now, update_rows
+from understage.catalog.store.bulk import insert_rows, is_sqlite, select_time, update_rows
 from understage.catalog.store.claims import insert_due
 from understage.catalog.store.schedule import schedule_ids
 
@@ -47,7 +47,7 @@ async def insert_states(connection: AsyncConnection, entities: Sequence[Unproces
     """Insert entities under fresh uids. Raises DBAPIError (unique violation) when another replica inserted one meanwhile."""
     if not entities:
         return
-    at = await _time(connection)
+    at = await select_time(connection)
     # Replicas insert in one order, so that they wait for each other instead of locking each other out.
     ordered = sorted(entities, key=lambda entity: entity.entity_ref)
     ids = await _new_ids(connection, len(ordered))
@@ -61,7 +61,7 @@ async def insert_states(connection: AsyncConnection, entities: Sequence[Unproces
 
 async def update_states(connection: AsyncConnection, entities: Sequence[tuple[int, UnprocessedEntity]]) -> None:
     """Replace the unprocessed form of rows by id."""
-    at = await _time(connection)
+    at = await select_time(connection)
     rows = [(entity.json, entity.hash, entity.location_key, at, row_id) for row_id, entity in entities]
     await update_rows(connection, "refresh_state", _UPDATED, rows)
     await schedule_ids(connection, [row_id for row_id, _ in entities])
@@ -76,8 +76,3 @@ async def _new_ids(connection: AsyncConnection, count: int) -> list[int]:
         "SELECT nextval(pg_get_serial_sequence('refresh_state', 'id')) FROM generate_series(1, CAST(:count AS integer))"
     )
     return sorted((await connection.execute(text(statement), {"count": count})).scalars())
-
-
-async def _time(connection: AsyncConnection) -> int:
-    time: int = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
-    return time
