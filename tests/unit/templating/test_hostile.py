@@ -1,12 +1,18 @@
 """Templates that try to reach Python, or to use up the machine."""
 
+import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.contract.nunjitsu.cases import load_context
+from tests.contract.nunjitsu.expressions import TEMPLATES
 
 from understage.templating import UNDEFINED, Environment, Limits, TemplateError, TemplateLimitError
 
 ENVIRONMENT = Environment(limits=Limits(seconds=5))
+PYTHON_OBJECT = re.compile(r" object at 0x|<(class|function|built-in|bound method|module) |Traceback \(most recent")
 
 
 class Secret(str):
@@ -77,6 +83,84 @@ def test_a_bomb_is_defused_in_time(bomb: str) -> None:
     with pytest.raises(TemplateError):
         ENVIRONMENT.render_value(BOMBS[bomb], context)
     assert time.monotonic() - started < 20
+
+
+# Each takes exponential or polynomial time in an engine that backtracks without a bound.
+CATASTROPHES = (
+    "r/^(a+)+$/.test(bait)",
+    "r/^(a|a)*$/.test(bait)",
+    "r/^(a|aa)+$/.test(bait)",
+    "r/^a*a*a*a*a*a*a*a*$/.test(bait)",
+    "r/(.*)*x/.test(bait)",
+    "r/^(?=(a+)+$)/.test(bait)",
+    r"r/(a*)\1*\1*\1*b$/.test(bait)",
+    r"r/(\w+\s?)*$/.test(bait)",
+    r"r/^([a-z0-9]+\.?)+@/.test(bait)",
+    "r/^(a{1,30}){1,30}b$/.test(bait)",
+    "bait.replace(r/(a+)+$/g, 'x')",
+    "bait.split(r/(a|a)+!/)",
+    "bait | replace(r/(a|a)+!/, 'x')",
+)
+
+
+@pytest.mark.timeout(60)  # without a bound each takes years
+@pytest.mark.parametrize("expression", CATASTROPHES)
+def test_a_catastrophic_pattern_answers_or_fails_in_its_second(expression: str) -> None:
+    context = {"bait": "a" * 60 + "?"}
+    limit = None
+    try:
+        result = ENVIRONMENT.render_value(f"${{{{ {expression} }}}}", context)
+    except TemplateLimitError as error:
+        result, limit = None, error.limit
+    assert limit == "regex_seconds" or result is not None
+
+
+def test_patterns_one_after_the_other_share_the_time_of_the_render() -> None:
+    environment = Environment(limits=Limits(seconds=0.5, regex_seconds=0.2))
+    with pytest.raises(TemplateLimitError, match="seconds"):
+        environment.render_value(
+            "{% for i in range(99) %}${{ r/^(a{1,30}){1,30}b$/.test(bait.slice(i)) }}{% endfor %}", {"bait": "a" * 200}
+        )
+
+
+PYTHON_NAMES = st.sampled_from(
+    (
+        "__class__",
+        "__globals__",
+        "__mro__",
+        "__init__",
+        "format",
+        "mro",
+        "f_back",
+        "gi_frame",
+        "func_globals",
+        "_Environment",
+    )
+)
+PLAIN = (str, int, float, bool, type(None), type(UNDEFINED))
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEMPLATES, st.lists(PYTHON_NAMES, max_size=3))
+def test_only_plain_values_come_out_and_no_python_shows(template: str, names: list[str]) -> None:
+    """Whatever a template does to the names of Python, what comes out is JSON, and speaks of no object of Python."""
+    inside = template.removeprefix("${{").removesuffix("}}")
+    reach = "".join(f"[{name!r}]" for name in names)
+    for source in (template, f"${{{{ ({inside}){reach} }}}}"):
+        try:
+            result = ENVIRONMENT.render_value(source, load_context())
+        except TemplateError as error:
+            result = str(error)
+        pending = [result]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, list):
+                pending += value
+            elif isinstance(value, dict):
+                pending += [*value, *value.values()]
+            else:
+                assert type(value) in PLAIN
+                assert not isinstance(value, str) or not PYTHON_OBJECT.search(value)
 
 
 def test_a_limit_names_itself_and_the_place() -> None:
