@@ -27,6 +27,8 @@ FILES = {"failed-locations", "file-placeholders", "status-notes"}
 CANCELS = {"cancelled-steps"}
 # Tested by tests/store/test_scm_events.py and tests/unit/events: the stock backend here has no events plugin.
 EVENTS = {"lost-events", "unsigned-events"}
+# Tested by tests/store/test_secret_matrix.py, for which the stock backend is no measure.
+SECRETS = {"shown-secrets"}
 # Tested by test_catalog_permissions.py.
 PERMISSIONS = {"hidden-ancestors", "hidden-origins"}
 
@@ -120,5 +122,5 @@ def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
 
 def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
     tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES | CANCELS | EVENTS
-    tested |= PERMISSIONS
+    tested |= PERMISSIONS | SECRETS
     assert tested == listed_differences()

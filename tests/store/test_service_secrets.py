@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import structlog
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.store.recorded_telemetry import record_spans
 from tests.store.service_bench import CONFIGURED_SECRETS, running_service, template
 
 from understage.config.redaction import redact
@@ -50,13 +49,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracer = provider.get_tracer("test")
-    for module in ("platform.telemetry", "scaffolder.steps.runner", "scaffolder.tasks.execution"):
-        monkeypatch.setattr(f"understage.{module}.tracer", tracer)
-    return exporter
+    return record_spans(monkeypatch)
 
 
 async def test_secrets_are_seen_by_nobody(

@@ -51,6 +51,11 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def _represent_subclass(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """A text of another type, such as the secrets of actions; libyaml takes none but ordinary ones."""
+    return _represent_text(dumper, str.__str__(text))
+
+
 def _fits_literal_block(text: str) -> bool:
     lines = text.split("\n")
     return (
@@ -94,4 +99,5 @@ _Dumper.add_representer(type(None), _Dumper.represent_none)
 _Dumper.add_representer(list, _Dumper.represent_list)
 _Dumper.add_representer(tuple, _Dumper.represent_list)
 _Dumper.add_representer(dict, _Dumper.represent_dict)
+_Dumper.add_multi_representer(str, _represent_subclass)
 _Dumper.add_multi_representer(object, _represent_unknown)

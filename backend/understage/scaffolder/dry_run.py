@@ -30,6 +30,7 @@ from understage.model.template import API_VERSION, Template, read_template
 from understage.scaffolder.access import Access
 from understage.scaffolder.parameters import check_secrets, check_values
 from understage.scaffolder.steps.interpreter import Interpreter, complete_secrets
+from understage.scaffolder.steps.redaction import Redactor
 from understage.scaffolder.steps.run import FinishedStep, Outcome, StepStatus, TaskState
 from understage.scaffolder.templates import Templates
 from understage.sdk import Workspace
@@ -62,6 +63,7 @@ class MemoryRun:
     state: TaskState = field(default_factory=TaskState)
     is_cancelled: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
+    finished: list[FinishedStep] = field(default_factory=list)
 
     async def log(self, message: str, *, step_id: str | None = None, status: StepStatus | None = None) -> None:
         """Keep a line."""
@@ -69,7 +71,8 @@ class MemoryRun:
         self.lines.append({"body": {key: value for key, value in body.items() if value is not None}})
 
     async def finish_step(self, step_id: str, finished: FinishedStep, message: str) -> None:
-        """Keep its line."""
+        """Keep it and its line."""
+        self.finished.append(finished)
         await self.log(message, step_id=step_id, status=finished.status)
 
     async def save_checkpoint(self, step_id: str, key: str, value: Any) -> None:
@@ -109,10 +112,11 @@ class DryRun:
             spec["templateInfo"]["entityRef"] = TEMPLATE_REF
             secrets = complete_secrets(request.secrets, credentials, credentials.token)
             run = MemoryRun(f"dry-run-{run_id}", spec, secrets, folder)
-            outcome = await self._interpreter.run(run, is_dry_run=True)
+            redactor = Redactor()
+            outcome = await self._interpreter.run(run, is_dry_run=True, redactor=redactor)
             return {
                 "log": run.lines,
-                "directoryContents": await asyncio.to_thread(_read_files, folder),
+                "directoryContents": await asyncio.to_thread(_read_files, folder, redactor),
                 "output": _output_of(outcome),
                 "steps": spec["steps"],
             }
@@ -147,13 +151,23 @@ def _write_files(folder: Path, files: Sequence[tuple[str, str]]) -> None:
         target.write_bytes(content)
 
 
-def _read_files(folder: Path) -> list[dict[str, Any]]:
+def _read_files(folder: Path, redactor: Redactor) -> list[dict[str, Any]]:
+    """Names and contents, secrets masked: the answer ends in a browser."""
     found = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if ".git" in relative.parts or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             continue
-        content = base64.b64encode(path.read_bytes()).decode()
+        shown = _redacted(path.read_bytes(), redactor)
         executable = bool(path.stat().st_mode & 0o111)
-        found.append({"path": relative.as_posix(), "executable": executable, "base64Content": content})
+        name = redactor.redact(relative.as_posix())
+        found.append({"path": name, "executable": executable, "base64Content": base64.b64encode(shown).decode()})
     return found
+
+
+def _redacted(content: bytes, redactor: Redactor) -> bytes:
+    try:
+        return redactor.redact(content.decode()).encode()
+    except UnicodeError:
+        # Latin-1 has a character for each byte: what is no text goes through unharmed.
+        return redactor.redact(content.decode("latin-1")).encode("latin-1")

@@ -50,6 +50,7 @@ from understage.sdk.provider import EntityProvider, ProvidedEntity, ProviderConn
 from understage.sdk.reader import ReadFile, ReadTree, SearchResult, UrlReader
 from understage.sdk.repo_url import RepoUrl, parse_repo_url
 from understage.sdk.schedule import Job, Schedule, Scheduler
+from understage.sdk.secret import Secret
 
 __all__ = [
     "Action",
@@ -109,6 +110,7 @@ __all__ = [
     "Schedule",
     "Scheduler",
     "SearchResult",
+    "Secret",
     "SourceError",
     "StepInfo",
     "StepLog",

@@ -143,6 +143,7 @@ class Ran:
     """How an interpreted task went."""
 
     def __init__(self, run: MemoryRun, outcome: Outcome) -> None:
+        self.run = run
         self.lines = [line["body"] for line in run.lines]
         self.messages = [line["message"] for line in self.lines]
         self.outcome = outcome

@@ -196,6 +196,35 @@ async def test_a_secret_in_the_output_is_masked(tmp_path: Path) -> None:
     assert ran.outcome.output == {"tell": "is ***"}
 
 
+async def test_what_a_step_learnt_stays_hidden_after_a_restart(tmp_path: Path) -> None:
+    first = {"id": "cut", "action": "test:say", "input": {"message": "${{ secrets.password.slice(2, 12) }}"}}
+    again = {
+        "id": "again",
+        "action": "test:say",
+        "input": {"message": "it ends ${{ steps.cut.output.said.slice(0, 8) }}"},
+    }
+    secrets = {"password": "Tr0ub4dor&3-horse"}
+    ran = await interpret(tmp_path, first, secrets=secrets)
+    (finished,) = ran.run.finished
+    assert finished.hidden
+    assert "0UB4DOR" not in ran.text
+
+    state = TaskState({"cut": finished})
+    resumed = await interpret(
+        tmp_path, first, again, secrets=secrets, state=state, output={"it": "${{ steps.cut.output.said }}"}
+    )
+    assert "0UB4D" not in resumed.text
+    assert resumed.outcome.output == {"it": "***"}
+
+
+async def test_a_link_keeps_the_host_that_came_with_a_token(tmp_path: Path) -> None:
+    step = {"id": "say", "action": "test:say", "input": {"message": "https://${{ secrets.password }}@git.example/acme"}}
+    links = [{"title": "t", "url": "https://git.example/acme"}, {"title": "u", "url": "${{ steps.say.output.said }}"}]
+    ran = await interpret(tmp_path, step, secrets={"password": "hunter22"}, output={"links": links})
+    assert ran.outcome.output is not None
+    assert [link["url"] for link in ran.outcome.output["links"]] == ["https://git.example/acme", "***"]
+
+
 async def test_links_and_texts_are_filtered_by_their_condition(tmp_path: Path) -> None:
     def link(title: str, **more: Any) -> dict[str, Any]:
         return {"title": title, "url": "https://example.com", **more}

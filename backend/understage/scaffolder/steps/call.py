@@ -18,6 +18,7 @@ from understage.scaffolder.steps.facts import TaskFacts
 from understage.scaffolder.steps.lines import Lines
 from understage.scaffolder.steps.log import LineLog
 from understage.scaffolder.steps.run import TaskRun
+from understage.scaffolder.steps.tainting import Taint
 from understage.sdk import ActionContext, StepInfo, Workspace
 
 log = structlog.get_logger(__name__)
@@ -28,12 +29,16 @@ INTERRUPTION_GRACE = 0.3
 class ActionCall:
     """Calls actions for one step."""
 
-    def __init__(self, facts: TaskFacts, run: TaskRun, lines: Lines, line_log: LineLog, step: StepInfo) -> None:
+    def __init__(
+        self, facts: TaskFacts, run: TaskRun, lines: Lines, line_log: LineLog, step: StepInfo, taint: Taint
+    ) -> None:
         self._facts = facts
         self._run = run
         self._lines = lines
         self._log = line_log
         self._step = step
+        self._taint = taint
+        self._hidden_keys: dict[str, str] = {}
         self._stored = {key: value for (step_id, key), value in run.state.checkpoints.items() if step_id == step.id}
 
     async def run(self, action: AnyAction, input: BaseModel, *, suffix: str = "") -> dict[str, Any]:
@@ -45,7 +50,7 @@ class ActionCall:
                 workspace=Workspace(self._facts.workspace),
                 log=self._log,
                 ports=self._facts.ports,
-                secrets=self._facts.secrets,
+                secrets={name: self._taint.secret(value) for name, value in self._facts.secrets.items()},
                 user=self._facts.user,
                 template=self._facts.template,
                 is_dry_run=self._facts.is_dry_run,
@@ -57,6 +62,7 @@ class ActionCall:
 
     async def checkpoint(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any:
         """The stored value of the key, else that of `function`, stored. Raises TypeError for what is no JSON."""
+        key = self._shown_key(key)
         if key in self._stored:
             return self._stored[key]
         value = loads(dumps(await function()))
@@ -64,6 +70,13 @@ class ActionCall:
         await self._run.save_checkpoint(self._step.id, key, value)
         self._stored[key] = value
         return value
+
+    def _shown_key(self, key: str) -> str:
+        """The key as it may stand in a row. Those with secrets in them are told apart by the order they come in."""
+        shown = self._taint.redactor.redact(key)
+        if shown == key:
+            return key
+        return self._hidden_keys.setdefault(key, f"{shown}#{len(self._hidden_keys)}")
 
 
 async def _interruptible(action: AnyAction, context: ActionContext, input: BaseModel) -> BaseModel | None:

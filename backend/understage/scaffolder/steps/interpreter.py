@@ -20,6 +20,7 @@ from understage.scaffolder.steps.redaction import Redactor
 from understage.scaffolder.steps.rendering import TemplateExtensions
 from understage.scaffolder.steps.run import FinishedStep, LostTaskError, Outcome, TaskRun
 from understage.scaffolder.steps.runner import Progress, StepRunner
+from understage.scaffolder.steps.tainting import Taint
 from understage.sdk import Ports
 
 INITIATOR = "__initiatorCredentials"
@@ -60,32 +61,31 @@ class Interpreter:
         self._access = access
         self._settings = settings or StepSettings()
 
-    async def run(self, run: TaskRun, *, is_dry_run: bool = False) -> Outcome:
+    async def run(self, run: TaskRun, *, is_dry_run: bool = False, redactor: Redactor | None = None) -> Outcome:
         """Run all steps that have not ended yet, then render the output. The outcome's texts are safe to show.
 
+        `redactor` gets to know what is secret, for callers who show more of the run than its lines and its outcome.
         Raises CancelledError when interrupted, LostTaskError when the task belongs to another worker now.
         """
         secrets = [*_hidden_in(run.secrets), *self._settings.environment_secrets.values()]
-        redactor = Redactor(secrets)
-        progress = _restore(run)
+        taint = Taint(secrets, redactor)
+        progress = _restore(run, taint)
         async with Lines(run) as lines:
             try:
-                output = await self._run_steps(run, lines, progress, redactor, is_dry_run)
+                output = await self._run_steps(run, lines, progress, taint, is_dry_run)
             except LostTaskError:
                 raise
             except Exception as error:
                 # No step's fault: the permission backend, the output.
-                progress.failure = progress.failure or Failure.of(error, redactor)
-                lines.say(Failure.of(error, redactor).text)
+                progress.failure = progress.failure or Failure.of(error, taint.lines)
+                lines.say(Failure.of(error, taint.lines).text)
             await lines.drain()
         if progress.failure is not None:
             return Outcome(error=progress.failure.to_json())
-        # The output becomes an event: no secret leaves by it. What inputs were made of secrets stays readable here, else a
-        # link would break whose host an action got together with its token.
-        return Outcome(output=Redactor(secrets).redact_value(output))
+        return Outcome(output=output)
 
     async def _run_steps(
-        self, run: TaskRun, lines: Lines, progress: Progress, redactor: Redactor, is_dry_run: bool
+        self, run: TaskRun, lines: Lines, progress: Progress, taint: Taint, is_dry_run: bool
     ) -> dict[str, Any]:
         steps, ended = run.spec["steps"], run.state.steps
         facts = self._facts(run, is_dry_run)
@@ -98,7 +98,7 @@ class Interpreter:
             self._extensions,
             run,
             lines,
-            redactor,
+            taint,
             is_allowed,
             log_level=self._settings.log_level,
         )
@@ -107,7 +107,7 @@ class Interpreter:
                 _say_ended(lines, step["id"], ended[step["id"]])
             else:
                 await runner.run(step, progress)
-        return render_output(facts, progress.outputs, self._extensions) if progress.failure is None else {}
+        return render_output(facts, progress.outputs, self._extensions, taint) if progress.failure is None else {}
 
     async def _policy(self, run: TaskRun) -> IsAllowed:
         may_execute = await self._access.action_filter(credentials_of(run.secrets))
@@ -149,11 +149,13 @@ def _hidden_in(secrets: Mapping[str, str]) -> list[str]:
     return [*secrets.values(), *([token] if token else [])]
 
 
-def _restore(run: TaskRun) -> Progress:
+def _restore(run: TaskRun, taint: Taint) -> Progress:
     progress = Progress()
+    for finished in run.state.steps.values():
+        taint.learn(finished.hidden)
     for step_id, finished in run.state.steps.items():
         if finished.status == "completed":
-            progress.outputs[step_id] = dict(finished.output)
+            progress.outputs[step_id] = taint.mark_found(dict(finished.output))
         elif finished.status == "failed" and progress.failure is None:
             progress.failure = Failure(finished.output["name"], finished.output["message"])
     return progress

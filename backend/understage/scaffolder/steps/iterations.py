@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from understage.errors import InputError, NotAllowedError
 from understage.scaffolder.actions import ActionRegistry, AnyAction
 from understage.scaffolder.steps.facts import TaskFacts
-from understage.scaffolder.steps.redaction import MASK, Redactor, strings_of
-from understage.scaffolder.steps.rendering import ExpressionError, Renderer
+from understage.scaffolder.steps.redaction import MASK
+from understage.scaffolder.steps.rendering import Renderer
+from understage.scaffolder.steps.tainting import Taint, masked, revealed
 from understage.templating import UNDEFINED
 
 IsAllowed = Callable[[str, Mapping[str, Any]], Awaitable[bool]]
@@ -42,15 +43,15 @@ class StepInputs:
         step: Step,
         outputs: Mapping[str, Any],
         renderer: Renderer,
-        redactor: Redactor,
+        taint: Taint,
     ) -> None:
         self._registry = registry
         self._facts = facts
         self._step = step
         self._renderer = renderer
-        self._redactor = redactor
+        self._taint = taint
         self._open = facts.context(outputs, secrets=facts.secrets)
-        self._closed = facts.context(outputs)
+        self._closed = facts.context(masked(outputs))
 
     async def prepare(self, action: AnyAction, is_allowed: IsAllowed) -> list[Iteration]:
         """All calls of the action, in order. Raises for the first that cannot be rendered, is invalid or not allowed."""
@@ -77,8 +78,11 @@ class StepInputs:
             return Iteration(each, None, None)
         raw = self._step.get("input") or {}
         rendered = self._render_openly(raw, "input", names)
-        checked = self._registry.parse_input(action, rendered, None if each is None else each["key"])
-        if not await is_allowed(action.id, rendered):
+        # Schemas and rules of permissions are about texts; the action gets its secrets as secrets again.
+        plain = revealed(rendered)
+        checked = self._registry.parse_input(action, plain, None if each is None else each["key"])
+        self._taint.mark_model(checked, rendered)
+        if not await is_allowed(action.id, plain):
             raise NotAllowedError(f"Unauthorized action: {action.id}. The action is not allowed.")
         shown = self._mask(raw, names) if self._facts.is_dry_run else None
         return Iteration(each, checked, shown)
@@ -91,20 +95,18 @@ class StepInputs:
 
     def _render_openly(self, raw: Any, field: str, names: Mapping[str, Any]) -> Any:
         """Render with secrets; every string that is another one without them is a secret from now on."""
-        rendered = self._render(raw, {**self._open, **names}, field)
-        try:
-            closed: Any = self._render(raw, {**self._closed, **names}, field)
-        except ExpressionError:
-            closed = None
-        self._redactor.add(strings_of(rendered) - strings_of(closed))
-        return rendered
+        closed = {**self._closed, **masked(names)}
+        return self._taint.render(self._renderer, raw, {**self._open, **names}, closed, self._place(field))
 
     def _mask(self, raw: Any, names: Mapping[str, Any]) -> Any:
-        masked = {**self._open, **names, "secrets": dict.fromkeys(self._facts.secrets, MASK)}
-        return self._redactor.redact_value(self._render(raw, masked, "input"))
+        shown = {**masked(self._open), **masked(names), "secrets": dict.fromkeys(self._facts.secrets, MASK)}
+        return self._taint.lines.redact_value(self._render(raw, shown, "input"))
 
     def _render(self, raw: Any, context: Mapping[str, Any], field: str) -> Any:
-        return self._renderer.render(raw, context, f"Step {self._step['id']}, {field}")
+        return self._renderer.render(raw, context, self._place(field))
+
+    def _place(self, field: str) -> str:
+        return f"Step {self._step['id']}, {field}"
 
 
 def _raw(value: Any) -> str:

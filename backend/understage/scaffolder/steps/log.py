@@ -39,6 +39,8 @@ class LineLog:
     def _line(self, level: Level, message: str, meta: Mapping[str, Any]) -> None:
         if LEVELS[level] < self._least:
             return
-        details = f" {orjson.dumps(meta, default=str, option=orjson.OPT_NON_STR_KEYS).decode()}" if meta else ""
+        # Twice: within the details before they are escaped, and over the joints.
+        plain = orjson.loads(orjson.dumps(meta, default=str, option=orjson.OPT_NON_STR_KEYS)) if meta else None
+        details = f" {orjson.dumps(self._redactor.redact_value(plain)).decode()}" if meta else ""
         coloured = f"\x1b[{_COLOURS[level]}m{level}\x1b[39m: {message}{details}"
         self._write(self._redactor.redact(coloured))

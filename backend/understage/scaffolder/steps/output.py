@@ -4,24 +4,44 @@ from collections.abc import Mapping
 from typing import Any
 
 from understage.scaffolder.steps.facts import TaskFacts
+from understage.scaffolder.steps.redaction import MASK
 from understage.scaffolder.steps.rendering import Renderer, TemplateExtensions
+from understage.scaffolder.steps.tainting import Taint, masked
 
 FILTERED = ("links", "text")
 
 
-def render_output(facts: TaskFacts, outputs: Mapping[str, Any], extensions: TemplateExtensions) -> dict[str, Any]:
-    """The `output` of the spec, rendered without secrets. Raises ExpressionError.
+def render_output(
+    facts: TaskFacts, outputs: Mapping[str, Any], extensions: TemplateExtensions, taint: Taint
+) -> dict[str, Any]:
+    """The `output` of the spec, rendered without secrets and with none that came by the output of a step. Raises ExpressionError.
 
     An item of `links` or `text` is dropped if its `if` is there and false; the key itself is removed. An `if` that renders to
     undefined disappears, and its item stays (Backstage scaffolder-backend 4.2.0).
     """
     renderer = Renderer(extensions)
-    output: dict[str, Any] = renderer.render(facts.spec.get("output") or {}, facts.context(outputs), "output")
+    opened, closed = facts.context(outputs), facts.context(masked(outputs))
+
+    def hide(value: Any, without: Any) -> Any:
+        # Masked where it stands, if that is all there is of it; else nothing of the text can be trusted.
+        shown = taint.redactor.redact_value(value)
+        return shown if shown == without else _mask_all(value)
+
+    rendered = taint.render(renderer, facts.spec.get("output") or {}, opened, closed, "output", hide)
+    output: dict[str, Any] = taint.redactor.redact_value(rendered)
     for name in FILTERED:
         items = output.get(name)
         if isinstance(items, list):
             output[name] = [_without_condition(item) for item in items if _is_shown(item, renderer)]
     return output
+
+
+def _mask_all(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_mask_all(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _mask_all(item) for key, item in value.items()}
+    return MASK if isinstance(value, str) else value
 
 
 def _is_shown(item: Any, renderer: Renderer) -> bool:

@@ -1,28 +1,41 @@
-"""The second line of defence against leaks: known secrets are replaced by `***` in lines and errors.
+"""What is known to be secret is replaced by `***`: in lines, errors, events and outputs.
 
 Backstage scaffolder-backend 4.2.0: values are trimmed, those of one character are ignored, overlapping matches become one.
+Beyond that, a secret is found in other case and in the forms of `disguises`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from understage.scaffolder.steps.disguises import SHORTEST, disguises
+from understage.sdk.secret import Secret
 
 MASK = "***"
 
 
 class Redactor:
-    """Knows secrets of one task; more may be added while it runs."""
+    """Knows secrets of one task; more may be added while it runs. What `parent` knows is redacted, too."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: set[str] = set()
+    def __init__(self, secrets: Iterable[str] = (), parent: "Redactor | None" = None) -> None:
+        self._parent = parent
+        self._known: set[str] = set()
+        self._short: set[str] = set()
+        self._forms: dict[str, set[str]] = {}
+        self._new: list[str] = []
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
         """Redact these from now on."""
-        self._secrets.update(value for value in (secret.strip() for secret in secrets) if len(value) > 1)
+        for secret in secrets:
+            text = plain(secret).strip()
+            if len(text) > 1 and text not in self._known:
+                self._known.add(text)
+                self._new.append(text)
 
     def redact(self, text: str) -> str:
         """`text` with every occurrence of a secret replaced."""
-        spans = sorted(span for secret in self._secrets for span in _find(text, secret))
+        text = plain(text)
+        spans = sorted(self._spans(text))
         if not spans:
             return text
         parts: list[str] = []
@@ -36,6 +49,10 @@ class Redactor:
             position, start, end = end, next_start, next_end
         return "".join([*parts, text[position:start], MASK, text[end:]])
 
+    def finds(self, text: str) -> bool:
+        """Whether there is anything to redact."""
+        return next(self._spans(plain(text)), None) is not None
+
     def redact_value(self, value: Any) -> Any:
         """A JSON value with all of its strings redacted, keys included."""
         if isinstance(value, str):
@@ -45,6 +62,51 @@ class Redactor:
         if isinstance(value, dict):
             return {self.redact(key): self.redact_value(item) for key, item in value.items()}
         return value
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        if self._parent is not None:
+            yield from self._parent._spans(text)
+        self._prepare()
+        for secret in self._short:
+            yield from _find(text, secret)
+        if "\\" not in text:
+            yield from self._find_forms(_folded(text))
+            return
+        # JSON in JSON in JSON: however often it was escaped, without its backslashes it is the same.
+        places = [place for place, character in enumerate(text) if character != "\\"]
+        for start, end in self._find_forms(_folded(text.replace("\\", ""))):
+            yield places[start], places[end - 1] + 1
+
+    def _find_forms(self, folded: str) -> Iterator[tuple[int, int]]:
+        # One look a place, however many forms there are.
+        forms = self._forms
+        for start in range(len(folded) - SHORTEST + 1):
+            if folded[start : start + SHORTEST] in forms:
+                for form in forms[folded[start : start + SHORTEST]]:
+                    if folded.startswith(form, start):
+                        yield start, start + len(form)
+
+    def _prepare(self) -> None:
+        for secret in self._new:
+            if len(secret) < SHORTEST:
+                self._short.add(secret)
+            for form in (secret, *disguises(secret)):
+                folded = _folded(form.replace("\\", ""))
+                if len(folded) >= SHORTEST:
+                    self._forms.setdefault(folded[:SHORTEST], set()).add(folded)
+        self._new.clear()
+
+
+def _folded(text: str) -> str:
+    """In lower case, letters excepted that become more than one: places must stay what they are."""
+    if text.isascii():
+        return text.lower()
+    return "".join(lowered if len(lowered := character.lower()) == 1 else character for character in text)
+
+
+def plain(text: str) -> str:
+    """A text as an ordinary one."""
+    return text.reveal() if isinstance(text, Secret) else text
 
 
 def strings_of(value: Any) -> set[str]:
@@ -58,7 +120,7 @@ def strings_of(value: Any) -> set[str]:
     return set()
 
 
-def _find(text: str, secret: str) -> Iterable[tuple[int, int]]:
+def _find(text: str, secret: str) -> Iterator[tuple[int, int]]:
     position = text.find(secret)
     while position >= 0:
         yield position, position + len(secret)

@@ -5,7 +5,7 @@ is the only caller. Every write goes out under the fencing number of the claim: 
 from the next call and must end without another effect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -24,10 +24,14 @@ class LostTaskError(UnderstageError):
 
 @dataclass(frozen=True)
 class FinishedStep:
-    """A step that ended in an earlier run: its status and, when completed, its output."""
+    """A step that ended in an earlier run: its status and, when completed, its output.
+
+    `hidden` are the texts that were found to be secret while it ran; a later run must not show them either.
+    """
 
     status: StepStatus
     output: Mapping[str, Any] = field(default_factory=dict)
+    hidden: Sequence[str] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opentelemetry.trace import Status, StatusCode
 
+from understage.errors import UnderstageError
 from understage.platform.telemetry import tracer
 from understage.scaffolder.actions import ActionRegistry, AnyAction
 from understage.scaffolder.steps.call import ActionCall
@@ -24,9 +25,9 @@ from understage.scaffolder.steps.iterations import IsAllowed, Iteration, Step, S
 from understage.scaffolder.steps.lines import Lines
 from understage.scaffolder.steps.log import LineLog
 from understage.scaffolder.steps.measures import measure_step
-from understage.scaffolder.steps.redaction import Redactor
 from understage.scaffolder.steps.rendering import Renderer, TemplateExtensions
 from understage.scaffolder.steps.run import FinishedStep, LostTaskError, StepStatus, TaskRun
+from understage.scaffolder.steps.tainting import Taint
 from understage.scaffolder.store.retry_task import ITERATION_KEY
 from understage.sdk import StepInfo
 
@@ -49,7 +50,7 @@ class StepRunner:
         extensions: TemplateExtensions,
         run: TaskRun,
         lines: Lines,
-        redactor: Redactor,
+        taint: Taint,
         is_allowed: IsAllowed,
         *,
         log_level: str = "info",
@@ -59,7 +60,7 @@ class StepRunner:
         self._extensions = extensions
         self._run = run
         self._lines = lines
-        self._redactor = redactor
+        self._taint = taint
         self._is_allowed = is_allowed
         self._log_level = log_level
 
@@ -95,10 +96,11 @@ class StepRunner:
 
     async def _run_action(self, step: Step, progress: Progress, renderer: Renderer) -> StepStatus:
         action = self._registry.get(step["action"])
-        inputs = StepInputs(self._registry, self._facts, step, progress.outputs, renderer, self._redactor)
+        inputs = StepInputs(self._registry, self._facts, step, progress.outputs, renderer, self._taint)
         iterations = await inputs.prepare(action, self._is_allowed)
-        line_log = LineLog(lambda line: self._say(step, line), self._redactor, least=self._log_level)
-        call = ActionCall(self._facts, self._run, self._lines, line_log, StepInfo(step["id"], step["name"]))
+        line_log = LineLog(lambda line: self._say(step, line), self._taint.lines, least=self._log_level)
+        info = StepInfo(step["id"], step["name"])
+        call = ActionCall(self._facts, self._run, self._lines, line_log, info, self._taint)
         if self._facts.is_dry_run and not self._announce_dry_run(action, step, iterations, line_log):
             progress.outputs[step["id"]] = self._example_output(action)
             return "skipped"
@@ -118,7 +120,8 @@ class StepRunner:
         output = await call.run(action, iteration.input, suffix=suffix)
         if self._run.is_cancelled:  # and the action did not care
             raise asyncio.CancelledError
-        return output
+        marked: dict[str, Any] = self._taint.mark_found(output)
+        return marked
 
     async def _call_each(
         self,
@@ -143,7 +146,7 @@ class StepRunner:
             # A loop that is resumed goes on with the item that it was interrupted at.
             output = await call.checkpoint(f"{ITERATION_KEY}{number}", run_one)
             for name, value in output.items():
-                collected.setdefault(name, []).append(value)
+                collected.setdefault(name, []).append(self._taint.mark_found(value))
         return collected
 
     def _announce_dry_run(self, action: AnyAction, step: Step, iterations: list[Iteration], line_log: LineLog) -> bool:
@@ -164,7 +167,7 @@ class StepRunner:
         return output
 
     async def _fail(self, step: Step, progress: Progress, error: Exception) -> StepStatus:
-        failure = Failure.of(error, self._redactor)
+        failure = Failure.of(error, self._taint.lines)
         await self._finish(step, FinishedStep("failed", failure.to_json()), failure.text)
         if progress.failure is None:
             progress.failure = failure
@@ -174,6 +177,7 @@ class StepRunner:
 
     async def _finish(self, step: Step, finished: FinishedStep, message: str) -> None:
         await self._lines.drain()
+        finished = replace(finished, hidden=self._taint.take_derived())
         await self._run.finish_step(step["id"], finished, message)
 
     def _say(self, step: Step, message: str, status: StepStatus | None = None) -> None:
@@ -189,7 +193,9 @@ def _traced(name: str, attributes: Mapping[str, str]) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            span.set_status(Status(StatusCode.ERROR, getattr(error, "name", type(error).__name__)))
+            # The `name` of other errors, such as AttributeError, may be anything.
+            name = error.name if isinstance(error, UnderstageError) else type(error).__name__
+            span.set_status(Status(StatusCode.ERROR, name))
             raise
 
 

@@ -25,6 +25,9 @@ from understage.scaffolder.store.progress import (
 from understage.scaffolder.tasks.journal import Journal
 from understage.scaffolder.tasks.snapshots import Snapshots
 
+HIDDEN = "\0hidden"
+"""Beside the output of a stored step: the texts that nobody may see. No output has a member of this name."""
+
 
 @dataclass(frozen=True)
 class Rest:
@@ -42,10 +45,7 @@ async def read_rest(database: Database, task_id: str, cipher: Cipher) -> Rest:
         snapshot = await select_snapshot(connection, task_id)
     state = TaskState(
         {
-            step.step_id: FinishedStep(
-                step.status,  # type: ignore[arg-type] # only FinishedStep's own statuses are stored
-                cipher.decrypt_json(step.result, f"{task_id}/steps/{step.step_id}"),
-            )
+            step.step_id: _finished(step, cipher.decrypt_json(step.result, f"{task_id}/steps/{step.step_id}"))
             for step in steps
         },
         {key: cipher.decrypt_json(value, _checkpoint_place(task_id, *key)) for key, value in checkpoints.items()},
@@ -97,7 +97,8 @@ class ClaimedRun:
     async def finish_step(self, step_id: str, finished: FinishedStep, message: str) -> None:
         """As the protocol says. After a failure the workspace stays as of the last step that completed: a retry goes on there."""
         self._has_failed = self._has_failed or finished.status == "failed"
-        result = self._cipher.encrypt_json(dict(finished.output), f"{self.task_id}/steps/{step_id}")
+        content = {**finished.output, **({HIDDEN: list(finished.hidden)} if finished.hidden else {})}
+        result = self._cipher.encrypt_json(content, f"{self.task_id}/steps/{step_id}")
         step = StoredStep(step_id, self._positions.get(step_id, len(self._positions)), finished.status, result)
         snapshot = None if self._has_failed else await self._snapshots.take()
 
@@ -140,6 +141,12 @@ def read_spec(text: str) -> TaskSpec:
     """A stored spec."""
     spec: TaskSpec = loads(text)
     return spec
+
+
+def _finished(step: StoredStep, content: dict[str, Any]) -> FinishedStep:
+    hidden = content.pop(HIDDEN, ())
+    status: StepStatus = step.status  # type: ignore[assignment] # only FinishedStep's own statuses are stored
+    return FinishedStep(status, content, hidden)
 
 
 def _log_event(task_id: str, message: str, step_id: str | None, status: StepStatus | None) -> NewEvent:

@@ -1,0 +1,171 @@
+"""Which texts of a running task are secret: those the task was given, and all that templates and actions make of them.
+
+One `Taint` a run, made by `interpreter` and shared by its steps. A string of a template that can see a secret is rendered twice,
+with secrets and without: where the two differ, the result is a `Secret`. Outputs of actions in which a secret turns up are
+`Secret`s to later steps, and so is what an action makes of a `Secret` by its methods.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from understage.scaffolder.steps.redaction import MASK, Redactor, plain, strings_of
+from understage.scaffolder.steps.rendering import ExpressionError, Renderer
+from understage.sdk.secret import SHARED, Secret
+from understage.templating import UNDEFINED
+
+ROOTS = ("secrets", "environment")
+"""The names by which expressions see secrets. A template cannot make up a name: it is written there."""
+BETWEEN = ("", ",", '","', '", "', "', '", '",\n  "', ", ")
+"""What stands between the items of a list when it is shown."""
+Context = Mapping[str, Any]
+
+
+class Taint:
+    """What is secret in one run. `redactor` masks it in all that is shown, `lines` even more of it in logs and errors."""
+
+    def __init__(self, secrets: Iterable[str], redactor: Redactor | None = None) -> None:
+        self._given = [secret for secret in map(plain, secrets) if len(secret.strip()) > 1]
+        self.redactor = redactor or Redactor()
+        self.redactor.add(self._given)
+        self.lines = Redactor(parent=self.redactor)
+        self._derived: dict[str, None] = {}
+
+    def secret(self, text: str) -> Secret:
+        """`text` as a Secret of this run."""
+        text = plain(text)
+        return Secret(text, self._note, [part for part in self._given if part in text])
+
+    def learn(self, derived: Iterable[str]) -> None:
+        """What an earlier run of the task found to be secret."""
+        self.redactor.add(derived)
+
+    def take_derived(self) -> tuple[str, ...]:
+        """What was found to be secret since the last call."""
+        taken = tuple(self._derived)
+        self._derived.clear()
+        return taken
+
+    def render(
+        self,
+        renderer: Renderer,
+        raw: Any,
+        context: Context,
+        closed: Context,
+        field: str,
+        differs: Callable[[Any, Any], Any] | None = None,
+    ) -> Any:
+        """As `Renderer.render`, each string that is another one in the context `closed`, which shows no secret, a Secret.
+
+        `differs(opened, shut)` makes something else of the two renderings of such a string; `shut` is None where it fails.
+        Raises ExpressionError.
+        """
+        differs = differs or self._mark_difference
+        roots = (*ROOTS, *(name for name, value in context.items() if name not in ROOTS and value != closed.get(name)))
+        broken: list[str] = []
+
+        def render(value: Any, place: str) -> Any:
+            if isinstance(value, list):
+                items = [render(item, f"{place}[{index}]") for index, item in enumerate(value)]
+                return [None if item is UNDEFINED else item for item in items]
+            if isinstance(value, dict):
+                members = {key: render(item, f"{place}.{key}") for key, item in value.items()}
+                return {key: item for key, item in members.items() if item is not UNDEFINED}
+            opened = renderer.render(value, context, place)
+            if not isinstance(value, str) or not any(root in value for root in roots):
+                return opened
+            try:
+                shut = renderer.render(value, closed, place)
+            except ExpressionError:
+                broken.append(place)
+                shut = None
+            return opened if opened == shut else differs(opened, shut)
+
+        rendered = render(raw, field)
+        if broken:
+            # As the stock scaffolder does: it hides all strings of an input that cannot be rendered without secrets.
+            self.lines.add(strings_of(rendered))
+        return rendered
+
+    def _mark_difference(self, opened: Any, shut: Any) -> Any:
+        if isinstance(opened, list) and all(isinstance(item, str) and len(item) < SHARED for item in opened):
+            # Letters and syllables are no secrets, one after the other they are.
+            for between in BETWEEN:
+                self._note(between.join(opened))
+        return self.mark(opened, strings_of(opened) - strings_of(shut))
+
+    def mark(self, value: Any, hidden: set[str]) -> Any:
+        """`value` with those of its strings that are among `hidden` as Secrets."""
+        if isinstance(value, str):
+            if value not in hidden:
+                return value
+            self._note(value, shortest=2)
+            return self.secret(value)
+        if isinstance(value, list):
+            return [self.mark(item, hidden) for item in value]
+        if isinstance(value, dict):
+            return {key: self.mark(item, hidden) for key, item in value.items()}
+        return value
+
+    def mark_found(self, value: Any) -> Any:
+        """`value`, the output of an action, with every string in which a secret turns up as a Secret."""
+        return self.mark(value, {text for text in strings_of(value) if self.redactor.finds(text)})
+
+    def mark_model(self, model: BaseModel, rendered: Any) -> None:
+        """Make Secrets of the texts in a parsed input that are Secrets in `rendered`, which it was parsed from.
+
+        Members that hold any JSON stay as they are: actions hand them on to libraries, some of which take plain texts only.
+        """
+        if hidden := secrets_in(rendered):
+            _mark_members(model, hidden, self)
+
+    def _note(self, text: str, shortest: int = SHARED) -> None:
+        text = plain(text)
+        if len(text) >= shortest and text not in self._given:
+            self._derived.setdefault(text)
+            self.redactor.add((text,))
+
+
+def secrets_in(value: Any) -> set[str]:
+    """The texts of all Secrets in a JSON value."""
+    if isinstance(value, list):
+        return set[str]().union(*map(secrets_in, value))
+    if isinstance(value, Mapping):
+        return set[str]().union(*map(secrets_in, value.values()))
+    return {value.reveal()} if isinstance(value, Secret) else set()
+
+
+def revealed(value: Any) -> Any:
+    """A JSON value with ordinary texts in place of Secrets."""
+    if isinstance(value, list):
+        return [revealed(item) for item in value]
+    if isinstance(value, dict):
+        return {key: revealed(item) for key, item in value.items()}
+    return plain(value) if isinstance(value, str) else value
+
+
+def masked(value: Any) -> Any:
+    """A JSON value with `***` in place of Secrets."""
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: masked(item) for key, item in value.items()}
+    return MASK if isinstance(value, Secret) else value
+
+
+def _mark_members(model: BaseModel, hidden: set[str], taint: Taint) -> None:
+    for name in type(model).model_fields:
+        # By the dictionary: models may be frozen, and an assignment that is checked makes an ordinary text of a Secret.
+        model.__dict__[name] = _marked(model.__dict__.get(name), hidden, taint)
+
+
+def _marked(value: Any, hidden: set[str], taint: Taint) -> Any:
+    if isinstance(value, BaseModel):
+        _mark_members(value, hidden, taint)
+        return value
+    if isinstance(value, list):
+        return [_marked(item, hidden, taint) for item in value]
+    if type(value) is str and value in hidden:
+        return taint.secret(value)
+    return value
