@@ -28,6 +28,21 @@ async def test_a_transaction_is_all_or_nothing(database: Database) -> None:
         assert (await connection.execute(text("SELECT id FROM locations"))).scalars().all() == ["b"]
 
 
+@pytest.mark.postgres
+async def test_only_what_is_derived_does_not_wait_for_the_disk(postgres_server: PostgresServer) -> None:
+    with postgres_server.another("durable") as url:
+        postgres_server.administer('ALTER DATABASE "durable" SET synchronous_commit = on')
+        database = connect(url)
+        waits = []
+        for is_derived in (False, True, False):
+            async with database.write(is_derived=is_derived) as connection:
+                waits.append((await connection.execute(text("SHOW synchronous_commit"))).scalar_one())
+        assert waits == ["on", "off", "on"]
+        async with database.read() as connection:
+            assert (await connection.execute(text("SHOW plan_cache_mode"))).scalar_one() == "force_custom_plan"
+        await database.close()
+
+
 async def test_the_clock_of_the_database_is_in_milliseconds(database: Database) -> None:
     async with database.read() as connection:
         now = (await connection.execute(now_ms().select())).scalar_one()

@@ -44,6 +44,9 @@ def _now_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
 SQLITE_READERS = 4
 POSTGRES_CONNECTIONS = 10
 IDLE_SECONDS = 1.0
+# Of transactions whose loss the system repairs: they do not wait for the disk. And what is checked row by row (foreign keys)
+# is planned once a connection, not once a row.
+_DERIVED = "SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'auto', true)"
 SETTINGS = ("plan_cache_mode = force_custom_plan", "jit = off", "random_page_cost = 1.1")
 
 
@@ -76,10 +79,16 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction for writing: committed when the block ends, rolled back when it raises."""
+    async def write(self, *, is_derived: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction for writing: committed when the block ends, rolled back when it raises.
+
+        `is_derived` says that all of it is made again from what is stored or read elsewhere: when PostgreSQL itself crashes
+        within a second, such a transaction may be lost (docs/decisions/014); of two, the later is never kept without the earlier.
+        """
         with _refusing_zero_bytes():
             async with self._writer.begin() as connection:
+                if is_derived and self.dialect == "postgresql":
+                    await connection.exec_driver_sql(_DERIVED)
                 yield connection
 
     def separate(self) -> "Database":

@@ -55,7 +55,7 @@ class Holdings:
 
     async def claim(self, room: int, *, interval_ms: int) -> list[DueEntity]:
         """Claim up to `room` entities that are due by themselves, and a bucket that is due if none is held."""
-        async with self._database.write() as connection:
+        async with self._database.write(is_derived=True) as connection:
             single = await claim_due(connection, limit=room)
             found = None if self._buckets else await claim_bucket(connection, interval_ms=interval_ms)
             if found is not None and not found[2]:
@@ -91,13 +91,15 @@ class Holdings:
         for number, bucket in list(self._buckets.items()):
             if not bucket.is_ready:
                 continue
-            detached = await write_with_retry(self._database, partial(_let_go, number=number, bucket=bucket))
+            detached = await write_with_retry(
+                self._database, partial(_let_go, number=number, bucket=bucket), is_derived=True
+            )
             # One may have been given up meanwhile.
             self._single.update((entity.id, entity) for entity in detached if entity.id in bucket.entities)
             del self._buckets[number]
         if self._single and time.monotonic() - self._renewed > RENEW_SECONDS:
             claims = {entity.claim for entity in self._single.values()}
-            async with self._database.write() as connection:
+            async with self._database.write(is_derived=True) as connection:
                 await renew_claims(connection, claims)
             self._renewed = time.monotonic()
 

@@ -199,7 +199,7 @@ class ProcessingRounds:
     async def _commit(self, batch: Batch) -> None:
         if batch.changed or batch.finished:
             try:
-                await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
+                await write_with_retry(self._database, lambda write: commit_outcomes(write, batch), is_derived=True)
             except (DBAPIError, LostRace):
                 log.exception("a batch could not be written, its entities are written one by one")
                 await self._commit_singly(batch)
@@ -222,7 +222,7 @@ class ProcessingRounds:
 
     async def _commit_single(self, batch: Batch) -> None:
         try:
-            await write_with_retry(self._database, lambda write: commit_outcomes(write, batch))
+            await write_with_retry(self._database, lambda write: commit_outcomes(write, batch), is_derived=True)
         except (DBAPIError, LostRace) as error:
             entities = [outcome.claimed.entity_ref for outcome in batch.changed]
             log.error("an entity could not be written", entity=entities, error=str(getattr(error, "orig", error)))

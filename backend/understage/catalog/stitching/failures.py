@@ -54,4 +54,4 @@ async def record_failures(database: Database, inputs: Sequence[StitchInput], fai
         above = {edge.source_ref for edge in edges if edge.source_ref is not None}
         await enqueue_stitch(connection, above | {item.entity_ref for item in sources})
 
-    await write_with_retry(database, write)
+    await write_with_retry(database, write, is_derived=True)

@@ -104,13 +104,13 @@ class StitchingRounds:
             self._claimed = {}
 
     async def _claim(self) -> Mapping[str, str]:
-        async with self._database.write() as connection:
+        async with self._database.write(is_derived=True) as connection:
             self._claimed = await claim_stitches(connection, limit=BATCH, timeout_ms=self._timeout_ms)
         return self._claimed
 
     async def _write(self, built: Built, tickets: Mapping[str, str]) -> None:
         try:
-            await write_with_retry(self._database, lambda write: _write_batch(write, built, tickets))
+            await write_with_retry(self._database, lambda write: _write_batch(write, built, tickets), is_derived=True)
         except DBAPIError:
             log.exception("a batch of final entities could not be written, they are written one by one")
             for ref, ticket in tickets.items():
@@ -118,7 +118,7 @@ class StitchingRounds:
 
     async def _write_single(self, built: Built, ticket: Mapping[str, str]) -> None:
         try:
-            await write_with_retry(self._database, lambda write: _write_batch(write, built, ticket))
+            await write_with_retry(self._database, lambda write: _write_batch(write, built, ticket), is_derived=True)
         except DBAPIError as error:
             log.error("a final entity could not be written", entity=next(iter(ticket)), error=str(error.orig))
 

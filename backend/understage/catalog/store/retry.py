@@ -21,11 +21,16 @@ class LostRace(Exception):
     """Another replica wrote first; raised by store operations whose caller must look again."""
 
 
-async def write_with_retry(database: Database, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Run `work` in a transaction; up to four times when it lost against another replica. `work` must be repeatable."""
+async def write_with_retry(
+    database: Database, work: Callable[[AsyncConnection], Awaitable[T]], *, is_derived: bool = False
+) -> T:
+    """Run `work` in a transaction; up to four times when it lost against another replica. `work` must be repeatable.
+
+    `is_derived` as in `Database.write`.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            async with database.write() as connection:
+            async with database.write(is_derived=is_derived) as connection:
                 return await work(connection)
         except (DBAPIError, LostRace) as error:
             if attempt == ATTEMPTS or not _is_worth_a_retry(error):
