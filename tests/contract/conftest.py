@@ -9,7 +9,7 @@ from tests.contract.installation import Installation, install, lacking
 from tests.contract.pair import Pair, running_pair
 from tests.databases import PostgresServer, require
 
-LOCATIONS = ("all", "broken", "badname", "optional-target", "checklist", "odd")
+LOCATIONS = ("all", "broken", "badname", "optional-target", "checklist", "odd", "runner")
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,16 @@ def conditional(conditions: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def scaffolder_decision(resource_type: str, conditions: dict[str, Any]) -> dict[str, Any]:
+    """The decision that resources of the scaffolder which satisfy the conditions are allowed."""
+    return {
+        "result": "CONDITIONAL",
+        "pluginId": "scaffolder",
+        "resourceType": resource_type,
+        "conditions": conditions,
+    }
+
+
 def rule(name: str, **params: Any) -> dict[str, Any]:
     """A leaf of a tree of conditions."""
     return {"rule": name, "resourceType": "catalog-entity", "params": params}

@@ -7,7 +7,7 @@ Rules as in Backstage catalog-backend 4.0.0.
 from typing import Any as AnyValue
 
 from understage.catalog.predicate import NOTHING, All, Not, Predicate, any_of, equals, has
-from understage.errors import ForeignError, InputError, NotAllowedError, UnderstageError
+from understage.errors import ForeignError, NotAllowedError, UnderstageError
 from understage.identity import permissions as permission_model
 from understage.identity.authorizer import Authorizer
 from understage.identity.credentials import Credentials
@@ -20,6 +20,7 @@ from understage.identity.permissions import (
     Query,
     Rule,
 )
+from understage.identity.rules import text_of, texts_of
 
 
 class Access:
@@ -69,33 +70,19 @@ def predicate_of(criteria: Criteria) -> Predicate:
 def _predicate_of_rule(rule: str, params: dict[str, AnyValue]) -> Predicate:
     match rule:
         case "HAS_ANNOTATION":
-            return _key(f"metadata.annotations.{_text(params, 'annotation')}", params)
+            return _key(f"metadata.annotations.{text_of(params, 'annotation')}", params)
         case "HAS_LABEL":
-            return _key(f"metadata.labels.{_text(params, 'label')}", params)
+            return _key(f"metadata.labels.{text_of(params, 'label')}", params)
         case "HAS_METADATA":
-            return _key(f"metadata.{_text(params, 'key')}", params)
+            return _key(f"metadata.{text_of(params, 'key')}", params)
         case "HAS_SPEC":
-            return _key(f"spec.{_text(params, 'key')}", params)
+            return _key(f"spec.{text_of(params, 'key')}", params)
         case "IS_ENTITY_KIND":
-            return equals("kind", *_texts(params, "kinds"))
+            return equals("kind", *texts_of(params, "kinds"))
         case "IS_ENTITY_OWNER":
-            return equals("relations.ownedby", *_texts(params, "claims"))
+            return equals("relations.ownedby", *texts_of(params, "claims"))
     raise UnderstageError(f"Permission rule '{rule}' does not exist for resource type '{CATALOG_ENTITY}'")
 
 
 def _key(key: str, params: dict[str, AnyValue]) -> Predicate:
-    return equals(key, _text(params, "value")) if "value" in params else has(key)
-
-
-def _text(params: dict[str, AnyValue], name: str) -> str:
-    value = params.get(name)
-    if not isinstance(value, str):
-        raise InputError(f"Parameters to rule are invalid; caused by Error: {name} must be a string")
-    return value
-
-
-def _texts(params: dict[str, AnyValue], name: str) -> list[str]:
-    values = params.get(name)
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise InputError(f"Parameters to rule are invalid; caused by Error: {name} must be a list of strings")
-    return values
+    return equals(key, text_of(params, "value")) if "value" in params else has(key)

@@ -6,7 +6,7 @@ A conditional decision is applied here, to one page, step or action. Rules as in
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from understage.errors import ForeignError, NotAllowedError
+from understage.errors import NotAllowedError
 from understage.identity.authorizer import Authorizer
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import (
@@ -20,6 +20,7 @@ from understage.identity.permissions import (
     Rule,
     holds,
 )
+from understage.scaffolder.rules import action_permits, tag_matches
 
 
 class Access:
@@ -42,37 +43,17 @@ class Access:
         pages, steps = await self._authorizer.decide(queries, credentials)
 
         def by_tags(decision: Decision) -> Callable[[Sequence[str]], bool]:
-            return lambda tags: _permits(decision, lambda rule: _tag_matches(rule, tags))
+            return lambda tags: _permits(decision, lambda rule: tag_matches(rule, tags))
 
         return by_tags(pages), by_tags(steps)
 
     async def action_filter(self, credentials: Credentials) -> Callable[[str, Mapping[str, Any]], bool]:
         """Whether the caller may execute an action (by id) with an input."""
         (decision,) = await self._authorizer.decide([Query(SCAFFOLDER_ACTION_EXECUTE)], credentials)
-        return lambda action_id, _input: _permits(decision, lambda rule: _action_matches(rule, action_id))
+        return lambda action_id, input: action_permits(decision, action_id, input)
 
 
 def _permits(decision: Decision, applies: Callable[[Rule], bool]) -> bool:
     if isinstance(decision, Conditional):
         return holds(decision.conditions, applies)
     return decision == "ALLOW"
-
-
-def _tag_matches(rule: Rule, tags: Sequence[str]) -> bool:
-    match rule.rule, dict(rule.params):
-        case "HAS_TAG", {"tag": str(tag)}:
-            return tag in tags
-    raise _unknown(rule)
-
-
-def _action_matches(rule: Rule, action_id: str) -> bool:
-    match rule.rule, dict(rule.params):
-        case "HAS_ACTION_ID", {"actionId": str(wanted)}:
-            return action_id == wanted
-    raise _unknown(rule)
-
-
-def _unknown(rule: Rule) -> ForeignError:
-    return ForeignError(
-        f"Permission rule '{rule.rule}' does not exist for resource type '{rule.resource_type}', or its parameters differ"
-    )

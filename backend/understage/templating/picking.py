@@ -21,4 +21,9 @@ def pick(value: Value, path: Value = UNDEFINED) -> Value:
 def _keys(value: Value, path: str) -> list[str]:
     if isinstance(value, dict) and path in value:
         return [path]
+    return keys_of(path)
+
+
+def keys_of(path: str) -> list[str]:
+    """The keys that a path is made of."""
     return [match[1] or match[3] or match[0] for match in _PATH_KEY.finditer(path)]

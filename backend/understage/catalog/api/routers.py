@@ -6,7 +6,7 @@ from understage.catalog.access import Access
 from understage.catalog.api.entities import create_entities_router
 from understage.catalog.api.incremental import create_incremental_router
 from understage.catalog.api.locations import create_locations_router
-from understage.catalog.api.permissions import create_permissions_router
+from understage.catalog.api.permissions import create_catalog_permissions_router
 from understage.catalog.api.query import create_query_router
 from understage.catalog.api.refresh import AuthenticateToken, create_refresh_router
 from understage.catalog.api.reports import create_reports_router
@@ -34,7 +34,7 @@ def create_catalog_routers(
         create_entities_router(database, access, service, auditor),
         create_locations_router(database, access, service, auditor),
         create_refresh_router(access, service, auditor, authenticate_token),
-        create_permissions_router(database),
+        create_catalog_permissions_router(database),
         create_scheduler_router(scheduler),
         create_unprocessed_router(database, access, service),
         create_reports_router(database, access, service),

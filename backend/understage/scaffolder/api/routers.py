@@ -6,6 +6,7 @@ from understage.identity.audit import Auditor
 from understage.identity.authorizer import Authorizer
 from understage.scaffolder.api.dry_run import create_dry_run_router
 from understage.scaffolder.api.event_stream import create_event_router
+from understage.scaffolder.api.permissions import create_scaffolder_permissions_router
 from understage.scaffolder.api.tasks import create_tasks_router
 from understage.scaffolder.api.templates import create_template_router
 from understage.scaffolder.assembly import Assembly
@@ -19,6 +20,7 @@ def create_scaffolder_routers(
     return [
         create_template_router(assembly, auditor),
         create_dry_run_router(assembly.dry_run, auditor),
+        create_scaffolder_permissions_router(service),
         *create_task_routers(service, authorizer, auditor),
     ]
 

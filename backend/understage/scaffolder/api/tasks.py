@@ -9,20 +9,19 @@ from understage.identity.audit import Auditor
 from understage.identity.authorizer import Authorizer
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import (
-    SCAFFOLDER_TASK,
     SCAFFOLDER_TASK_CANCEL,
     SCAFFOLDER_TASK_CREATE,
     SCAFFOLDER_TASK_READ,
     Conditional,
     Permission,
     Query,
-    Rule,
     holds,
 )
 from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
 from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, Parameter, check_body, parse_query, read_json
 from understage.scaffolder.api.answers import VALUES_ERROR, answering_values_errors
+from understage.scaffolder.rules import is_owner
 from understage.scaffolder.service import FoundTask, ScaffolderService, TaskQuery
 from understage.scaffolder.store.select_tasks import Order
 
@@ -64,7 +63,7 @@ class TaskAccess:
         for decision in decisions:
             if decision == "ALLOW":
                 continue
-            if decision == "DENY" or not holds(decision.conditions, lambda rule: _applies(rule, task)):
+            if decision == "DENY" or not holds(decision.conditions, lambda rule: is_owner(rule, task.created_by)):
                 raise NotAllowedError("")
         return task
 
@@ -77,13 +76,6 @@ class TaskAccess:
         return await self._service.find(
             TaskQuery(query.created_by, query.statuses, query.order, query.limit, query.offset, readable)
         )
-
-
-def _applies(rule: Rule, task: FoundTask) -> bool:
-    if rule.rule == "IS_TASK_OWNER" and rule.resource_type == SCAFFOLDER_TASK:
-        owners = rule.params.get("createdBy")
-        return isinstance(owners, list) and task.created_by is not None and task.created_by in owners
-    raise NotAllowedError(f"Permission rule '{rule.rule}' does not exist for resource type '{SCAFFOLDER_TASK}'")
 
 
 def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, auditor: Auditor) -> APIRouter:
