@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
+from starlette.applications import Starlette
 
 from understage.app.http import ServiceFetch
 from understage.app.identity import JWKS_PATH, Identity, create_identity
@@ -54,7 +55,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class Service:
     """Made by `create_service`, which has migrated the database; `web` answers 503 until `start` has returned."""
 
-    web: FastAPI
+    web: Starlette
     database: Database
     engine: CatalogEngine
     scaffolder: ScaffolderService
@@ -197,7 +198,7 @@ def _create_node_bus(identity: Identity, fetch: ServiceFetch, events: EventBus) 
 
 
 def _mount_plugin(
-    web: FastAPI, plugin_id: str, routers: Sequence[APIRouter], identity: Identity, health: Health
+    web: Starlette, plugin_id: str, routers: Sequence[APIRouter], identity: Identity, health: Health
 ) -> None:
     plugin = identity.plugins[plugin_id]
     app = create_plugin(
@@ -211,7 +212,7 @@ def _mount_plugin(
 
 
 def _mount_portal(
-    web: FastAPI,
+    web: Starlette,
     configuration: Configuration,
     settings: Settings,
     database: Database,
@@ -243,6 +244,6 @@ def _mount_portal(
 
 
 @asynccontextmanager
-async def _no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _no_lifespan(_app: Starlette) -> AsyncIterator[None]:
     """The service is started before it is served, and stopped after."""
     yield

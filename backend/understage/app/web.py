@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -14,9 +14,9 @@ from starlette.responses import Response
 from understage.config.backend_settings import Cors
 from understage.errors import UnderstageError
 from understage.platform.plugin import answer_unknown_route, json_response
-from understage.platform.telemetry import NO_TELEMETRY, TraceRequests, metrics_response
+from understage.platform.telemetry import TraceRequests, metrics_response
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 DEFAULT_METHODS = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")
 PREFLIGHT_SECONDS = 600
 
@@ -51,17 +51,10 @@ def _unready(message: str) -> Response:
     return json_response({"message": message, "status": "error"}, 503)
 
 
-def create_root(lifespan: Lifespan, health: Health, cors: Cors | None, *, with_metrics: bool) -> FastAPI:
+def create_root(lifespan: Lifespan, health: Health, cors: Cors | None, *, with_metrics: bool) -> Starlette:
     """The root application, before anything is mounted."""
-    root = FastAPI(
-        lifespan=lifespan,
-        telemetry=NO_TELEMETRY,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-    root.add_exception_handler(HTTPException, answer_unknown_route)
+    root = Starlette(lifespan=lifespan, exception_handlers={HTTPException: answer_unknown_route})
+    root.router.redirect_slashes = False
     root.add_route("/.backstage/health/v1/liveness", health.liveness, include_in_schema=False)
     root.add_route("/.backstage/health/v1/readiness", health.readiness, include_in_schema=False)
     if with_metrics:
@@ -73,7 +66,7 @@ def create_root(lifespan: Lifespan, health: Health, cors: Cors | None, *, with_m
     return root
 
 
-def _add_cors(root: FastAPI, cors: Cors) -> None:
+def _add_cors(root: Starlette, cors: Cors) -> None:
     """`backend.cors`: origins are globs, as the stock backend takes them; answers to preflights are kept for a while."""
     origin = cors.origin
     patterns = [origin] if isinstance(origin, str) else list(origin) if isinstance(origin, tuple) else []

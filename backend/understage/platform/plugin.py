@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from understage.errors import ServiceUnavailableError, UnderstageError
+from understage.platform.dispatch import Dispatch, answered_by
 from understage.platform.json import dumps
 from understage.platform.openapi import OBJECT, describe, make_document
 from understage.platform.telemetry import NO_TELEMETRY
@@ -50,19 +51,34 @@ def create_plugin(
 
     `authenticate` returns the credentials of a request or raises; it is not asked for `public_paths` (exact, relative).
     """
-    app = FastAPI(telemetry=NO_TELEMETRY, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    edge = _Edge(plugin_id, authenticate, is_ready, frozenset(public_paths))
+    app = _Plugin(edge, Dispatch(routers))
     app.add_exception_handler(HTTPException, answer_unknown_route)
     for router in [*routers, _create_document_router(plugin_id, routers, public_paths)]:
         app.include_router(router)
     # As its middleware, not around it: FastAPI answers unexpected errors itself further out.
-    app.add_middleware(
-        _Edge,
-        plugin_id=plugin_id,
-        authenticate=authenticate,
-        is_ready=is_ready,
-        public_paths=frozenset(public_paths),
-    )
+    app.add_middleware(_EdgeMiddleware, edge=edge)
     return app
+
+
+class _Plugin(FastAPI):
+    """Asks FastAPI's own way for what `Dispatch` does not know only."""
+
+    def __init__(self, edge: "_Edge", dispatch: Dispatch) -> None:
+        super().__init__(
+            telemetry=NO_TELEMETRY, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        )
+        self._edge = edge
+        self._dispatch = dispatch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = relative_path(scope)
+            endpoint = self._dispatch.find(scope["method"], path.rstrip("/") if len(path) > 1 else path)
+            if endpoint is not None:
+                await self._edge.answer(scope, receive, send, answered_by(endpoint))
+                return
+        await super().__call__(scope, receive, send)
 
 
 def _create_document_router(plugin_id: str, routers: Collection[APIRouter], public_paths: Collection[str]) -> APIRouter:
@@ -77,28 +93,33 @@ def _create_document_router(plugin_id: str, routers: Collection[APIRouter], publ
     return router
 
 
+class _EdgeMiddleware:
+    """The edge as a middleware, which sees each request before routing."""
+
+    def __init__(self, app: ASGIApp, edge: "_Edge") -> None:
+        self._app = app
+        self._edge = edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._edge.answer(scope, receive, send, self._app)
+        else:
+            await self._app(scope, receive, send)
+
+
 class _Edge:
-    """Barrier and error envelope, as plain ASGI: it sees each request before routing."""
+    """Barrier and error envelope."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        plugin_id: str,
-        authenticate: Authenticate,
-        is_ready: IsReady,
-        public_paths: frozenset[str],
+        self, plugin_id: str, authenticate: Authenticate, is_ready: IsReady, public_paths: frozenset[str]
     ) -> None:
         self._plugin_id = plugin_id
-        self._app = app
         self._authenticate = authenticate
         self._is_ready = is_ready
         self._public_paths = public_paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def answer(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        """Have `app` answer, if it may."""
         request = Request(scope, receive)
         started = False
 
@@ -112,7 +133,7 @@ class _Edge:
         token = plugin_of_request.set(self._plugin_id)
         try:
             await self._enter(request, scope)
-            await self._app(scope, receive, note_start)
+            await app(scope, receive, note_start)
         except Exception as error:
             if started:
                 raise

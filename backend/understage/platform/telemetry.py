@@ -11,8 +11,9 @@ from typing import Any
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.propagate import extract
+from opentelemetry.propagate import extract, get_global_textmap
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
@@ -94,11 +95,10 @@ class TraceRequests:
                 status = message["status"]
             await send(message)
 
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         plugin = _plugin_of(scope["path"])
         began = time.perf_counter()
         with tracer.start_as_current_span(
-            f"{scope['method']} {plugin}", context=extract(headers), kind=trace.SpanKind.SERVER
+            f"{scope['method']} {plugin}", context=_parent_of(scope), kind=trace.SpanKind.SERVER
         ) as span:
             try:
                 await self._app(scope, receive, note_status)
@@ -107,8 +107,17 @@ class TraceRequests:
                     "http.request.method": scope["method"],
                     "http.response.status_code": status,
                 }
-                span.set_attributes({**attributes, "url.path": scope["path"]})
+                if span.is_recording():
+                    span.set_attributes({**attributes, "url.path": scope["path"]})
                 request_duration.record(time.perf_counter() - began, {**attributes, "plugin": plugin})
+
+
+def _parent_of(scope: Scope) -> Context | None:
+    """The trace that a request belongs to; None when it names none, which is read off the names of its headers."""
+    told = {name.encode() for name in get_global_textmap().fields}
+    if told.isdisjoint(name for name, _ in scope["headers"]):
+        return None
+    return extract({key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]})
 
 
 def _plugin_of(path: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
@@ -31,7 +32,7 @@ class PortalRoutes:
     base_path: str
     """"" or the path of `app.baseUrl`, without a slash at the end."""
 
-    def mount(self, app: FastAPI, *, authenticate: Authenticate) -> None:
+    def mount(self, app: Starlette, *, authenticate: Authenticate) -> None:
         """Add all of it to `app`, which must have its own routes already: the pages answer whatever is left.
 
         `authenticate` makes the `Credentials` of a question about permissions, or raises.
