@@ -32,7 +32,7 @@ REQUESTS = [
 def make_router() -> APIRouter:
     router = APIRouter()
 
-    def told(name: str, request: Request, **parameters: Any) -> Response:
+    def told(name: str, request: Request, /, **parameters: Any) -> Response:
         return Response(f"{name} {request.method} {request.url.query} {sorted(parameters.items())}")
 
     @router.get("/things")
