@@ -35,7 +35,7 @@ class Dispatch:
 
     def _add(self, route: APIRoute) -> None:
         takes_request = "request" in {name.lstrip("_") for name in inspect.signature(route.endpoint).parameters}
-        for method in route.methods:
+        for method in route.methods or ():
             if self.find(method, route.path) is not None:
                 continue
             if "{" not in route.path:
