@@ -12,7 +12,6 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from httpx import AsyncClient
 from sqlalchemy import URL, Connection, MetaData, Table, inspect, text
-from sqlmodel import SQLModel
 from tests.cluster.bench.process import free_port, wait_for
 from tests.databases import PostgresServer, require
 from tests.store import previous_release
@@ -21,12 +20,12 @@ from tests.store.catalog_web import serving
 from tests.store.previous_release import ROWS, extract, served
 from tests.store.scaffolder_bench import Script, scaffolder
 
-import understage.catalog.store.tables
-import understage.scaffolder.store.tables  # noqa: F401 - declares its tables
 from understage.catalog.engine import CatalogEngine
+from understage.catalog.store import tables as catalog_tables
 from understage.config.catalog_settings import CatalogSettings
 from understage.platform.database import Database, connect
 from understage.platform.migrations import FOLDER, migrate
+from understage.scaffolder.store import tables as scaffolder_tables
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -65,7 +64,7 @@ async def test_a_fresh_database_has_what_the_code_expects(empty: Database) -> No
     await migrate(empty)
     async with empty.read() as connection:
         columns = await connection.run_sync(_columns)
-    for table in SQLModel.metadata.tables.values():
+    for table in (*catalog_tables.metadata.tables.values(), *scaffolder_tables.metadata.tables.values()):
         assert {column.name for column in table.columns} <= set(columns[table.name]), table.name
 
 

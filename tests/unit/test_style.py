@@ -58,7 +58,7 @@ def test_sql_is_written_in_stores_only() -> None:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
-        if (getattr(node, "module", None) or alias.name).partition(".")[0] in ("sqlalchemy", "sqlmodel")
+        if (getattr(node, "module", None) or alias.name).partition(".")[0] == "sqlalchemy"
         if alias.name not in TRANSACTION_NAMES and (name, alias.name) not in EXCEPTIONS
     }
     assert strays == set()

@@ -1,5 +1,5 @@
-"""The `understage` command. Each command is a module; this one puts them together and turns errors into a last line."""
+"""The `understage` command. Each command is a module; `main` puts them together, `entry` starts what serves without them all."""
 
-from understage.cli.main import main
+from understage.cli.entry import main
 
 __all__ = ["main"]

@@ -1,32 +1,43 @@
-"""What commands print: progress and results for people, on standard output; the last error on standard error."""
+"""What commands print: progress and results for people, on standard output; the last error on standard error.
+
+A service that prints nothing does without the library that colours it.
+"""
 
 import sys
+from functools import cache
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+
+@cache
+def console(*, stderr: bool = False) -> "Console":
+    """The terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
 
 
 def say(line: str) -> None:
     """Print a line as it is."""
-    console.print(line, markup=False, soft_wrap=True)
+    console().print(line, markup=False, soft_wrap=True)
 
 
 def done(what: str, detail: str) -> None:
     """Print a finished part of a start."""
     mark = "✓" if (sys.stdout.encoding or "").lower().startswith("utf") else "*"
-    console.print(f"[green]{mark}[/green] {what:<9} ", end="")
-    console.print(detail, markup=False, soft_wrap=True)
+    console().print(f"[green]{mark}[/green] {what:<9} ", end="")
+    console().print(detail, markup=False, soft_wrap=True)
 
 
 def lack(what: str, detail: str) -> None:
     """Print a part that is missing, and what to do."""
-    console.print(f"[yellow]![/yellow] {what:<9} ", end="")
-    console.print(detail, markup=False, soft_wrap=True)
+    console().print(f"[yellow]![/yellow] {what:<9} ", end="")
+    console().print(detail, markup=False, soft_wrap=True)
 
 
 def fail(message: str) -> None:
     """Print the error a command ends with."""
-    errors.print("[red]Error:[/red] ", end="")
-    errors.print(message, markup=False, soft_wrap=True)
+    console(stderr=True).print("[red]Error:[/red] ", end="")
+    console(stderr=True).print(message, markup=False, soft_wrap=True)

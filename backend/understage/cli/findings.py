@@ -35,13 +35,13 @@ def print_text(report: Report, folder: Path) -> None:
         line = Text.assemble(
             (place, "bold"), ": ", (finding.level, COLORS[finding.level]), f": {_one_line(finding.reason)}"
         )
-        console.print(line.append(f"  [{finding.rule}]", "dim"), soft_wrap=True)
+        console().print(line.append(f"  [{finding.rule}]", "dim"), soft_wrap=True)
         for excerpt in _excerpt(finding):
-            console.print(excerpt, markup=False, soft_wrap=True)
+            console().print(excerpt, markup=False, soft_wrap=True)
         about = f"in {finding.entity}" if finding.entity and ":default/generated-" not in finding.entity else None
         for hint in filter(None, (about, advice_for(finding))):
-            console.print(Text(f"  {hint}", "dim"), soft_wrap=True)
-    console.print(_summary(report), style="green" if not report.findings else "", markup=False, soft_wrap=True)
+            console().print(Text(f"  {hint}", "dim"), soft_wrap=True)
+    console().print(_summary(report), style="green" if not report.findings else "", markup=False, soft_wrap=True)
 
 
 def print_json(report: Report, folder: Path) -> None:
@@ -113,4 +113,4 @@ def _escape(text: str, escapes: dict[str, str]) -> str:
 
 
 def _print_line(text: str) -> None:
-    console.file.write(text + "\n")
+    console().file.write(text + "\n")

@@ -1,17 +1,14 @@
 """The commands, their options and their help."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from understage import __version__
-from understage.cli.console import fail, say
+from understage.cli.console import say
 from understage.cli.output_form import OutputForm
 from understage.cli.status_form import StatusForm
-from understage.errors import UnderstageError
 
 app = typer.Typer(
     name="understage",
@@ -192,14 +189,3 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
     if show:
         say(f"understage {__version__}")
         raise typer.Exit
-
-
-def main() -> None:
-    """Entry point. Errors meant for people end in one line and exit code 1; `UNDERSTAGE_DEBUG=1` shows where."""
-    try:
-        app(standalone_mode=True)
-    except UnderstageError as error:
-        if os.environ.get("UNDERSTAGE_DEBUG"):
-            raise
-        fail(error.message)
-        sys.exit(1)

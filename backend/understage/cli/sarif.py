@@ -18,7 +18,7 @@ _RULE_INDEX = {rule: index for index, rule in enumerate(RULES)}
 
 def print_sarif(report: Report, folder: Path) -> None:
     """One run, one result a finding."""
-    console.file.write(json.dumps(sarif_log(report, folder), indent=2, ensure_ascii=False) + "\n")
+    console().file.write(json.dumps(sarif_log(report, folder), indent=2, ensure_ascii=False) + "\n")
 
 
 def sarif_log(report: Report, folder: Path) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from understage import __version__
 from understage.app import Service, create_service
@@ -126,6 +127,7 @@ def _tune_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY, 20, 50)
+    gc.enable()
     give_back_memory()
 
 
@@ -147,12 +149,12 @@ def _bind(settings: Settings) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn, telling the service of a stop before it waits for open connections."""
 
     def __init__(self, web: ASGIApp, service: Service) -> None:
         super().__init__(
-            uvicorn.Config(
+            Config(
                 web,
                 http="httptools",
                 lifespan="off",

@@ -7,13 +7,14 @@ has a time limit, which the stock engine lacks. Text is matched in UTF-16 code u
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
-
-import regex
+from typing import TYPE_CHECKING, NamedTuple
 
 from understage.templating.errors import Fault
 from understage.templating.limits import Meter
 from understage.templating.text import WHITESPACE, units
+
+if TYPE_CHECKING:
+    import regex
 
 _LONGEST_PATTERN = 16 * 1024
 _SPACE = "".join(f"\\u{ord(character):04x}" for character in WHITESPACE)
@@ -74,6 +75,9 @@ def scan_regex_literal(source: str, start: int) -> RegexLiteral:
 @lru_cache(maxsize=512)
 def compile_regex(pattern: str, flags: str) -> "regex.Pattern[str]":
     """The pattern translated and compiled; a Fault when JavaScript would refuse it."""
+    # Eight megabytes, which a service whose templates have no such literal goes without.
+    import regex
+
     translated = _Translator(units(pattern), multiline="m" in flags).translate()
     try:
         return regex.compile(translated, regex.V0 | (regex.IGNORECASE if "i" in flags else 0))
@@ -91,6 +95,12 @@ def search(
         return find(text, start, timeout=meter.regex_time())
     except TimeoutError as error:
         raise Fault("The template exceeded its limit of regex_seconds", limit="regex_seconds") from error
+
+
+def _escaped(character: str) -> str:
+    import regex
+
+    return str(regex.escape(character, special_only=False))
 
 
 class _Translator:
@@ -153,7 +163,7 @@ class _Translator:
             return (f"(?:\\A|(?<=[{_LINE_END}]))" if self.multiline else "\\A"), False
         if character == "$":
             return (f"(?:\\Z|(?=[{_LINE_END}]))" if self.multiline else "\\Z"), False
-        return regex.escape(character, special_only=False), True
+        return _escaped(character), True
 
     def open_group(self) -> str:
         match = _GROUP.match(self.pattern, self.index)

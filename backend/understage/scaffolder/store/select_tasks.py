@@ -51,7 +51,7 @@ async def select_tasks(
     `readable` are conditions that they must meet besides.
     Without `order` the newest come first; ties are broken by age. `limit` None means all.
     """
-    conditions = [
+    conditions: list[ColumnElement[bool]] = [
         column.in_(wanted)
         for column, wanted in ((tasks.c.created_by, created_by), (tasks.c.status, statuses))
         if wanted
