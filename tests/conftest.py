@@ -13,7 +13,7 @@ settings.register_profile(
 settings.load_profile("shared")
 
 # A tier's fixtures are there when its folder is: an sdist may leave the bench out.
-PLUGINS = ("tests.databases", "tests.cluster.fixtures")
+PLUGINS = ("tests.databases", "tests.cluster.fixtures", "tests.engines")
 
 
 def _exists(module: str) -> bool:

@@ -18,7 +18,7 @@ from understage.platform.database import Database, connect
 from understage.scaffolder.actions import ActionRegistry
 from understage.scaffolder.assembly import Assembly, assemble
 from understage.scaffolder.service import ScaffolderService
-from understage.scaffolder.tasks.database_engine import EngineTimes
+from understage.scaffolder.tasks.engine import EngineTimes
 from understage.sdk import ActionContext, ActionModel, action
 from understage.sdk.testing import fake_ports
 

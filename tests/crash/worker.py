@@ -20,7 +20,7 @@ from understage.identity.audit import Auditor
 from understage.platform.database import connect
 from understage.scaffolder.service import ScaffolderService
 from understage.scaffolder.steps.run import TaskRun
-from understage.scaffolder.tasks.database_engine import EngineTimes
+from understage.scaffolder.tasks.engine import EngineTimes
 
 STEP_SECONDS = 0.4
 TIMES = EngineTimes(lease=2.0, heartbeat=0.3, poll=0.3, grace=0.1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.engines import Chosen
 
 from understage.config.scaffolder_settings import ScaffolderSettings
 from understage.errors import ConflictError
@@ -22,7 +23,8 @@ from understage.scaffolder.errors import ValuesError
 from understage.scaffolder.service import ScaffolderService
 from understage.scaffolder.steps.run import FinishedStep, Outcome, TaskRun
 from understage.scaffolder.tasks.creation import NewTask
-from understage.scaffolder.tasks.database_engine import EngineTimes
+from understage.scaffolder.tasks.engine import EngineTimes
+from understage.scaffolder.workspace import SnapshotStore
 
 KEY = b"a key for tests only"
 FAST = EngineTimes(lease=1.5, heartbeat=0.2, poll=0.2, grace=0.2)
@@ -42,9 +44,11 @@ class Script:
 
     async def __call__(self, run: TaskRun) -> Outcome:
         steps = run.spec["steps"]
-        await run.log(f"Starting up task with {len(steps)} steps")
+        start = 0 if run.portion is None else run.portion.start
+        if start == 0:
+            await run.log(f"Starting up task with {len(steps)} steps")
         outputs: dict[str, Any] = {}
-        for step in steps:
+        for position, step in enumerate(steps, 1):
             done = run.state.steps.get(step["id"])
             if done is not None and done.status == "completed":
                 outputs[step["id"]] = done.output
@@ -57,6 +61,8 @@ class Script:
                 await run.finish_step(step["id"], FinishedStep("failed"), f"Error: {error}")
                 return Outcome(error={"name": "Error", "message": str(error)})
             await run.finish_step(step["id"], FinishedStep("completed", output), f"Finished step {step['name']}")
+            if run.portion is not None and position < len(steps):
+                return Outcome(next_step=position)
         return Outcome(output=outputs)
 
 
@@ -175,6 +181,7 @@ async def scaffolder(
     times: EngineTimes = FAST,
     permissions: Permissions | None = None,
     key: bytes = KEY,
+    snapshots: SnapshotStore | None = None,
 ) -> AsyncIterator[Bench]:
     """A running scaffolder."""
     service = ScaffolderService(
@@ -185,6 +192,8 @@ async def scaffolder(
         run_steps=run_steps,
         task_factory=Factory(),
         auditor=Auditor("scaffolder"),
+        snapshots=snapshots,
+        engine=Chosen.choice.factory(),
         times=times,
     )
     await service.start()

@@ -18,6 +18,8 @@ from understage.errors import ServiceUnavailableError
 from understage.platform.database import Database
 from understage.scaffolder.steps.run import Outcome, TaskRun
 
+pytestmark = pytest.mark.usefixtures("task_engine")
+
 
 @pytest.mark.postgres
 async def test_lost_connections_cost_a_running_task_nothing(postgres_database: Database, tmp_path: Path) -> None:

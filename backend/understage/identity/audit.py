@@ -52,6 +52,11 @@ class AuditEvent:
     def __init__(self, meta: Mapping[str, Any]) -> None:
         self.meta = dict(meta)
         self.failure: Exception | None = None
+        self.is_suspended = False
+
+    def suspend(self) -> None:
+        """Log no end: the operation goes on elsewhere, as an event that `continues`."""
+        self.is_suspended = True
 
     def fail(self, error: Exception) -> None:
         """Have the operation logged as failed, though its block ends without an exception."""
@@ -74,8 +79,12 @@ class Auditor:
         severity: Severity = "low",
         request: AuditRequest | None = None,
         meta: Mapping[str, Any] | None = None,
+        continues: bool = False,
     ) -> Iterator[AuditEvent]:
-        """Log the operation inside of the `with` block; an exception is logged and goes on."""
+        """Log the operation inside of the `with` block; an exception is logged and goes on.
+
+        One that `continues` a suspended operation is not logged as initiated again.
+        """
         event = AuditEvent(meta or {})
         fields = {
             "isAuditEvent": True,
@@ -85,13 +94,15 @@ class Auditor:
             "actor": _actor(self._plugin_id, credentials, request),
             **({"request": {"url": request.url, "method": request.method}} if request else {}),
         }
-        self._write(fields, event, "initiated")
+        if not continues:
+            self._write(fields, event, "initiated")
         try:
             yield event
         except Exception as error:
             self._write(fields, event, "failed", error)
             raise
-        self._write(fields, event, "failed" if event.failure else "succeeded", event.failure)
+        if not event.is_suspended:
+            self._write(fields, event, "failed" if event.failure else "succeeded", event.failure)
 
     def asked(
         self,

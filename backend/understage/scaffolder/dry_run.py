@@ -31,7 +31,7 @@ from understage.scaffolder.access import Access
 from understage.scaffolder.parameters import check_secrets, check_values
 from understage.scaffolder.steps.interpreter import Interpreter, complete_secrets
 from understage.scaffolder.steps.redaction import Redactor
-from understage.scaffolder.steps.run import FinishedStep, Outcome, StepStatus, TaskState
+from understage.scaffolder.steps.run import FinishedStep, Outcome, Portion, StepStatus, TaskState
 from understage.scaffolder.templates import Templates
 from understage.sdk import Workspace
 
@@ -62,6 +62,7 @@ class MemoryRun:
     workspace: Path
     state: TaskState = field(default_factory=TaskState)
     is_cancelled: bool = False
+    portion: Portion | None = None
     lines: list[dict[str, Any]] = field(default_factory=list)
     finished: list[FinishedStep] = field(default_factory=list)
 

@@ -22,6 +22,7 @@ from understage.identity.permissions import Criteria
 from understage.model.task import TaskSpec
 from understage.platform.database import Database
 from understage.platform.json import dumps_text, loads
+from understage.platform.scheduler import Loop
 from understage.scaffolder.cipher import Cipher
 from understage.scaffolder.clock import iso_time
 from understage.scaffolder.events import Event, TaskEvents, TaskSignals
@@ -32,12 +33,15 @@ from understage.scaffolder.store.progress import select_snapshot
 from understage.scaffolder.store.retry_task import retry_task
 from understage.scaffolder.store.select_tasks import Order, StoredTask, select_task, select_tasks
 from understage.scaffolder.tasks.creation import NewTask, TaskFactory
-from understage.scaffolder.tasks.database_engine import DatabaseEngine, EngineTimes
-from understage.scaffolder.tasks.engine import TaskEngine
+from understage.scaffolder.tasks.database_engine import DatabaseEngine
+from understage.scaffolder.tasks.engine import EngineFactory, EngineTimes
 from understage.scaffolder.tasks.execution import Execution, RunSteps
+from understage.scaffolder.tasks.leftovers import collect_leftovers
 from understage.scaffolder.tasks.listener import Listener
 from understage.scaffolder.tasks.run import write_secrets
 from understage.scaffolder.workspace import FolderSnapshots, SnapshotStore
+
+TIDY_SECONDS = 3600.0
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +98,7 @@ class ScaffolderService:
     """Creates, runs, shows, cancels and retries tasks. `start` and `stop` once each, in the event loop that serves.
 
     `key` encrypts what is secret in the database. Workspaces live below `data_directory`, large snapshots of them too,
-    unless `snapshots` is another store.
+    unless `snapshots` is another store. `engine` makes the engine, that of the database by default.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class ScaffolderService:
         task_factory: TaskFactory,
         auditor: Auditor,
         snapshots: SnapshotStore | None = None,
+        engine: EngineFactory | None = None,
         times: EngineTimes | None = None,
     ) -> None:
         folder = data_directory / "scaffolder"
@@ -128,7 +133,9 @@ class ScaffolderService:
             auditor=auditor,
             audited_length=settings.auditor.task_parameter_max_length,
         )
-        self._engine: TaskEngine = DatabaseEngine(
+        self._tidying = Loop("workspaces of tasks", self._tidy, interval=TIDY_SECONDS)
+        create_engine = engine or DatabaseEngine
+        self._engine = create_engine(
             database, self._execution, self._signals, limit=settings.concurrent_tasks_limit, times=times
         )
 
@@ -138,6 +145,7 @@ class ScaffolderService:
         self._events.start()
         self._listener.start()
         await self._engine.start()
+        self._tidying.start()
 
     def begin_stop(self) -> None:
         """End all event streams; may be called from a signal handler."""
@@ -146,6 +154,7 @@ class ScaffolderService:
     async def stop(self) -> None:
         """Let running tasks end for a short while, hand over the others, stop."""
         self.begin_stop()
+        await self._tidying.stop()
         await self._listener.stop()
         await self._engine.stop()
         await self._events.stop()
@@ -245,6 +254,9 @@ class ScaffolderService:
             await self._engine.interrupt(task_id)
         else:
             self._signals.changed(task_id)
+
+    async def _tidy(self) -> None:
+        await collect_leftovers(self._database, self._snapshots)
 
     def _on_gap(self) -> None:
         self._signals.changed_all()

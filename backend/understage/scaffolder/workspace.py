@@ -31,6 +31,9 @@ class SnapshotStore(Protocol):
     async def delete(self, name: str) -> None:
         """Forget it; an unknown name is no error."""
 
+    async def names(self, prefix: str = "") -> list[str]:
+        """What is stored under names that begin so."""
+
 
 class FolderSnapshots:
     """Snapshots as files of a folder; replicas that share tasks must share it."""
@@ -49,6 +52,10 @@ class FolderSnapshots:
     async def delete(self, name: str) -> None:
         """As the protocol says."""
         await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
+
+    async def names(self, prefix: str = "") -> list[str]:
+        """As the protocol says."""
+        return await asyncio.to_thread(lambda: [path.name for path in self._folder.glob(f"{prefix}*")])
 
     def _write(self, name: str, content: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

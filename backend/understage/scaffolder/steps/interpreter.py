@@ -62,7 +62,7 @@ class Interpreter:
         self._settings = settings or StepSettings()
 
     async def run(self, run: TaskRun, *, is_dry_run: bool = False, redactor: Redactor | None = None) -> Outcome:
-        """Run all steps that have not ended yet, then render the output. The outcome's texts are safe to show.
+        """Run all steps that have not ended yet, or a portion of them, then render the output. Its texts are safe to show.
 
         `redactor` gets to know what is secret, for callers who show more of the run than its lines and its outcome.
         Raises CancelledError when interrupted, LostTaskError when the task belongs to another worker now.
@@ -72,7 +72,11 @@ class Interpreter:
         progress = _restore(run, taint)
         async with Lines(run) as lines:
             try:
-                output = await self._run_steps(run, lines, progress, taint, is_dry_run)
+                next_step = await self._run_steps(run, lines, progress, taint, is_dry_run)
+                if next_step is not None:
+                    await lines.drain()
+                    return Outcome(next_step=next_step)
+                output = self._render_output(run, progress, taint, is_dry_run)
             except LostTaskError:
                 raise
             except Exception as error:
@@ -86,11 +90,14 @@ class Interpreter:
 
     async def _run_steps(
         self, run: TaskRun, lines: Lines, progress: Progress, taint: Taint, is_dry_run: bool
-    ) -> dict[str, Any]:
-        steps, ended = run.spec["steps"], run.state.steps
+    ) -> int | None:
+        """Returns the position of the next step where the portion of the run ends, None after the last."""
+        steps, ended, portion = run.spec["steps"], run.state.steps, run.portion
         facts = self._facts(run, is_dry_run)
-        # The stock dry run has one more step, which reads the workspace.
-        _announce(lines, len(steps) + is_dry_run, ended)
+        start = 0 if portion is None else portion.start
+        if start == 0:
+            # The stock dry run has one more step, which reads the workspace.
+            _announce(lines, len(steps) + is_dry_run, ended)
         is_allowed = await self._policy(run) if steps else _nothing_to_ask
         runner = StepRunner(
             facts,
@@ -102,12 +109,20 @@ class Interpreter:
             is_allowed,
             log_level=self._settings.log_level,
         )
-        for step in steps:
+        for position, step in enumerate(steps[start:], start=start + 1):
             if step["id"] in ended:
                 _say_ended(lines, step["id"], ended[step["id"]])
-            else:
-                await runner.run(step, progress)
-        return render_output(facts, progress.outputs, self._extensions, taint) if progress.failure is None else {}
+                continue
+            status = await runner.run(step, progress)
+            has_more = progress.failure is None and position < len(steps)
+            if portion is not None and status == "completed" and has_more:
+                return position
+        return None
+
+    def _render_output(self, run: TaskRun, progress: Progress, taint: Taint, is_dry_run: bool) -> dict[str, Any]:
+        if progress.failure is not None:
+            return {}
+        return render_output(self._facts(run, is_dry_run), progress.outputs, self._extensions, taint)
 
     async def _policy(self, run: TaskRun) -> IsAllowed:
         may_execute = await self._access.action_filter(credentials_of(run.secrets))

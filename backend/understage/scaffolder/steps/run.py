@@ -43,11 +43,26 @@ class TaskState:
 
 
 @dataclass(frozen=True)
+class Portion:
+    """The part of a task that an engine wants to have run: from a step to the first one that completes.
+
+    What comes after a failure belongs to the portion of the failed step: it sees the workspace as that step left it.
+    `start` is the position of the first step; above 0 the run before went on until there and has told so far.
+    """
+
+    start: int = 0
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How a task ended: with its output, or with an error `{name, message}` that is safe to show."""
+    """How a task ended: with its output, or with an error `{name, message}` that is safe to show.
+
+    `next_step`, the position of a step, says instead that a portion has ended and the task has not.
+    """
 
     output: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
+    next_step: int | None = None
 
 
 class TaskRun(Protocol):
@@ -72,6 +87,10 @@ class TaskRun(Protocol):
     @property
     def workspace(self) -> Path:
         """The task's folder, restored to the state after the last finished step."""
+
+    @property
+    def portion(self) -> Portion | None:
+        """Which part of the task to run; None for all that is left."""
 
     @property
     def is_cancelled(self) -> bool:

@@ -64,17 +64,19 @@ class StepRunner:
         self._is_allowed = is_allowed
         self._log_level = log_level
 
-    async def run(self, step: Step, progress: Progress) -> None:
-        """Run a step and add its output, or its failure, to `progress`.
+    async def run(self, step: Step, progress: Progress) -> StepStatus:
+        """Run a step and add its output, or its failure, to `progress`; returns how it ended.
 
         Raises CancelledError when interrupted, LostTaskError when the task belongs to another worker now.
         """
         measured = measure_step((self._facts.spec.get("templateInfo") or {}).get("entityRef"), step["name"])
         try:
-            measured(await self._run_measured(step, progress))
+            status = await self._run_measured(step, progress)
         except asyncio.CancelledError:
             measured("cancelled")
             raise
+        measured(status)
+        return status
 
     async def _run_measured(self, step: Step, progress: Progress) -> StepStatus:
         renderer = Renderer(self._extensions, has_failed=progress.failure is not None)

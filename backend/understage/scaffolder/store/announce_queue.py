@@ -9,8 +9,8 @@ from understage.scaffolder.store.tables import task_events, tasks
 AT_ONCE = 100
 
 
-async def announce_queue(connection: AsyncConnection) -> list[str]:
-    """Write a log line into each open task that has no event yet; returns their ids."""
+async def announce_queue(connection: AsyncConnection, reason: str) -> list[str]:
+    """Write a log line with the reason into each open task that has no event yet; returns their ids."""
     told = select(task_events.c.id).where(task_events.c.task_id == tasks.c.id).exists()
     waiting = (
         select(tasks.c.id, tasks.c.queued_at, tasks.c.seq)
@@ -28,11 +28,11 @@ async def announce_queue(connection: AsyncConnection) -> list[str]:
     )
     open_before = select(func.count()).select_from(tasks).where(tasks.c.status == "open", before)
     ahead = (await connection.execute(open_before)).scalar_one()
-    events = [NewEvent(row.id, "log", {"message": _message(ahead + index)}) for index, row in enumerate(rows)]
+    events = [NewEvent(row.id, "log", {"message": _message(ahead + index, reason)}) for index, row in enumerate(rows)]
     await append_events(connection, events)
     return [row.id for row in rows]
 
 
-def _message(ahead: int) -> str:
+def _message(ahead: int, reason: str) -> str:
     queue = "it is next" if ahead == 0 else f"queued behind {ahead} task{'s' if ahead > 1 else ''}"
-    return f"Waiting to start, {queue}: this service already runs as many tasks as it may at once"
+    return f"Waiting to start, {queue}: {reason}"

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, false, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.database import now_ms
@@ -29,6 +29,11 @@ class Claim:
     waited_ms: int
 
 
+def is_abandoned() -> ColumnElement[bool]:
+    """Whether a task under way is nobody's any more."""
+    return and_(tasks.c.status == "processing", tasks.c.lease_until < now_ms())
+
+
 async def claim_tasks(
     connection: AsyncConnection, *, owner: str, limit: int, lease_ms: int, running: Collection[str] = ()
 ) -> list[Claim]:
@@ -38,7 +43,7 @@ async def claim_tasks(
     """
     due = or_(
         tasks.c.status == "open",
-        and_(tasks.c.status == "processing", tasks.c.lease_until < now_ms(), tasks.c.id.not_in(running)),
+        and_(is_abandoned(), tasks.c.id.not_in(running)),
     )
     chosen = (
         select(tasks.c.seq)
@@ -48,18 +53,36 @@ async def claim_tasks(
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
+    return await _take(connection, tasks.c.seq.in_(select(chosen.c.seq)), owner=owner, lease_ms=lease_ms)
+
+
+async def claim_task(
+    connection: AsyncConnection, task_id: str, *, owner: str, lease_ms: int, continues: bool
+) -> Claim | None:
+    """Claim one task, whoever has it; None when it has ended. For an engine that knows by itself whose turn it is.
+
+    `continues`: the run before handed it on as planned, between two steps; nothing is recovered.
+    """
+    chosen = and_(tasks.c.id == task_id, tasks.c.status.in_(("open", "processing")))
+    claims = await _take(connection, chosen, owner=owner, lease_ms=lease_ms, continues=continues)
+    return claims[0] if claims else None
+
+
+async def _take(
+    connection: AsyncConnection, chosen: ColumnElement[bool], *, owner: str, lease_ms: int, continues: bool = False
+) -> list[Claim]:
     died = and_(tasks.c.status == "processing", tasks.c.owner.is_not(None))
     statement = (
         update(tasks)
-        .where(tasks.c.seq.in_(select(chosen.c.seq)))
+        .where(chosen)
         .values(
             status="processing",
             owner=owner,
             fence=tasks.c.fence + 1,
             lease_until=now_ms() + lease_ms,
             last_heartbeat_at=now_ms(),
-            resumed=tasks.c.status == "processing",
-            deaths=tasks.c.deaths + case((died, 1), else_=0),
+            resumed=false() if continues else tasks.c.status == "processing",
+            deaths=tasks.c.deaths if continues else tasks.c.deaths + case((died, 1), else_=0),
         )
         .returning(
             tasks.c.id,

@@ -1,9 +1,10 @@
 """The port of task engines: what runs tasks, and decides which process does.
 
 A task is its row; the engine is told about it after the row is committed, and finds by itself what it was not told about
-(a process may die in between). `database_engine` is the default; an engine that schedules elsewhere keeps the same promises:
+(a process may die in between). `database_engine` is the default, `temporal_engine` schedules elsewhere. Both promise:
 
-- every open task is run, the oldest first, by one worker at a time, and continued elsewhere when that worker dies;
+- every open task is run, the oldest first (by Temporal: about so), by one worker at a time, and continued elsewhere when that
+  worker dies;
 - what a run writes, it writes under the fence of its claim;
 - a task whose row says `cancel_requested` is interrupted within a second.
 """
@@ -12,23 +13,43 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from understage.platform.database import Database
+from understage.scaffolder.events import TaskSignals
+from understage.scaffolder.steps.run import Portion
 from understage.scaffolder.store.claim_tasks import Claim
 from understage.scaffolder.tasks.run import ClaimedRun
 
 Interruption = Literal["cancel", "handover", "lost"]
 
 
+@dataclass(frozen=True)
+class EngineTimes:
+    """Seconds: how long a silent worker keeps its tasks, how often it renews, how often it looks for abandoned ones.
+
+    `grace` is what running tasks get to end by themselves when the service stops, before others continue them.
+    """
+
+    lease: float = 8.0
+    heartbeat: float = 0.5
+    poll: float = 1.0
+    grace: float = 3.0
+
+
 @dataclass
 class RunControl:
     """How the engine speaks to a run: why it was interrupted; and the run back: nothing is left to interrupt.
 
-    `run` and `discard` belong to the execution: what runs, and what to throw away after a success.
+    `run` and `discard` belong to the execution: what runs, and what to throw away after a success. An engine that wants the
+    task run in portions sets `portion`, and `before`, the seconds since the task began; it finds `next_step` when there is one.
     """
 
     interruption: Interruption | None = None
     is_over: bool = False
     run: ClaimedRun | None = None
     discard: Callable[[], Awaitable[None]] | None = None
+    portion: Portion | None = None
+    before: float = 0.0
+    next_step: int | None = None
 
     def interrupt(self, reason: Interruption) -> None:
         """Note why; the first reason stands."""
@@ -62,3 +83,13 @@ class TaskEngine(Protocol):
     @property
     def problem(self) -> Exception | None:
         """What keeps the engine from taking tasks at the moment, for health checks."""
+
+
+class EngineFactory(Protocol):
+    """Makes an engine that runs up to `limit` tasks, or steps of tasks, at once in this process."""
+
+    def __call__(
+        self, database: Database, execute: Execute, signals: TaskSignals, *, limit: int, times: EngineTimes | None
+    ) -> TaskEngine:
+        """Make it; it takes nothing before its start."""
+        ...

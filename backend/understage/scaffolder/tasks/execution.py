@@ -17,7 +17,7 @@ from opentelemetry.propagate import extract
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.errors import UnderstageError
-from understage.identity.audit import Auditor
+from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
 from understage.platform.json import dumps
 from understage.platform.telemetry import tracer
@@ -141,10 +141,10 @@ class Execution:
         parent = extract({"traceparent": claim.traceparent}) if claim.traceparent else None
         attributes: dict[str, Any] = {"scaffolder.task.id": claim.task_id, "scaffolder.template": template}
         with tracer.start_as_current_span("scaffolder.task", context=parent, attributes=attributes) as span:
-            done = measure_task(template)
+            done = measure_task(template, before=control.before)
             status = "interrupted"
             try:
-                with self._audited(claim, spec):
+                with self._audited(claim, spec, control) as event:
                     try:
                         outcome = await self._outcome(claim, journal, control)
                     except asyncio.CancelledError:
@@ -152,6 +152,9 @@ class Execution:
                             raise
                         status = "cancelled"
                         raise _TaskFailedError(f"Task {claim.task_id} has been cancelled.") from None
+                    if outcome.next_step is not None:
+                        event.suspend()
+                        return
                     status = "completed" if outcome.error is None else "failed"
                     if outcome.error is not None:
                         span.set_status(trace.Status(trace.StatusCode.ERROR, outcome.error["name"]))
@@ -176,6 +179,9 @@ class Execution:
         if control.interruption is not None:
             # The interruption came while the interpreter was ending; how the run ends is decided there.
             raise asyncio.CancelledError
+        if outcome.next_step is not None:
+            control.next_step = outcome.next_step
+            return outcome
         await self._finish(claim, journal, control, outcome)
         return outcome
 
@@ -203,6 +209,7 @@ class Execution:
                 journal=journal,
                 snapshots=snapshots,
                 cipher=self._cipher,
+                portion=control.portion,
             )
             control.run = run
             control.discard = snapshots.discard
@@ -243,7 +250,7 @@ class Execution:
         return _failure("Error", f"Step {step_id} ({names.get(step_id)}) of task {claim.task_id} has been cancelled.")
 
     @contextmanager
-    def _audited(self, claim: Claim, spec: Mapping[str, Any]) -> Iterator[None]:
+    def _audited(self, claim: Claim, spec: Mapping[str, Any], control: RunControl) -> Iterator[AuditEvent]:
         meta = {
             "actionType": "execution",
             "taskId": claim.task_id,
@@ -251,8 +258,9 @@ class Execution:
             "taskParameters": shorten(spec.get("parameters"), self._audited_length),
             "templateRef": (spec.get("templateInfo") or {}).get("entityRef"),
         }
-        with self._auditor.event("task", severity="medium", meta=meta):
-            yield
+        continues = control.portion is not None and control.portion.start > 0
+        with self._auditor.event("task", severity="medium", meta=meta, continues=continues) as event:
+            yield event
 
 
 def _failure(name: str, message: str) -> Outcome:

@@ -1,6 +1,7 @@
-"""Getting through a database that is away for a while. Called by everything of `tasks` that writes on its own account."""
+"""Getting through a database, or a store of workspaces, that is away for a while. Called by what writes on its own account."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -21,15 +22,17 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, exc.TimeoutError | OSError)
 
 
-async def through_outage(operation: Callable[[], Awaitable[T]], *, name: str) -> T:
-    """The result of `operation`, called again after each failure that is an outage."""
+async def through_outage(operation: Callable[[], Awaitable[T]], *, name: str, patience: float | None = None) -> T:
+    """The result of `operation`, called again after each failure that is an outage; for `patience` seconds, or for ever."""
     pause = FIRST_PAUSE
+    began = time.monotonic()
     while True:
         try:
             return await operation()
         except Exception as error:
-            if not is_outage(error):
+            is_final = isinstance(error, FileNotFoundError) or not is_outage(error)
+            if is_final or (patience is not None and time.monotonic() - began > patience):
                 raise
-            log.warning("the database is away, trying again", operation=name, error=str(error), next_try_in=pause)
+            log.warning("storage is away, trying again", operation=name, error=str(error), next_try_in=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

@@ -11,7 +11,7 @@ from understage.model.task import TaskSpec
 from understage.platform.database import Database
 from understage.platform.json import loads
 from understage.scaffolder.cipher import Cipher
-from understage.scaffolder.steps.run import FinishedStep, StepStatus, TaskState
+from understage.scaffolder.steps.run import FinishedStep, Portion, StepStatus, TaskState
 from understage.scaffolder.store.append_events import NewEvent
 from understage.scaffolder.store.progress import (
     StoredSnapshot,
@@ -66,7 +66,9 @@ class ClaimedRun:
         journal: Journal,
         snapshots: Snapshots,
         cipher: Cipher,
+        portion: Portion | None = None,
     ) -> None:
+        self.portion = portion
         self.task_id = task_id
         self.spec = spec
         self.secrets = secrets

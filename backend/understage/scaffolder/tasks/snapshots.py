@@ -6,14 +6,16 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from understage.errors import ServiceUnavailableError
 from understage.scaffolder.cipher import Cipher
 from understage.scaffolder.store.progress import StoredSnapshot, put_snapshot
-from understage.scaffolder.tasks.outage import is_outage
+from understage.scaffolder.tasks.outage import is_outage, through_outage
 from understage.scaffolder.workspace import SnapshotStore, fingerprint, make_folder, pack, remove_folder
 
 log = structlog.get_logger(__name__)
 
 IN_DATABASE_BYTES = 256 * 1024
+STORE_PATIENCE = 60.0
 
 
 class Snapshots:
@@ -45,6 +47,7 @@ class Snapshots:
     async def restore(self) -> None:
         """Make the folder, as the last snapshot has it. Folders of earlier claims on this machine go."""
         content = await self._read()
+        await self._forget_dead_ends()
         for old in self.folder.parent.glob(f"{self._task_id}*"):
             await asyncio.to_thread(remove_folder, old)
         await asyncio.to_thread(make_folder, self.folder, content)
@@ -60,7 +63,8 @@ class Snapshots:
             return StoredSnapshot(mark, content, None)
         self._count += 1
         name = f"{self._task_id}-{self._fence}-{self._count}"
-        await self._store.put(name, content)
+        # Before the commit that names it: a commit never points at something that is not there.
+        await through_outage(lambda: self._store.put(name, content), name="snapshot", patience=STORE_PATIENCE)
         return StoredSnapshot(mark, None, name)
 
     async def keep(self, connection: AsyncConnection, snapshot: StoredSnapshot | None) -> None:
@@ -94,13 +98,32 @@ class Snapshots:
                 raise
             log.warning("an old snapshot stays behind", name=snapshot.location, error=str(error))
 
+    async def _forget_dead_ends(self) -> None:
+        """Delete what earlier claims put into the store without a commit that names it; they cannot commit any more."""
+        kept = None if self._stored is None else self._stored.location
+        try:
+            for name in await self._store.names(f"{self._task_id}-"):
+                if name != kept:
+                    await self._store.delete(name)
+        except OSError as error:
+            log.warning("old snapshots stay behind", task=self._task_id, error=str(error))
+
     async def _read(self) -> bytes | None:
         if self._stored is None:
             return None
         content = self._stored.content
         if content is None:
-            assert self._stored.location is not None
-            content = await self._store.get(self._stored.location)
+            location = self._stored.location
+            assert location is not None
+            try:
+                content = await through_outage(
+                    lambda: self._store.get(location), name="workspace", patience=STORE_PATIENCE
+                )
+            except FileNotFoundError as error:
+                raise ServiceUnavailableError(
+                    f"The workspace of the task, '{location}', is not where this service keeps workspaces: do all replicas "
+                    "share understage.dataDirectory, or have the same understage.tasks.workspaces.url?"
+                ) from error
         return self._cipher.decrypt(content, self._place)
 
     def _pack(self) -> bytes:
