@@ -39,7 +39,7 @@ from understage.scaffolder.service import ScaffolderService
 from understage.scaffolder.tasks.creation import NewTask
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = 6
+SAMPLE = 4
 REPLICAS = 3
 TASK_SECONDS = 120
 RESUME_SECONDS = 10

@@ -31,6 +31,7 @@ RPC_SECONDS = 5.0
 HEALTH_SECONDS = 3.0
 # What Temporal takes to notice a timeout and to hand the step on.
 TEMPORAL_SECONDS = 1.0
+DECISION_SECONDS = 2.0
 
 RunStep = Callable[[StepOrder, int], Awaitable[int | None]]
 """(what to run, which attempt) -> where to go on, None at the end of the task. Called in the engine's event loop."""
@@ -99,6 +100,7 @@ class TemporalWorker:
                 # A retry is another life of the task, and has a name of its own.
                 id=f"{WORKFLOW}-{task_id}-{queued_at}",
                 task_queue=self._settings.task_queue,
+                task_timeout=timedelta(seconds=DECISION_SECONDS),
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 rpc_timeout=timeout,
@@ -143,6 +145,8 @@ class TemporalWorker:
             max_concurrent_activities=self._limit,
             max_heartbeat_throttle_interval=beat,
             default_heartbeat_throttle_interval=beat,
+            # What is meant for a worker that died goes to the others soon.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=DECISION_SECONDS),
             graceful_shutdown_timeout=timedelta(seconds=self._times.grace + LONGEST_HANDOVER),
         )
 
