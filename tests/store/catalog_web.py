@@ -12,6 +12,7 @@ from tests.store.catalog_bench import Bench
 from understage.catalog.access import Access
 from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
+from understage.catalog.query.served import Served
 from understage.errors import AuthenticationError, NotAllowedError
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
@@ -78,11 +79,23 @@ async def as_grace(token: str) -> Credentials:
 
 
 def catalog_app(
-    database: Database, engine: CatalogEngine, policy: Policy, authenticate: Authenticate = as_ada
+    database: Database,
+    engine: CatalogEngine,
+    policy: Policy,
+    authenticate: Authenticate = as_ada,
+    served: Served | None = None,
 ) -> FastAPI:
-    """The routes below `/api/catalog`, asked by whom `authenticate` tells."""
+    """The routes below `/api/catalog`, asked by whom `authenticate` tells; the database answers, unless `served` does."""
+    served = served or Served(database, most_bytes=0)
     routers = create_catalog_routers(
-        database, Access(policy), engine.service, engine.scheduler, engine.incremental, Auditor("catalog"), as_grace
+        database,
+        Access(policy),
+        engine.service,
+        engine.scheduler,
+        engine.incremental,
+        Auditor("catalog"),
+        as_grace,
+        served,
     )
     web = FastAPI()
     web.mount("/api/catalog", create_plugin("catalog", routers, authenticate=authenticate))

@@ -23,6 +23,7 @@ from understage.catalog.api.routers import create_catalog_routers
 from understage.catalog.engine import CatalogEngine
 from understage.catalog.processing.announcements import CONFLICT_TOPIC, ERRORS_TOPIC
 from understage.catalog.providers.registry import installed_providers
+from understage.catalog.query.served import Served
 from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.catalog.store.select_problems import select_problems
@@ -62,6 +63,7 @@ class Service:
     health: Health
     http: HttpClient
     fetch: ServiceFetch
+    served: Served
     node_events: NodeEventBus | None = None
     stop_listeners: list[Callable[[], None]] = field(default_factory=list)
 
@@ -93,6 +95,7 @@ class Service:
         await self.engine.stop()
         await self.fetch.close()
         await self.http.close()
+        await self.served.close()
         await self.database.close()
 
     async def wait_until_ingested(self, seconds: float) -> None:
@@ -137,6 +140,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     catalog_identity = identity.plugins["catalog"]
     catalog_access = Access(catalog_identity.authorizer)
     auditor = Auditor("catalog", settings.backend.auditor.severity_log_level_mappings)
+    served = Served(database)
     catalog_routers = create_catalog_routers(
         database,
         catalog_access,
@@ -145,6 +149,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
         engine.incremental,
         auditor,
         catalog_identity.authenticator.authenticate_token,
+        served,
     )
     offered = ActionsRegistry("catalog", settings.backend.actions, catalog_identity.authorizer)
     offered.register(*create_catalog_actions(database, catalog_access, engine.service, auditor))
@@ -155,7 +160,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
         _mount_portal(web, configuration, settings, database, identity, integrations)
     fetch.attach(web)
     node_events = _create_node_bus(identity, fetch, events)
-    return Service(web, database, engine, scaffolder, health, http, fetch, node_events)
+    return Service(web, database, engine, scaffolder, health, http, fetch, served, node_events)
 
 
 def _create_engine(

@@ -31,14 +31,14 @@ async def read_members(request: Request, declared: Body) -> dict[str, Any]:
     return check_body(sent, declared.members, additional=declared.additional)
 
 
-def encode_entity(entity: str, projection: Projection) -> bytes:
+def encode_entity(entity: str | bytes, projection: Projection) -> bytes:
     """One stored entity, projected."""
     if not projection:
-        return entity.encode()
+        return entity.encode() if isinstance(entity, str) else entity
     return orjson.dumps(project(orjson.loads(entity), projection))
 
 
-def encode_array(entities: Iterable[str | None], projection: Projection) -> bytes:
+def encode_array(entities: Iterable[str | bytes | None], projection: Projection) -> bytes:
     """A JSON array of stored entities; None becomes null."""
     return b"[" + b",".join(b"null" if item is None else encode_entity(item, projection) for item in entities) + b"]"
 

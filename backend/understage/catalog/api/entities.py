@@ -1,7 +1,7 @@
 """`/entities…`: lists, pages, single entities, by reference, ancestry, deletion."""
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from understage.catalog.query.ancestry import order_ancestry
 from understage.catalog.query.fields import Projection, parse_fields
 from understage.catalog.query.filter import parse_filters
 from understage.catalog.query.predicates import parse_predicate
+from understage.catalog.query.served import Served
 from understage.catalog.service import CatalogService
 from understage.catalog.store.select_ancestry import select_ancestry
 from understage.catalog.store.select_by_refs import select_by_refs, select_by_uid
@@ -63,16 +64,18 @@ ANCESTRY = object_of(
 )
 
 
-def create_entities_router(database: Database, access: Access, service: CatalogService, auditor: Auditor) -> APIRouter:
+def create_entities_router(
+    database: Database, served: Served, access: Access, service: CatalogService, auditor: Auditor
+) -> APIRouter:
     """The routes."""
     router = APIRouter()
-    _add_lists(router, database, access, auditor)
-    _add_single(router, database, access, service, auditor)
+    _add_lists(router, database, served, access, auditor)
+    _add_single(router, database, served, access, service, auditor)
     _add_ancestry(router, database, access, auditor)
     return router
 
 
-def _add_lists(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+def _add_lists(router: APIRouter, database: Database, served: Served, access: Access, auditor: Auditor) -> None:
     @router.get("/entities", openapi_extra=describe("List entities", query=LIST_PARAMETERS, answers={200: LIST}))
     async def list_entities(request: Request) -> Response:
         query = parse_query(request, LIST_PARAMETERS)
@@ -83,6 +86,8 @@ def _add_lists(router: APIRouter, database: Database, access: Access, auditor: A
             orders = [_parse_order(order) for order in query.get("order", [])]
             if {"limit", "offset", "after"} & query.keys():
                 return await _answer_slice(database, request, query, predicate, orders, projection)
+            if not orders and not projection and predicate != NOTHING:
+                return await _answer_dump(database, served, predicate)
             return await _answer_stream(database, predicate, orders, projection)
 
     @router.post(
@@ -108,27 +113,25 @@ def _add_lists(router: APIRouter, database: Database, access: Access, auditor: A
             asked = parse_predicate(body["query"]) if "query" in body else None
             readable = await access.readable(request.state.credentials)
             predicate = both(parse_filters(query.get("filter", [])), asked, readable)
-            async with database.read() as connection:
-                found = await select_by_refs(connection, body["entityRefs"], predicate)
+            found = await _find_by_refs(database, served, body["entityRefs"], predicate)
             event.meta |= {name: body[name] for name in BY_REFS_BODY.members if name in body}
         items = encode_array((found.get(ref) for ref in body["entityRefs"]), projection)
         return answer_with_etag(request, encode_object([("items", items)]))
 
 
 def _add_single(
-    router: APIRouter, database: Database, access: Access, service: CatalogService, auditor: Auditor
+    router: APIRouter, database: Database, served: Served, access: Access, service: CatalogService, auditor: Auditor
 ) -> None:
     @router.get("/entities/by-uid/{uid}", openapi_extra=describe("An entity by its uid", answers={200: ENTITY}))
     async def get_entity_by_uid(request: Request, uid: str) -> Response:
         parse_query(request, {})
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-uid", "uid": uid}) as event:
             readable = await access.readable(request.state.credentials)
-            async with database.read() as connection:
-                entity = await select_by_uid(connection, uid, both(readable))
+            entity = await _find_by_uid(database, served, uid, both(readable))
             if entity is None:
                 raise NotFoundError(f"No entity with uid {uid}")
             event.meta["entities"] = [_ref_of(entity)]
-        return raw_json_response(entity.encode())
+        return raw_json_response(encode_entity(entity, ()))
 
     @router.delete(
         "/entities/by-uid/{uid}",
@@ -154,11 +157,10 @@ def _add_single(
         ref = f"{kind}:{namespace}/{name}".lower()
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-name", "entityRef": ref}):
             readable = await access.readable(request.state.credentials)
-            async with database.read() as connection:
-                found = await select_by_refs(connection, [ref], both(readable))
+            found = await _find_by_refs(database, served, [ref], both(readable))
             if ref not in found:
                 raise NotFoundError(f"No entity named '{name}' found, with kind '{kind}' in namespace '{namespace}'")
-        return raw_json_response(found[ref].encode())
+        return raw_json_response(encode_entity(found[ref], ()))
 
 
 def _add_ancestry(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
@@ -264,8 +266,6 @@ async def _answer_stream(
     database: Database, predicate: Predicate, orders: Sequence[tuple[str, bool]], projection: Projection
 ) -> Response:
     """All entities, in chunks of one page each: a slow client holds neither a transaction nor the whole list."""
-    if not orders and not projection:
-        return await _answer_dump(database, predicate)
     field, descending = (orders[0][0].lower(), orders[0][1]) if orders else (None, False)
 
     async def page(after: tuple[str | None, str] | None) -> list[Any]:
@@ -299,14 +299,35 @@ async def _answer_stream(
     return StreamingResponse(chunks(), media_type=JSON_TYPE)
 
 
-async def _answer_dump(database: Database, predicate: Predicate) -> Response:
+async def _find_by_refs(
+    database: Database, served: Served, refs: Sequence[str], predicate: Predicate
+) -> Mapping[str, str | bytes]:
+    snapshot = await served.find(predicate, values=refs)
+    if snapshot is not None:
+        return snapshot.by_refs(refs, predicate)
+    async with database.read() as connection:
+        return await select_by_refs(connection, refs, predicate)
+
+
+async def _find_by_uid(database: Database, served: Served, uid: str, predicate: Predicate) -> str | bytes | None:
+    snapshot = await served.find(predicate, values=[uid])
+    if snapshot is not None:
+        return snapshot.by_uid(uid, predicate)
+    async with database.read() as connection:
+        return await select_by_uid(connection, uid, predicate)
+
+
+async def _answer_dump(database: Database, served: Served, predicate: Predicate) -> Response:
     """All entities as they are stored, by uid."""
+    snapshot = await served.find(predicate)
+    if snapshot is not None:
+        return _answer_parts(snapshot.dump(predicate))
 
     async def part(after: str) -> Dump:
         async with database.read() as connection:
             return await select_dump(connection, predicate, after=after, limit=STREAM_PAGE)
 
-    first = await part("") if predicate != NOTHING else Dump("", "", 0)
+    first = await part("")
     if first.entities < STREAM_PAGE:
         return raw_json_response(f"[{first.json}]".encode())
 
@@ -323,7 +344,22 @@ async def _answer_dump(database: Database, predicate: Predicate) -> Response:
     return StreamingResponse(chunks(), media_type=JSON_TYPE)
 
 
-def _ref_of(entity: str) -> str:
+def _answer_parts(parts: Iterator[bytes]) -> Response:
+    """An array whose items come in parts."""
+    first, second = next(parts, b""), next(parts, None)
+    if second is None:
+        return raw_json_response(b"[" + first + b"]")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"[" + first
+        for part in (second, *parts):
+            yield b"," + part
+        yield b"]"
+
+    return StreamingResponse(chunks(), media_type=JSON_TYPE)
+
+
+def _ref_of(entity: str | bytes) -> str:
     content = orjson.loads(entity)
     metadata = content["metadata"]
     return f"{content['kind']}:{metadata.get('namespace', 'default')}/{metadata['name']}".lower()

@@ -9,11 +9,21 @@ from understage.catalog.access import Access
 from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object, read_members
 from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.cursor import FullText, Order, decode_cursor
-from understage.catalog.query.entities import DEFAULT_LIMIT, Page, Question, Totals, query_entities, question_of
+from understage.catalog.query.entities import (
+    DEFAULT_LIMIT,
+    Page,
+    Question,
+    Totals,
+    find_snapshot,
+    query_entities,
+    query_snapshot,
+    question_of,
+)
 from understage.catalog.query.facets import FacetCounter
 from understage.catalog.query.fields import Projection, parse_fields
 from understage.catalog.query.filter import parse_filters, wire_of_filters
 from understage.catalog.query.predicates import clean_predicate, parse_predicate
+from understage.catalog.query.served import Served
 from understage.errors import InputError
 from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
@@ -67,21 +77,23 @@ FACETS = object_of(
 )
 
 
-def create_query_router(database: Database, access: Access, auditor: Auditor) -> APIRouter:
+def create_query_router(database: Database, served: Served, access: Access, auditor: Auditor) -> APIRouter:
     """The routes."""
     router = APIRouter()
-    _add_pages(router, database, access, auditor)
+    _add_pages(router, database, served, access, auditor)
     _add_facets(router, database, access, auditor)
     return router
 
 
-def _add_pages(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
+def _add_pages(router: APIRouter, database: Database, served: Served, access: Access, auditor: Auditor) -> None:
     totals = Totals(MOST_TOTALS)
 
     async def answer(request: Request, event: AuditEvent, question: Question, projection: Projection) -> Response:
         readable = await access.readable(request.state.credentials)
         if readable == NOTHING:
             page = Page([], 0)
+        elif (snapshot := await find_snapshot(served, question, readable)) is not None:
+            page = query_snapshot(snapshot, question, readable)
         else:
             async with database.read() as connection:
                 page = await query_entities(connection, question, readable, totals)

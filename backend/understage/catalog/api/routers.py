@@ -13,6 +13,7 @@ from understage.catalog.api.reports import create_reports_router
 from understage.catalog.api.scheduler import create_scheduler_router
 from understage.catalog.api.unprocessed import create_unprocessed_router
 from understage.catalog.providers.incremental_control import IncrementalControl
+from understage.catalog.query.served import Served
 from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.service import CatalogService
 from understage.identity.audit import Auditor
@@ -27,11 +28,12 @@ def create_catalog_routers(
     incremental: IncrementalControl,
     auditor: Auditor,
     authenticate_token: AuthenticateToken,
+    served: Served,
 ) -> list[APIRouter]:
     """The routers below `/api/catalog`; `/entities/by-query` stands before `/entities/…`."""
     return [
-        create_query_router(database, access, auditor),
-        create_entities_router(database, access, service, auditor),
+        create_query_router(database, served, access, auditor),
+        create_entities_router(database, served, access, service, auditor),
         create_locations_router(database, access, service, auditor),
         create_refresh_router(access, service, auditor, authenticate_token),
         create_catalog_permissions_router(database),

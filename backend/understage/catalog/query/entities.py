@@ -6,6 +6,7 @@ order field are in neither items nor total (stock behaviour).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +14,8 @@ from understage.catalog.predicate import EVERYTHING, Predicate, both
 from understage.catalog.query.cursor import Cursor, FullText, Order, Place
 from understage.catalog.query.kept import KeptAnswers
 from understage.catalog.query.predicates import Wire, read_predicate
+from understage.catalog.query.served import Served
+from understage.catalog.query.snapshot import Snapshot
 from understage.catalog.store.count_entities import Text, count_entities
 from understage.catalog.store.select_page import PageRow, select_page
 
@@ -48,7 +51,7 @@ class Question:
 class Page:
     """The answer: stored JSON of the entities, the total, and encoded cursors."""
 
-    items: list[str]
+    items: list[str | bytes]
     total: float
     next_cursor: str | None = None
     previous_cursor: str | None = None
@@ -69,54 +72,101 @@ def searched_fields(question: Question) -> tuple[str, ...]:
 Totals = KeptAnswers[int]
 
 
+@dataclass(frozen=True)
+class _Conditions:
+    predicate: Predicate
+    field: str | None
+    text: Text | None
+
+    @classmethod
+    def of(cls, question: Question, access: Predicate | None) -> "_Conditions":
+        field = None if question.order is None else question.order.field.lower()
+        term = "" if question.full_text is None else question.full_text.term.strip()
+        text = (term, searched_fields(question)) if term else None
+        return cls(both(question.predicate, access), field, text)
+
+
 async def query_entities(
     connection: AsyncConnection, question: Question, access: Predicate | None, totals: Totals | None = None
 ) -> Page:
     """Answer a question for a caller who may read what satisfies `access` (None: everything)."""
+    if question.cursor is not None and question.limit == 0:
+        return Page([], question.cursor.total)
+    asked = _Conditions.of(question, access)
+    total: float = 0
+    if question.cursor is not None:
+        total = question.cursor.total
+    elif question.with_total:
+        total = await _count(connection, asked, totals)
+    if not _has_rows(question):
+        return _with_cursors(question, [], total)
+    rows = await select_page(connection, asked.predicate, text=asked.text, order=asked.field, **_place_of(question))
+    return _with_cursors(question, rows, total)
+
+
+async def find_snapshot(served: Served, question: Question, access: Predicate | None) -> Snapshot | None:
+    """A snapshot of now that can answer the question; None: the database has to."""
+    asked = _Conditions.of(question, access)
+    place = () if question.cursor is None else question.cursor.place
+    return await served.find(asked.predicate, order=asked.field, text=asked.text, values=place)
+
+
+def query_snapshot(snapshot: Snapshot, question: Question, access: Predicate | None) -> Page:
+    """As `query_entities`, of a snapshot that was found for the question."""
+    if question.cursor is not None and question.limit == 0:
+        return Page([], question.cursor.total)
+    asked = _Conditions.of(question, access)
+    total: float = 0
+    if question.cursor is not None:
+        total = question.cursor.total
+    elif question.with_total:
+        total = snapshot.count(asked.predicate, asked.field, asked.text)
+    if not _has_rows(question):
+        return _with_cursors(question, [], total)
+    rows = snapshot.page(asked.predicate, text=asked.text, order=asked.field, **_place_of(question))
+    return _with_cursors(question, rows, total)
+
+
+def _has_rows(question: Question) -> bool:
+    return question.limit > 0 and (question.cursor is None or question.cursor.place[1] is not None)
+
+
+class _PlaceAsked(TypedDict):
+    descending: bool
+    after: Place | None
+    backwards: bool
+    limit: int
+    offset: int
+
+
+def _place_of(question: Question) -> _PlaceAsked:
+    """Where the page begins; one row more than asked for tells whether another page comes."""
     cursor = question.cursor
-    if cursor is not None and question.limit == 0:
-        return Page([], cursor.total)
-    predicate = both(question.predicate, access)
-    field = None if question.order is None else question.order.field.lower()
-    term = "" if question.full_text is None else question.full_text.term.strip()
-    text = (term, searched_fields(question)) if term else None
-    if cursor is not None:
-        total = cursor.total
-    else:
-        total = await _count(connection, predicate, field, text, totals) if question.with_total else 0
+    backwards = cursor is not None and cursor.is_previous
+    return {
+        "descending": question.order is not None and question.order.descending,
+        "after": None if cursor is None else cursor.place,
+        "backwards": backwards,
+        "limit": question.limit if backwards else question.limit + 1,
+        "offset": question.offset if cursor is None else 0,
+    }
+
+
+async def _count(connection: AsyncConnection, asked: _Conditions, totals: Totals | None) -> int:
+    of = (asked.predicate, asked.field, asked.text)
+    if totals is None:
+        return await count_entities(connection, *of)
+    return await totals.find(connection, of, lambda: count_entities(connection, *of))
+
+
+def _with_cursors(question: Question, rows: Sequence[PageRow], total: float) -> Page:
     if question.limit == 0:
         return Page([], total)
-    backwards = cursor is not None and cursor.is_previous
-    rows: Sequence[PageRow] = []
-    if cursor is None or cursor.place[1] is not None:
-        rows = await select_page(
-            connection,
-            predicate,
-            order=field,
-            descending=question.order is not None and question.order.descending,
-            text=text,
-            after=None if cursor is None else cursor.place,
-            backwards=backwards,
-            limit=question.limit if backwards else question.limit + 1,
-            offset=question.offset if cursor is None else 0,
-        )
-    more = len(rows) > question.limit
+    backwards = question.cursor is not None and question.cursor.is_previous
+    has_next = backwards or len(rows) > question.limit
     rows = rows[: question.limit]
     if backwards:
         rows = rows[::-1]
-    return _with_cursors(question, rows, total, has_next=more or backwards)
-
-
-async def _count(
-    connection: AsyncConnection, predicate: Predicate, field: str | None, text: Text | None, totals: Totals | None
-) -> int:
-    if totals is None:
-        return await count_entities(connection, predicate, field, text)
-    asked = (predicate, field, text)
-    return await totals.find(connection, asked, lambda: count_entities(connection, predicate, field, text))
-
-
-def _with_cursors(question: Question, rows: Sequence[PageRow], total: float, *, has_next: bool) -> Page:
     items = [row.final_entity for row in rows]
     first, last = (_place(rows[0]), _place(rows[-1])) if rows else ((None, None), (None, None))
     cursor = question.cursor

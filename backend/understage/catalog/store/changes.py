@@ -11,7 +11,10 @@ from understage.catalog.store.bulk import now
 
 KEPT_MS = 60_000
 
-Version = tuple[int, int]
+Version = tuple[int, int, int]
+
+# The sum tells apart what is forgotten from what is new; numbers grow, so no two states have all three alike.
+SELECT_VERSION = "SELECT count(*), coalesce(max(id), 0), CAST(coalesce(sum(id), 0) AS BIGINT) FROM catalog_changes"
 
 
 async def record_change(connection: AsyncConnection) -> None:
@@ -23,5 +26,5 @@ async def record_change(connection: AsyncConnection) -> None:
 
 async def select_version(connection: AsyncConnection) -> Version:
     """Another one than before if what is served has changed; whoever asks must ask before looking at what is served."""
-    row = (await connection.execute(text("SELECT count(*), coalesce(max(id), 0) FROM catalog_changes"))).one()
-    return row[0], row[1]
+    row = (await connection.execute(text(SELECT_VERSION))).one()
+    return row[0], row[1], row[2]

@@ -11,11 +11,11 @@ from understage.catalog.store.tables import final_entities, search
 
 
 class PageRow(NamedTuple):
-    """One entity of a page. `sorted_by` is the value of the order field, None without an order."""
+    """One entity of a page. `sorted_by` is the value of the order field, None without an order. JSON from memory is in UTF-8."""
 
     sorted_by: str | None
     uid: str
-    final_entity: str
+    final_entity: str | bytes
 
 
 async def select_page(
