@@ -140,7 +140,7 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     catalog_identity = identity.plugins["catalog"]
     catalog_access = Access(catalog_identity.authorizer)
     auditor = Auditor("catalog", settings.backend.auditor.severity_log_level_mappings)
-    served = Served(database)
+    served = Served(database, settings.understage.catalog_memory << 20)
     catalog_routers = create_catalog_routers(
         database,
         catalog_access,

@@ -169,7 +169,7 @@ class UnderstageSettings(Section):
     `forge` is the host that new repositories go to, where several forges are configured. `template_roots` are folders whose
     templates may fetch from anywhere below them, not only from beside themselves.
     `encryption_key` (any text; from it the key is derived that secrets are stored under) is generated into the data
-    directory when absent, which is enough for one replica.
+    directory when absent, which is enough for one replica. `catalog_memory` is in megabytes of entities' JSON.
     """
 
     data_directory: Text = ".understage"
@@ -182,3 +182,4 @@ class UnderstageSettings(Section):
     helm: HelmSettings = HelmSettings()
     tasks: TaskEngineSettings = TaskEngineSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    catalog_memory: int = Field(default=256, ge=0)

@@ -13,8 +13,9 @@ KEPT_MS = 60_000
 
 Version = tuple[int, int, int]
 
-# The sum tells apart what is forgotten from what is new; numbers grow, so no two states have all three alike.
-SELECT_VERSION = "SELECT count(*), coalesce(max(id), 0), CAST(coalesce(sum(id), 0) AS BIGINT) FROM catalog_changes"
+# The sum tells what is forgotten from what is new, and numbers that are drawn a second time after a crash of the database from
+# those that were lost: what comes later has a higher number or a later time.
+SELECT_VERSION = "SELECT count(*), coalesce(max(id), 0), CAST(coalesce(sum(id + at), 0) AS BIGINT) FROM catalog_changes"
 
 
 async def record_change(connection: AsyncConnection) -> None:
