@@ -120,7 +120,8 @@ class Served:
         if len(rows) >= most or not all(id_ in snapshot.numbers for _, id_ in rows):
             snapshot.refused.add(key)
             return False
-        column = Column([(value, snapshot.numbers[id_]) for value, id_ in rows], len(snapshot.ids))
+        numbered = [(value, snapshot.numbers[id_]) for value, id_ in rows]
+        column = await asyncio.to_thread(Column, numbered, len(snapshot.ids))
         while snapshot.columns and sum(other.rows for other in snapshot.columns.values()) + column.rows > most:
             del snapshot.columns[next(iter(snapshot.columns))]
         snapshot.columns[key] = column
@@ -174,7 +175,8 @@ class Served:
             entities.update((entity.id, entity) for entity in found)
         if entities.keys() != hashes.keys():
             return None
-        snapshot = Snapshot(version, sums, entities.values(), began)
+        # In a thread, so that the API answers meanwhile.
+        snapshot = await asyncio.to_thread(Snapshot, version, sums, entities.values(), began)
         if last is not None:
             await self._keep_columns(snapshot, last, wanted)
         return snapshot
