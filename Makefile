@@ -82,11 +82,11 @@ plans: install ## write the query plans that the tests expect, after a change th
 
 .PHONY: bench
 bench: install ## the stock backend and Understage on the same PostgreSQL and entities: docs/performance.md (half an hour)
-	@$(RUN) python -m tests.perf.bench --write $(OPTIONS)
+	@$(RUN) --group bench python -m tests.perf.bench --write $(OPTIONS)
 
 .PHONY: bench-quick
 bench-quick: install ## the same with 1 000 entities and few rounds, for those who optimise; OPTIONS="--only ours"
-	@$(RUN) python -m tests.perf.bench --quick $(OPTIONS)
+	@$(RUN) --group bench python -m tests.perf.bench --quick $(OPTIONS)
 
 .PHONY: bench-large
 bench-large: install ## Understage alone with 10 000 and 100 000 entities, and how each figure grew: docs/performance.md

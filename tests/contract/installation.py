@@ -1,6 +1,6 @@
 """The npm packages of the reference backend: installed once per lock file into a folder outside of the work tree.
 
-Called by the fixture `stock_installation`. The folder is `$UNDERSTAGE_CACHE`, or `~/.cache/understage`.
+Called by the fixture `stock_installation` and by the bench. The folder is `$UNDERSTAGE_CACHE`, or `~/.cache/understage`.
 """
 
 import fcntl
@@ -53,10 +53,13 @@ def lacking() -> str | None:
     return None
 
 
-def install() -> Installation:
-    """Install what the lock file names, unless it is there; one process at a time. Takes about a minute the first time."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    assert node is not None
+def install(node: Path | None = None) -> Installation:
+    """Install what the lock file names, unless it is there; one process at a time. Takes about a minute the first time.
+
+    `node` runs the backend; None is that of the machine. What is installed is the same for every Node: nothing is compiled.
+    """
+    own, npm = shutil.which("node"), shutil.which("npm")
+    assert own is not None
     assert npm is not None
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
@@ -66,7 +69,7 @@ def install() -> Installation:
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
                 _install_into(Path(scratch) / "packages", npm)
                 (Path(scratch) / "packages").rename(target)
-    return Installation(Path(node), target)
+    return Installation(node or Path(own), target)
 
 
 def cache_folder() -> Path:

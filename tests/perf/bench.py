@@ -3,8 +3,10 @@
     python -m tests.perf.bench                         # the published run: 10 000 components, about half an hour
     python -m tests.perf.bench --quick                 # 1 000 components, one round, a short interval: writes no page
     python -m tests.perf.bench --only ours             # Understage alone, compared with the stock figures kept from before
+    python -m tests.perf.bench --node /usr/bin/node    # the stock backend under another Node than the one of the lock file
 
-The stock backend's figures are kept in the cache, by count and versions; `--reuse-stock` takes them instead of measuring again.
+The stock backend's figures are kept in the cache, by count and versions, that of Node included; `--reuse-stock` takes them
+instead of measuring again.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from tests.contract.installation import Installation, cache_folder, install, lac
 from tests.databases import PostgresServer, postgres_binary
 from tests.perf.entities import write_catalog
 from tests.perf.machine import describe
+from tests.perf.node import locked_node, node_version
 from tests.perf.page import write_section
 from tests.perf.report import different_answers, rows, table, written_tables
 from tests.perf.servers import Contender
@@ -33,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     plan = _plan(options)
     missing = None if options.only == "ours" else lacking()
-    if missing:
-        print(missing)
+    node = options.node or locked_node()
+    if missing or node is None:
+        print(missing or "The Node of the lock file is missing: use `make bench`, or `uv sync --group bench` before")
         return 2
-    installation = None if options.only == "ours" else install()
-    kept = kept_stock_file(plan.count)
+    installation = None if options.only == "ours" else install(node)
+    kept = kept_stock_file(plan.count, node_version(node))
     with tempfile.TemporaryDirectory(prefix="understage-bench-") as scratch:
         folder = Path(scratch)
         about = describe(installation)
@@ -51,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif kept.exists():
             earlier = orjson.loads(kept.read_bytes())
             stock = earlier["figures"]
+            about["stock"] = earlier["about"]["stock"]
             about["stock figures"] = (
                 f"of an earlier run, {earlier['about']['date']}, load {earlier['about']['load before']}"
             )
@@ -59,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _tell(plan, about, stock, ours, write=options.write)
 
 
-def kept_stock_file(count: int) -> Path:
-    """Where the stock figures of this machine are kept; another form of them gets another name."""
-    return cache_folder() / "bench" / f"stock-{package_key()}-{count}-form{FORM}.json"
+def kept_stock_file(count: int, node: str) -> Path:
+    """Where the stock figures of this machine under that version of Node are kept; another form of them gets another name."""
+    return cache_folder() / "bench" / f"stock-{package_key()}-node-{node}-{count}-form{FORM}.json"
 
 
 def _measured(folder: Path, catalog: Path, plan: Plan, installation: Installation | None) -> dict[str, Any]:
@@ -121,6 +126,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how many rounds, of ingestions too")
     parser.add_argument("--interval", type=int, help="seconds of catalog.processingInterval")
     parser.add_argument("--only", choices=("ours", "stock"), help="measure one of them")
+    parser.add_argument(
+        "--node", type=Path, help="the binary that runs the stock backend; default: that of the lock file"
+    )
     parser.add_argument("--reuse-stock", action="store_true", help="take the stock figures that the last run kept")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md; needs both columns")
     return parser.parse_args(arguments)

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 from tests.contract.installation import ROOT, Installation
 from tests.databases import postgres_binary
+from tests.perf.node import node_version
 
 PACKAGES = ("@backstage/plugin-catalog-backend", "@backstage/backend-defaults")
 
@@ -29,7 +30,7 @@ def describe(installation: Installation | None) -> dict[str, str]:
     }
     if installation is not None:
         names = [f"{name} {_package(installation, name)}" for name in PACKAGES]
-        found["stock"] = ", ".join([*names, f"Node {_output(str(installation.node), '--version')}"])
+        found["stock"] = ", ".join([*names, f"Node v{node_version(installation.node)}"])
     return found
 
 

@@ -34,8 +34,7 @@ UNWANTED = (
     "opentelemetry.exporter.otlp",
     "uvicorn.main",
     "httpx._main",
-    "hypothesis",
-    "pytest",
+    "pydantic.v1",
 )
 
 

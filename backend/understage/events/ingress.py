@@ -16,6 +16,7 @@ from understage.events.signatures import Check, create_checks
 from understage.events.topics import narrow
 from understage.platform.event_bus import Event, EventBus
 from understage.platform.json import loads
+from understage.platform.light_imports import OLD_MODELS, absent
 from understage.platform.plugin import json_response
 from understage.platform.requests import read_body
 
@@ -25,6 +26,7 @@ BODY_LIMIT = 5 * 1024 * 1024
 PATH = "/http/"
 
 
+@absent(OLD_MODELS)
 def create_ingress_router(settings: Settings, bus: EventBus) -> APIRouter:
     """The route. Open topics are those of `events.http.topics`, and those of the forges whose secret is configured."""
     checks = create_checks(settings)

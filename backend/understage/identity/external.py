@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from joserfc.jwk import OctKey
 from joserfc.util import urlsafe_b64decode
 
 from understage.config.backend_settings import AccessRestriction, BackendAuth, ExternalAccess, ExternalAccessOptions
@@ -121,6 +120,8 @@ class _LegacySecret:
     """Tokens that the old backend system signed with a shared secret."""
 
     def __init__(self, secret: str, subject: str) -> None:
+        from joserfc.jwk import OctKey
+
         self._subject = subject
         try:
             # The stock backend takes base64 of either alphabet, padded or not.

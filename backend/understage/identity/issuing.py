@@ -5,14 +5,16 @@
 """
 
 import time
-
-from joserfc.jwk import ECKey
+from typing import TYPE_CHECKING
 
 from understage.errors import AuthenticationError, InputError, NotAllowedError
 from understage.identity import tokens
 from understage.identity.credentials import Credentials, NonePrincipal, ServicePrincipal
 from understage.identity.keys import PUBLISHED_LIFETIMES, Clock, KeyFile, SigningKeys, generate_key, publish
 from understage.model.ref import EntityRef
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
 
 PLUGIN_TOKEN_LIFETIME = 3600
 
@@ -69,7 +71,7 @@ class UserTokenIssuer:
         now = self._clock()
         return {"keys": [key.jwk for key in self._file.read() if key.expires_at > now]}
 
-    def _signing_key(self) -> ECKey:
+    def _signing_key(self) -> "ECKey":
         now = self._clock()
         if self._key is None or now >= self._ends_at:
             key = generate_key()

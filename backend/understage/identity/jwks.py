@@ -8,16 +8,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, import_key
 
 from understage.errors import UnderstageError
 from understage.identity.discovery import Discovery
 from understage.identity.outgoing import Fetch
 from understage.identity.tokens import ASYMMETRIC, KeysUnavailableError, TokenError
+
+if TYPE_CHECKING:
+    from joserfc.jwk import Key
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,7 @@ LOCAL_AGE = 60.0
 class KeyResolver(Protocol):
     """Finds the key that signed a token."""
 
-    async def key_for(self, header: Mapping[str, Any]) -> Key:
+    async def key_for(self, header: Mapping[str, Any]) -> "Key":
         """The key that the (unverified) header names; raises TokenError if there is none."""
         ...
 
@@ -54,7 +56,7 @@ class LocalKeys:
         self._keys: dict[str, Key] = {}
         self._read_at = float("-inf")
 
-    async def key_for(self, header: Mapping[str, Any]) -> Key:
+    async def key_for(self, header: Mapping[str, Any]) -> "Key":
         """The key with the header's id."""
         kid = str(header.get("kid"))
         if kid not in self._keys or self._clock() - self._read_at >= LOCAL_AGE:
@@ -79,7 +81,7 @@ class JwksClient:
         self._forced: deque[float] = deque()
         self._lock = asyncio.Lock()
 
-    async def key_for(self, header: Mapping[str, Any]) -> Key:
+    async def key_for(self, header: Mapping[str, Any]) -> "Key":
         """The key that a token's header names.
 
         Raises TokenError if there is none, also after asking anew, or if the service cannot be asked.
@@ -134,7 +136,7 @@ class JwksClient:
             raise
         self._fetched_at = self._clock()
 
-    async def _request(self) -> list[Key]:
+    async def _request(self) -> "list[Key]":
         try:
             answer = await self._fetch(self.url)
         except UnderstageError as error:
@@ -147,7 +149,7 @@ class JwksClient:
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at
 
-    def _find(self, header: Mapping[str, Any]) -> Key | None:
+    def _find(self, header: Mapping[str, Any]) -> "Key | None":
         kid, algorithm = header.get("kid"), header.get("alg")
         fitting = [key for key in self._keys if key.get("alg") in (None, algorithm) and kid in (None, key.kid)]
         # Without a key id only a single key can be meant.
@@ -180,10 +182,12 @@ class PluginKeys:
         return client
 
 
-def _import(jwk: Any) -> Key | None:
+def _import(jwk: Any) -> "Key | None":
     """A public key; None for what cannot verify a signature, which a service may publish beside."""
     if not isinstance(jwk, dict):
         return None
+    from joserfc.jwk import import_key
+
     try:
         key = import_key(jwk)
     except (JoseError, ValueError, TypeError, KeyError):

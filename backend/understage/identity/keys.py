@@ -12,13 +12,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from joserfc.jwk import ECKey
 
 from understage.config.backend_settings import PluginKeyStore
 from understage.errors import InputError
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +52,7 @@ class KeyStore(Protocol):
 class SigningKeys(Protocol):
     """Gives the key to sign with and the keys to publish."""
 
-    async def signing_key(self) -> ECKey:
+    async def signing_key(self) -> "ECKey":
         """The private key of the moment."""
         ...
 
@@ -70,7 +72,7 @@ class RotatingKeys:
         self._ends_at = 0.0
         self._lock = asyncio.Lock()
 
-    async def signing_key(self) -> ECKey:
+    async def signing_key(self) -> "ECKey":
         """The private key of the moment; its public half is in the store before it is given out."""
         if self._key is not None and self._clock() < self._ends_at:
             return self._key
@@ -92,7 +94,7 @@ class RotatingKeys:
 class StaticKeys:
     """Keys from PEM files, for installations that must not keep them in a database. The first pair signs."""
 
-    def __init__(self, signing_key: ECKey, public_jwks: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, signing_key: "ECKey", public_jwks: Sequence[dict[str, Any]]) -> None:
         self._signing_key = signing_key
         self._public_jwks = list(public_jwks)
 
@@ -116,7 +118,7 @@ class StaticKeys:
         ]
         return cls(_read_pem(root / pairs[0].private_key_file, pairs[0].key_id), public)
 
-    async def signing_key(self) -> ECKey:
+    async def signing_key(self) -> "ECKey":
         """The private key of the first pair."""
         return self._signing_key
 
@@ -184,18 +186,22 @@ class FileKeyStore:
         return await asyncio.to_thread(self._file.read)
 
 
-def generate_key() -> ECKey:
+def generate_key() -> "ECKey":
     """A new ES256 key with a random id."""
+    from joserfc.jwk import ECKey
+
     return ECKey.generate_key("P-256", {"kid": str(uuid.uuid4()), "alg": "ES256"})
 
 
-def publish(key: ECKey, expires_at: float) -> PublicKey:
+def publish(key: "ECKey", expires_at: float) -> PublicKey:
     """The public half of a key, in the form that Backstage publishes: kty, crv, x, y, kid, alg."""
     jwk = key.as_dict(private=False)
     return PublicKey(str(key.kid), {name: jwk[name] for name in ("kty", "crv", "x", "y", "kid", "alg")}, expires_at)
 
 
-def _read_pem(path: Path, kid: str) -> ECKey:
+def _read_pem(path: Path, kid: str) -> "ECKey":
+    from joserfc.jwk import ECKey
+
     try:
         return ECKey.import_key(path.read_bytes(), {"kid": kid, "alg": "ES256"})
     except OSError as error:

@@ -8,14 +8,18 @@ chooses how to verify.
 import json
 import time
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
-from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from understage.errors import AuthenticationError
+
+if TYPE_CHECKING:
+    # Nine megabytes, which a service has from its first token on.
+    from joserfc.jwk import ECKey, Key
+    from joserfc.jws import JWSRegistry
 
 USER = "vnd.backstage.user"
 LIMITED_USER = "vnd.backstage.limited-user"
@@ -59,7 +63,7 @@ def token_type(token: str) -> str | None:
 
 def verify(
     token: str,
-    key: Key,
+    key: "Key",
     *,
     algorithms: Collection[str] = ASYMMETRIC,
     typ: str | None = None,
@@ -71,8 +75,10 @@ def verify(
     """The claims of a token that the key signed and that is valid now. Raises TokenError with the reason."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise TokenError("the token is too long")
+    from joserfc import jws
+
     try:
-        signed = jws.deserialize_compact(token, key, algorithms=list(algorithms), registry=_REGISTRY)
+        signed = jws.deserialize_compact(token, key, algorithms=list(algorithms), registry=_registry())
     except (JoseError, ValueError, TypeError) as error:
         raise TokenError(f"the signature does not verify: {error}") from error
     if typ is not None and signed.headers().get("typ") != typ:
@@ -82,18 +88,20 @@ def verify(
     return claims
 
 
-def sign(key: ECKey, typ: str, claims: Mapping[str, Any]) -> str:
+def sign(key: "ECKey", typ: str, claims: Mapping[str, Any]) -> str:
     """A token of a kind, signed with our own key; header members and claims stand in the order Backstage writes them."""
+    from joserfc import jws
+
     return jws.serialize_compact(
         {"typ": typ, "alg": "ES256", "kid": key.kid},
         _compact_json(claims),
         key,
         algorithms=["ES256"],
-        registry=_REGISTRY,
+        registry=_registry(),
     )
 
 
-def identity_proof(key: ECKey, *, sub: str, iat: int, exp: int) -> str:
+def identity_proof(key: "ECKey", *, sub: str, iat: int, exp: int) -> str:
     """The signature part of the limited token that anyone can derive from a user token (its `uip` claim)."""
     return sign(key, LIMITED_USER, {"sub": sub, "iat": iat, "exp": exp}).rpartition(".")[2]
 
@@ -124,7 +132,13 @@ def limit_user_token(token: str) -> tuple[str, int]:
 
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999, which is as far as dates go."""
-_REGISTRY = jws.JWSRegistry(strict_check_header=False)
+
+
+@cache
+def _registry() -> "JWSRegistry":
+    from joserfc.jws import JWSRegistry
+
+    return JWSRegistry(strict_check_header=False)
 
 
 def _read_part(token: str, index: Literal[0, 1]) -> dict[str, Any]:

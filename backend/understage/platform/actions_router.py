@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from understage.platform.light_imports import OLD_MODELS, absent
 from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
 from understage.platform.requests import CATALOG_BODY_LIMIT, Member, read_json
@@ -37,6 +38,7 @@ class Registry(Protocol):
         """The output of one of them."""
 
 
+@absent(OLD_MODELS)
 def create_actions_router(registry: Registry) -> APIRouter:
     """The routes."""
     router = APIRouter()

@@ -99,18 +99,28 @@ class HttpClient:
     """
 
     def __init__(self, *, proxies: bool = False, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=proxies,
-            transport=transport,
-            timeout=httpx.Timeout(DEFAULT_TIMEOUT, connect=10.0),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-            headers={"User-Agent": "understage", "Accept-Encoding": "gzip, deflate"},
-        )
+        self._proxies = proxies
+        self._transport = transport
+        self._made: httpx.AsyncClient | None = None
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        """Made for the first request: it reads all certificates that the machine trusts."""
+        if self._made is None:
+            self._made = httpx.AsyncClient(
+                follow_redirects=False,
+                trust_env=self._proxies,
+                transport=self._transport,
+                timeout=httpx.Timeout(DEFAULT_TIMEOUT, connect=10.0),
+                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+                headers={"User-Agent": "understage", "Accept-Encoding": "gzip, deflate"},
+            )
+        return self._made
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
     async def request(
         self,

@@ -18,6 +18,9 @@ PACKAGES = ("uvicorn", "sqlalchemy.ext.asyncio")
 # What a library does without where it is not installed: httpx its command line, structlog its colourful tracebacks.
 OPTIONAL = {"httpx": ("httpx._main",), "structlog": ("rich",)}
 
+# FastAPI looks whether a parameter of a route is a model of them. None of ours is.
+OLD_MODELS = "pydantic.v1"
+
 
 class _LaterPackage(ModuleType):
     """A package whose `__init__` runs when it is asked for something that is no module of it."""
@@ -39,7 +42,7 @@ def lighten() -> None:
     """Do it, once per process. What is imported already stays as it is."""
     for library, parts in OPTIONAL.items():
         if library not in sys.modules:
-            with _absent(parts):
+            with absent(*parts):
                 importlib.import_module(library)
     for package in PACKAGES:
         _postpone(package)
@@ -68,8 +71,8 @@ def _offer(package: str, module: str, *names: str) -> None:
 
 
 @contextmanager
-def _absent(modules: tuple[str, ...]) -> Iterator[None]:
-    """None in place of a module makes its import fail as if it were not installed."""
+def absent(*modules: str) -> Iterator[None]:
+    """Let the import of modules fail as if they were not installed, which None in place of them does. Also a decorator."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from understage.errors import ServiceUnavailableError, UnderstageError
 from understage.platform.dispatch import Dispatch, answered_by
 from understage.platform.json import dumps
+from understage.platform.light_imports import OLD_MODELS, absent
 from understage.platform.openapi import OBJECT, describe, make_document
 from understage.platform.telemetry import NO_TELEMETRY
 
@@ -39,6 +40,7 @@ SECURITY_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy"
 plugin_of_request: ContextVar[str] = ContextVar("plugin_of_request", default="")
 
 
+@absent(OLD_MODELS)
 def create_plugin(
     plugin_id: str,
     routers: Collection[APIRouter],

@@ -7,7 +7,7 @@ same way as those of a third party.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from understage.errors import InputError, NotFoundError
 from understage.model.yaml import dump
+from understage.platform.extensions import installed
 from understage.scaffolder.parameters import InputSchema
 from understage.sdk import Action, Example
 
@@ -57,7 +58,7 @@ class ActionRegistry:
         """
         found: dict[str, tuple[AnyAction, str]] = {}
         broken: list[BrokenPlugin] = []
-        for point in entry_points(group=GROUP) if points is None else points:
+        for point in installed(GROUP) if points is None else points:
             try:
                 loaded = _load(point)
             except Exception as error:

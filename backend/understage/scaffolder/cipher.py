@@ -6,13 +6,14 @@ to its place (task and purpose), so that a row copied elsewhere does not decrypt
 
 import hashlib
 import os
-from typing import Any
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from understage.errors import ServiceUnavailableError
 from understage.platform.json import dumps, loads
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
 _VERSION = b"\x01"
@@ -24,7 +25,14 @@ class Cipher:
     def __init__(self, key: bytes) -> None:
         if not key:
             raise ValueError("an encryption key is needed")
-        self._aead = AESGCM(hashlib.sha256(b"understage scaffolder\0" + key).digest())
+        self._key = hashlib.sha256(b"understage scaffolder\0" + key).digest()
+
+    @cached_property
+    def _aead(self) -> "AESGCM":
+        # With the library, whose memory a service without tasks need not have.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key)
 
     def encrypt(self, value: bytes, place: str) -> bytes:
         """Encrypt bytes for a place such as `<task id>/secrets`."""
@@ -33,6 +41,8 @@ class Cipher:
 
     def decrypt(self, value: bytes, place: str) -> bytes:
         """The inverse. Raises ServiceUnavailableError when the key is another one than that which encrypted."""
+        from cryptography.exceptions import InvalidTag
+
         nonce, body = value[1 : 1 + NONCE_BYTES], value[1 + NONCE_BYTES :]
         try:
             return self._aead.decrypt(nonce, body, place.encode())

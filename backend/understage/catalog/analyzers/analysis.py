@@ -1,12 +1,12 @@
 """`POST /analyze-location`: the first analyzer that knows the URL is asked, else a component is proposed."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any
 
 from understage.catalog.analyzers.proposal import propose
 from understage.errors import InputError
 from understage.model.url import is_absolute_url
+from understage.platform.extensions import installed
 from understage.sdk.analyzer import AnalyzerSetup, ExistingFile, LocationAnalyzer, Trial
 
 GROUP = "understage.analyzers"
@@ -15,7 +15,7 @@ GROUP = "understage.analyzers"
 def installed_analyzers(setup: AnalyzerSetup) -> list[LocationAnalyzer]:
     """The analyzers that entry points name, by name. One that cannot be made stops the start, naming the package to repair."""
     analyzers: list[LocationAnalyzer] = []
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in sorted(installed(GROUP), key=lambda entry: entry.name):
         try:
             analyzers.append(entry.load()(setup))
         except Exception as error:

@@ -18,8 +18,10 @@ from understage.catalog.scheduling import DatabaseScheduler
 from understage.catalog.service import CatalogService
 from understage.identity.audit import Auditor
 from understage.platform.database import Database
+from understage.platform.light_imports import OLD_MODELS, absent
 
 
+@absent(OLD_MODELS)
 def create_catalog_routers(
     database: Database,
     access: Access,

@@ -6,13 +6,13 @@ beside it is no placeholder, and one whose name nobody knows is left as it is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 from understage.catalog.failure import error_message
 from understage.catalog.processors.placeholder_source import PlaceholderSource
 from understage.errors import InputError
 from understage.model.entity import Entity
+from understage.platform.extensions import installed
 from understage.sdk.placeholder import PlaceholderFile, PlaceholderResolver
 from understage.sdk.processor import ProcessingContext, Processor, ProcessorSetup
 
@@ -22,7 +22,7 @@ GROUP = "understage.placeholders"
 def installed_resolvers() -> dict[str, PlaceholderResolver]:
     """The resolvers by name. Raises InputError for one that cannot be loaded, or a name that two packages have."""
     found: dict[str, PlaceholderResolver] = {}
-    for entry in entry_points(group=GROUP):
+    for entry in installed(GROUP):
         package = entry.dist.name if entry.dist else "unknown"
         if entry.name in found:
             raise InputError(

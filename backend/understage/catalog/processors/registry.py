@@ -1,12 +1,12 @@
 """All processors in the order in which they run: built-in and third-party ones register by the same entry points."""
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 
 import structlog
 
 from understage.config.catalog_settings import ProcessorOptions
 from understage.errors import InputError
+from understage.platform.extensions import installed
 from understage.sdk.processor import Processor, ProcessorSetup
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ DEFAULTS = frozenset(("FileReaderProcessor", "url-reader", "AnnotateLocationEnti
 def installed_processors() -> list[type[Processor]]:
     """The classes that entry points name. One that cannot be loaded stops the start, naming the package to repair."""
     found = []
-    for entry in entry_points(group=GROUP):
+    for entry in installed(GROUP):
         try:
             loaded = entry.load()
         except Exception as error:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +13,7 @@ from understage.catalog.store.retry import write_with_retry
 from understage.config.catalog_settings import ProcessorOptions
 from understage.errors import InputError
 from understage.platform.database import Database
+from understage.platform.extensions import installed
 from understage.sdk.incremental import IncrementalEntityProvider
 from understage.sdk.provider import EntityProvider, ProviderSetup
 
@@ -31,7 +31,7 @@ def installed_providers(setup: ProviderSetup) -> list[EntityProvider | Increment
     """
     configured = (setup.config.get("catalog") or {}).get("providers") or {}
     providers: list[EntityProvider | IncrementalEntityProvider] = []
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in sorted(installed(GROUP), key=lambda entry: entry.name):
         key = entry.name.removeprefix(BY_CONFIGURATION)
         if key != entry.name and configured.get(key) is None:
             continue

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from understage.identity.audit import Auditor
 from understage.identity.authorizer import Authorizer
+from understage.platform.light_imports import OLD_MODELS, absent
 from understage.scaffolder.api.dry_run import create_dry_run_router
 from understage.scaffolder.api.event_stream import create_event_router
 from understage.scaffolder.api.permissions import create_scaffolder_permissions_router
@@ -13,6 +14,7 @@ from understage.scaffolder.assembly import Assembly
 from understage.scaffolder.service import ScaffolderService
 
 
+@absent(OLD_MODELS)
 def create_scaffolder_routers(
     service: ScaffolderService, assembly: Assembly, authorizer: Authorizer, auditor: Auditor
 ) -> list[APIRouter]:
