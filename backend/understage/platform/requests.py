@@ -221,6 +221,8 @@ def _check_member(value: Any, member: Member, path: str) -> None:
         raise InputError(f"{path} must be >= {member.minimum}")
     if member.choices and value not in member.choices:
         raise InputError(f"{path} must be equal to one of the allowed values: {', '.join(member.choices)}")
+    if member.items == "string" and set(map(type, value)) <= {str}:
+        return
     if member.items is not None:
         for index, item in enumerate(value):
             if not _is_type(item, member.items):

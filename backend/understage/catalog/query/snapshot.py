@@ -49,11 +49,13 @@ class Snapshot:
 
     def by_refs(self, refs: Sequence[str], predicate: Predicate) -> dict[str, bytes]:
         """JSON of the entities among `refs` that match, by reference."""
-        found = {ref: self._by_ref[ref] for ref in refs if ref in self._by_ref}
-        if predicate != EVERYTHING:
-            bits = self._matching(predicate)
-            found = {ref: number for ref, number in found.items() if bits >> number & 1}
-        return {ref: self._bodies[number] for ref, number in found.items()}
+        numbers = [(ref, self._by_ref.get(ref)) for ref in refs]
+        bits = None if predicate == EVERYTHING else self._matching(predicate)
+        return {
+            ref: self._bodies[number]
+            for ref, number in numbers
+            if number is not None and (bits is None or bits >> number & 1)
+        }
 
     def by_uid(self, uid: str, predicate: Predicate) -> bytes | None:
         """JSON of the entity with this uid (any case), if it matches."""
