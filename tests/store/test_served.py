@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from tests.databases import PostgresServer
 
 from understage.catalog.predicate import EVERYTHING, All, Any, Has, In, Not, Predicate, StartsWith
 from understage.catalog.query import served as served_module
@@ -25,6 +26,7 @@ from understage.catalog.query.entities import (
 )
 from understage.catalog.query.served import Served
 from understage.catalog.query.snapshot import Snapshot
+from understage.catalog.store import version_reader
 from understage.catalog.store.bulk import select_time
 from understage.catalog.store.changes import record_change
 from understage.catalog.store.delete_states import delete_states
@@ -281,3 +283,53 @@ async def test_what_a_replica_wrote_without_a_note_is_found_by_comparing(
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
         assert set(b",".join(snapshot.dump(EVERYTHING)).split(b",")) == {b"{}"}
+
+
+@pytest.mark.postgres
+async def test_a_server_that_was_restarted_costs_no_answer(
+    postgres_server: PostgresServer, postgres_database: Database
+) -> None:
+    database = postgres_database.separate()
+    served = Served(database)
+    try:
+        await change(database, Random(6))
+        before = await current(served)
+        assert before.ids
+        postgres_server.restart()
+        # The version cannot be asked on the lost connection: the database is left to answer, and then it can again.
+        snapshot = await served.find()
+        assert snapshot is None or snapshot is before
+        async with database.read() as connection:
+            expected = (await select_dump(connection, EVERYTHING, after="", limit=1000)).json.encode()
+        assert b",".join((await current(served)).dump(EVERYTHING)) == expected
+    finally:
+        await served.close()
+        await database.close()
+
+
+@pytest.mark.postgres
+async def test_the_connection_is_given_back_after_a_while(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_reader, "LINGER_SECONDS", 0.01)
+    database = postgres_database.separate()
+    reader = version_reader.VersionReader(database)
+    try:
+        first = await reader.read()
+        assert await reader.read() == first
+        await asyncio.sleep(0.2)
+        async with database.read() as connection:
+            await record_change_apart(database)
+            idle = await connection.execute(
+                text("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
+            )
+            assert idle.scalar_one() == 0
+        assert await reader.read() != first
+    finally:
+        await reader.close()
+        await database.close()
+
+
+async def record_change_apart(database: Database) -> None:
+    async with database.write() as connection:
+        await record_change(connection)
