@@ -94,7 +94,8 @@ def values_of(random: Random, name: str, kind: str, uid: str) -> set[tuple[str, 
     rows |= {row("metadata.tags", random.choice(VALUES)) for _ in range(random.randrange(4))}
     if random.random() < 0.5:
         rows.add(row("metadata.title", " ".join(random.sample(VALUES, 2))))
-    return rows
+    # An entity has each value of a key once, however it is written.
+    return set({(key, value): (key, value, original) for key, value, original in sorted(rows, key=str)}.values())
 
 
 async def change(database: Database, random: Random) -> None:
