@@ -69,7 +69,7 @@ docs: install ## write the reference pages that are made of code
 test-crash: install ## kill workers at every commit and await: 200 kills on SQLite, 200 on PostgreSQL, 50 and more on Temporal; counts of effects
 	@UNDERSTAGE_KILLS=$(or $(KILLS),230) $(RUN) pytest -s -q tests/crash/test_kills.py -k "not temporal"
 	@UNDERSTAGE_KILLS=$(or $(KILLS),70) $(RUN) pytest -s -q tests/crash/test_kills.py -k temporal
-	@$(RUN) pytest -q tests/crash --ignore tests/crash/test_kills.py
+	@UNDERSTAGE_OUTAGE_SECONDS=60 $(RUN) pytest -s -q tests/crash --ignore tests/crash/test_kills.py
 
 .PHONY: test-plans
 test-plans: install ## the query plans on PostgreSQL with 100 000 entities (the ordinary tests have 20 000)

@@ -100,7 +100,15 @@ class PostgresServer:
 
         To be called by the main thread: the server ends with the thread that started it.
         """
+        self.end()
+        self.begin()
+
+    def end(self) -> None:
+        """Stop the server; its data stay for `begin`, which is to be called by the main thread, too."""
         self._end()
+
+    def begin(self) -> None:
+        """Start it again on the same port."""
         self._process = self._start()
         self._wait()
 

@@ -5,6 +5,7 @@ a while over both.
 """
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,22 +50,35 @@ async def slow(ctx: ActionContext, input: SlowInput) -> SlowOutput:
     return SlowOutput(lines=lines)
 
 
+@action("test:child", description="Waits for a child process, and holds the event loop meanwhile")
+async def child(ctx: ActionContext, input: SlowInput) -> SlowOutput:
+    folder = Path(str(ctx.defaults["folder"]))
+    subprocess.run(["sh", "-c", f"echo $$ > {folder}/child; exec sleep 60"], check=True)  # noqa: ASYNC221 - the point
+    return SlowOutput(lines=[])
+
+
 class Catalog:
     """Has one template: `STEPS` steps, each of which says what those before it put out."""
 
     async def get_entity(self, ref: str, _credentials: Credentials) -> dict[str, Any] | None:
+        if ref == "template:default/child":
+            return _template("child", [{"id": "s1", "action": "test:child", "input": {"message": "wait"}}], {})
         if ref != "template:default/demo":
             return None
         steps = [
             {"id": f"s{number}", "action": "test:slow", "input": {"message": f"{number} of ${{{{ parameters.name }}}}"}}
             for number in range(1, STEPS + 1)
         ]
-        return {
-            "apiVersion": "scaffolder.backstage.io/v1beta3",
-            "kind": "Template",
-            "metadata": {"name": "demo", "namespace": "default"},
-            "spec": {"type": "x", "steps": steps, "output": {"lines": f"${{{{ steps.s{STEPS}.output.lines }}}}"}},
-        }
+        return _template("demo", steps, {"lines": f"${{{{ steps.s{STEPS}.output.lines }}}}"})
+
+
+def _template(name: str, steps: list[dict[str, Any]], output: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "scaffolder.backstage.io/v1beta3",
+        "kind": "Template",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"type": "x", "steps": steps, "output": output},
+    }
 
 
 def build(database: Database, folder: Path, *, limit: int) -> tuple[ScaffolderService, Assembly]:
@@ -75,7 +89,7 @@ def build(database: Database, folder: Path, *, limit: int) -> tuple[ScaffolderSe
 
     settings = ScaffolderSettings(concurrent_tasks_limit=limit)
     assembly = assemble(
-        ActionRegistry([slow]),
+        ActionRegistry([slow, child]),
         settings,
         catalog=Catalog(),
         authorizer=Permissions(),

@@ -150,7 +150,7 @@ class Suite:
         fine = (
             task.stored.status == "completed"
             and set(once.values()) == {1}
-            and (posted == 1 or (token.exists() and posted == 2))
+            and 1 <= posted <= 1 + [e["type"] for e in events].count("recovered")
             and [step for step in dict.fromkeys(finished)] == [f"s{number}" for number in range(1, 7)]
             and _finished_once(events)
             and ended == 1

@@ -1,12 +1,14 @@
 """kill -9 in the middle of a task of a real template: another process ends it, and nothing is done twice."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.crash.road_worker import STEPS, build
 
 from understage.identity.credentials import Credentials
@@ -78,3 +80,45 @@ async def test_a_killed_process_loses_no_step_and_repeats_none(sqlite_database: 
     assert messages.count("recovered") == 1
     assert messages.count("Beginning step test:slow") == STEPS + 1
     assert "Skipping step s2 because it was already completed in a previous run" in messages
+
+
+async def test_an_action_that_holds_its_process_is_cancelled_within_a_second(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    service, _ = build(sqlite_database, folder, limit=0)
+    await service.start()
+    worker = spawn(sqlite_database, folder)
+    try:
+        task_id = await service.create("child", {}, {}, Credentials.user("user:default/anna"))
+
+        async def is_waiting() -> bool:
+            return (folder / "child").exists() and bool((folder / "child").read_text().strip())
+
+        async def has_ended() -> bool:
+            return (await service.get(task_id)).stored.status not in ("open", "processing")
+
+        await until(is_waiting, 60)
+        child = int((folder / "child").read_text())
+        await asyncio.sleep(0.5)
+        await service.cancel(task_id)
+        took = await until(has_ended)
+        events = await events_of(service, task_id)
+        print(f"\ncancelled after {took:.2f} s")
+        assert took < 1
+        assert events[-1]["body"]["error"]["message"].endswith("has been cancelled.")
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
+        # The worker is well: it runs the next task.
+        following = await service.create("demo", {"name": "five"}, {}, Credentials.user("user:default/anna"))
+
+        async def is_done() -> bool:
+            return (await service.get(following)).stored.status == "completed"
+
+        await until(is_done, 60)
+        assert worker.poll() is None
+    finally:
+        worker.kill()
+        worker.wait()
+        await service.stop()

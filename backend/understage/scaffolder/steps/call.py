@@ -81,7 +81,7 @@ class ActionCall:
 
 async def _interruptible(action: AnyAction, context: ActionContext, input: BaseModel) -> BaseModel | None:
     """Await the action in a task of its own, so that one which ignores its cancellation does not hold the run."""
-    call: asyncio.Task[BaseModel | None] = asyncio.ensure_future(action(context, input))
+    call = asyncio.create_task(_called(action, context, input), name=action_task_name(context.task.id))
     try:
         await asyncio.wait({call})
     except asyncio.CancelledError:
@@ -93,6 +93,15 @@ async def _interruptible(action: AnyAction, context: ActionContext, input: BaseM
             call.exception()  # seen: what an interrupted action raises says nothing more
         raise
     return call.result()
+
+
+async def _called(action: AnyAction, context: ActionContext, input: BaseModel) -> BaseModel | None:
+    return await action(context, input)
+
+
+def action_task_name(task_id: str) -> str:
+    """The name of the asyncio task in which an action of a task runs: by it one that holds the loop is told from others."""
+    return f"action of {task_id}"
 
 
 @contextmanager

@@ -35,16 +35,22 @@ def is_abandoned() -> ColumnElement[bool]:
 
 
 async def claim_tasks(
-    connection: AsyncConnection, *, owner: str, limit: int, lease_ms: int, running: Collection[str] = ()
+    connection: AsyncConnection,
+    *,
+    owner: str,
+    limit: int,
+    lease_ms: int,
+    running: Collection[str] = (),
+    takes_over: bool = True,
 ) -> list[Claim]:
     """Claim up to `limit` tasks, those first that were queued first; a resumed one gets its `recovered` event.
 
-    `running` are those that the caller still runs itself: a late renewal is no reason to start them twice.
+    `running` are those that the caller still runs itself: a late renewal is no reason to start them twice. Unless it
+    `takes_over`, those whose lease is past are left alone.
     """
-    due = or_(
-        tasks.c.status == "open",
-        and_(is_abandoned(), tasks.c.id.not_in(running)),
-    )
+    due = tasks.c.status == "open"
+    if takes_over:
+        due = or_(due, and_(is_abandoned(), tasks.c.id.not_in(running)))
     chosen = (
         select(tasks.c.seq)
         .where(due)

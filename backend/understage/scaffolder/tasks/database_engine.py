@@ -5,6 +5,8 @@ whose process died. How long that takes to notice: the lease plus one poll.
 """
 
 import asyncio
+import math
+import time
 
 import structlog
 
@@ -37,6 +39,7 @@ class DatabaseEngine:
         self._times = times or EngineTimes()
         self._is_stopping = False
         self._outage: Exception | None = None
+        self._quiet_until = 0.0
         self._claiming = asyncio.Lock()
         self._loop = Loop("task engine", self._take_tasks, interval=self._times.poll)
         self._runs = Runs(database, execute, signals, self._times, on_end=self._loop.wake)
@@ -71,11 +74,15 @@ class DatabaseEngine:
     async def _take_tasks(self) -> None:
         try:
             await self._fill()
+            if self._quiet_until == math.inf:
+                # Nobody could renew anything while the database was away: their workers get the time to do so now.
+                self._quiet_until = time.monotonic() + self._times.lease
         except Exception as error:
             if not is_outage(error):
                 raise
             # Not left to the loop, which would wait longer and longer: tasks go on as soon as the database is back.
             self._outage = error
+            self._quiet_until = math.inf
             log.warning("tasks cannot be taken, the database is away", reason=str(error))
             return
         self._outage = None
@@ -94,7 +101,12 @@ class DatabaseEngine:
                 return
             async with self._database.write() as connection:
                 claims = await claim_tasks(
-                    connection, owner=self._runs.owner, limit=limit, lease_ms=lease_ms, running=self._runs.task_ids
+                    connection,
+                    owner=self._runs.owner,
+                    limit=limit,
+                    lease_ms=lease_ms,
+                    running=self._runs.task_ids,
+                    takes_over=time.monotonic() >= self._quiet_until,
                 )
             for claim in claims:
                 self._runs.start(claim, RunControl())

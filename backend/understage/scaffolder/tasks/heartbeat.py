@@ -2,12 +2,12 @@
 
 An action that blocks the event loop (a heavy template, a synchronous library) must not cost its process the lease, so
 renewal has its own thread, event loop and database connection. What it learns (cancelling asked for, claim lost) it hands to
-the engine's event loop, which acts on it as soon as it can.
+the engine's event loop, which acts on it as soon as it can. One that does not because an action holds it is freed: `unblocking`.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 import structlog
@@ -17,6 +17,7 @@ from understage.scaffolder.store.renew_leases import renew_leases
 
 log = structlog.get_logger(__name__)
 
+REPORT_SECONDS = 0.15
 Owned = dict[str, tuple[int, bool]]
 Report = Callable[[Mapping[str, int], Owned], None]
 """(what was watched: task -> fence, what is owned: task -> (fence, cancel requested)); called in the engine's loop."""
@@ -34,6 +35,7 @@ class Heartbeat:
         interval: float,
         watched: Callable[[], Mapping[str, int]],
         report: Report,
+        unblock: Callable[[Collection[str]], None],
     ) -> None:
         self._connect = connect
         self._owner = owner
@@ -41,6 +43,7 @@ class Heartbeat:
         self._interval = interval
         self._watched = watched
         self._report = report
+        self._unblock = unblock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -84,5 +87,16 @@ class Heartbeat:
             return
         self.problem = None
         assert self._loop is not None
+        is_taken = threading.Event()
+
+        def report() -> None:
+            is_taken.set()
+            self._report(watched, owned)
+
         with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._report, watched, owned)
+            self._loop.call_soon_threadsafe(report)
+        unwanted = [task_id for task_id, fence in watched.items() if owned.get(task_id) != (fence, False)]
+        if unwanted:
+            await asyncio.sleep(REPORT_SECONDS)
+            if not is_taken.is_set():
+                self._unblock(unwanted)

@@ -14,6 +14,7 @@ from understage.scaffolder.store.claim_tasks import Claim
 from understage.scaffolder.store.notify import notify
 from understage.scaffolder.tasks.engine import EngineTimes, Execute, Interruption, RunControl
 from understage.scaffolder.tasks.heartbeat import Heartbeat, Owned
+from understage.scaffolder.tasks.unblocking import Unblocking
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ class Runs:
         self._on_end = on_end
         self._runs: dict[str, _Run] = {}
         self._fences: dict[str, int] = {}
+        self._unblocking = Unblocking()
         self._heartbeat = Heartbeat(
             database.separate,
             owner=self.owner,
@@ -55,6 +57,7 @@ class Runs:
             interval=times.heartbeat,
             watched=lambda: dict(self._fences),
             report=self._on_heartbeat,
+            unblock=self._unblocking.interrupt,
         )
 
     def __len__(self) -> int:
@@ -73,6 +76,7 @@ class Runs:
 
     def keep_leases(self) -> None:
         """Begin to renew leases."""
+        self._unblocking.start()
         self._heartbeat.start()
 
     def start(self, claim: Claim, control: RunControl) -> "asyncio.Task[None]":
@@ -110,6 +114,7 @@ class Runs:
         if left:
             await asyncio.wait(left, timeout=LONGEST_HANDOVER)
         await self._heartbeat.stop()
+        self._unblocking.stop()
 
     async def announce(self, reason: str = IS_FULL) -> None:
         """Tell waiting tasks, in their logs, how many are ahead of them and why they wait."""

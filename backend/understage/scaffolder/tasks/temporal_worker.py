@@ -118,7 +118,8 @@ class TemporalWorker:
                     await self._ending.wait()
             except Exception as error:
                 self.problem = error
-                log.warning("Temporal is not reached, trying again", address=self._settings.address, reason=str(error))
+                reason = f"{error}: {error.__cause__!r}" if error.__cause__ else str(error)
+                log.warning("Temporal is not reached, trying again", address=self._settings.address, reason=reason)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._ending.wait(), RECONNECT_SECONDS)
 
@@ -142,6 +143,8 @@ class TemporalWorker:
             activities=[self._step],
             # It decides nothing: there is nothing that a sandbox could keep deterministic.
             workflow_runner=UnsandboxedWorkflowRunner(),
+            # By default a digest of all loaded modules, which takes seconds to compute. Nothing here depends on it.
+            build_id="understage",
             max_concurrent_activities=self._limit,
             max_heartbeat_throttle_interval=beat,
             default_heartbeat_throttle_interval=beat,
@@ -161,7 +164,7 @@ class TemporalWorker:
             raise ApplicationError(str(error), next_retry_delay=timedelta(milliseconds=1)) from None
         except Exception as error:
             # The cause stays in our log: its text would be kept by Temporal, and may say what nobody there should read.
-            log.exception("a step could not be run here", task=order.task_id)
+            log.warning("a step could not be run here", task=order.task_id, reason=str(error))
             raise ApplicationError(f"The step could not be run here: {type(error).__name__}") from None
         finally:
             beats.cancel()

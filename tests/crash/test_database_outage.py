@@ -1,0 +1,109 @@
+"""PostgreSQL goes away while tasks run, and comes back: they go on, nothing is done twice, and health says so meanwhile.
+
+It is away for some seconds, longer than the leases; `make test-crash` takes the minute (UNDERSTAGE_OUTAGE_SECONDS=60).
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.databases import PostgresServer
+from tests.engines import EngineChoice
+from tests.store.scaffolder_bench import FAST, Bench, Script, scaffolder
+
+from understage.errors import ServiceUnavailableError
+from understage.platform.database import Database
+from understage.scaffolder.steps.run import TaskRun
+from understage.scaffolder.tasks.engine import EngineTimes
+
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("task_engine")]
+AWAY = float(os.environ.get("UNDERSTAGE_OUTAGE_SECONDS", "5"))
+
+
+async def until_well(bench: Bench, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                await bench.service.check()
+            except ServiceUnavailableError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+@pytest.mark.timeout(300)
+async def test_tasks_go_on_when_the_database_is_back(
+    postgres_server: PostgresServer, postgres_database: Database, tmp_path: Path, task_engine: EngineChoice
+) -> None:
+    effects: list[str] = []
+
+    async def act(run: TaskRun) -> Mapping[str, Any]:
+        effects.append(str(run.current_step))  # type: ignore[attr-defined]
+        await run.log("at work")
+        await asyncio.sleep(1)
+        return {}
+
+    script = Script(act=act)
+    # Two workers: the one that does not run the task sees its lease past when the database is back.
+    async with (
+        scaffolder(postgres_database, tmp_path, script) as bench,
+        scaffolder(postgres_database.separate(), tmp_path, script) as other,
+    ):
+        ids = [await bench.create("act", "act", "act") for _ in range(4)]
+        await bench.until(lambda: len(effects) >= 6, 60)
+        postgres_server.end()
+        try:
+            await asyncio.sleep(1.5)
+            for each in (bench, other):
+                with pytest.raises(ServiceUnavailableError, match="Tasks cannot be run at the moment"):
+                    await each.service.check()
+            await asyncio.sleep(AWAY - 1.5)
+        finally:
+            postgres_server.begin()
+        began = time.monotonic()
+        await until_well(bench)
+        for task_id in ids:
+            assert await bench.status(task_id, seconds=40) == "completed"
+        print(f"\naway for {AWAY:g} s; all tasks had ended {time.monotonic() - began:.1f} s later")
+        events = [await bench.events(task_id) for task_id in ids]
+        await other.service._database.close()
+    assert sorted(effects) == sorted(["s1", "s2", "s3"] * 4), "no step was done twice"
+    if not task_engine.address:  # Temporal tries again what could not be claimed meanwhile, which is told as a recovery
+        assert not any(event["type"] == "recovered" for one in events for event in one)
+
+
+async def test_announcements_are_heard_again_after_a_restart(
+    postgres_server: PostgresServer, postgres_database: Database, tmp_path: Path
+) -> None:
+    async def note(_run: TaskRun) -> Mapping[str, Any]:
+        return {}
+
+    # Who only polls finds a task of another process after half a minute.
+    slow = EngineTimes(lease=FAST.lease, heartbeat=FAST.heartbeat, poll=30, grace=FAST.grace)
+    async with (
+        scaffolder(postgres_database, tmp_path, Script(note=note), times=slow) as bench,
+        scaffolder(postgres_database.separate(), tmp_path, Script(), limit=0) as other,
+    ):
+        assert await other.status(await other.create("note"), seconds=20) == "completed"
+        postgres_server.restart()
+        async with asyncio.timeout(30):
+            while await _listeners(postgres_database) < 2:
+                await asyncio.sleep(0.1)
+        task_id = await other.create("note")
+        assert await other.status(task_id, seconds=10) == "completed"
+        await bench.service.check()
+        await other.service._database.close()
+
+
+async def _listeners(database: Database) -> int:
+    try:
+        async with database.read() as connection:
+            statement = text("SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'LISTEN %'")
+            return int((await connection.execute(statement)).scalar_one())
+    except Exception:
+        return 0
