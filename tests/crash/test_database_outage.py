@@ -21,7 +21,7 @@ from understage.platform.database import Database
 from understage.scaffolder.steps.run import TaskRun
 from understage.scaffolder.tasks.engine import EngineTimes
 
-pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("task_engine")]
+pytestmark = pytest.mark.postgres
 AWAY = float(os.environ.get("UNDERSTAGE_OUTAGE_SECONDS", "5"))
 
 
