@@ -94,8 +94,13 @@ async def test_announcements_are_heard_again_after_a_restart(
         async with asyncio.timeout(30):
             while await _listeners(postgres_database) < 2:
                 await asyncio.sleep(0.1)
-        task_id = await other.create("note")
-        assert await other.status(task_id, seconds=10) == "completed"
+        # The first announcement may be lost on a pooled connection that broke with the restart; it is found to be so by that.
+        ids = []
+        for _ in range(3):
+            ids.append(await other.create("note"))
+            await asyncio.sleep(0.5)
+        for task_id in ids:
+            assert await other.status(task_id, seconds=10) == "completed"
         await bench.service.check()
         await other.service._database.close()
 
