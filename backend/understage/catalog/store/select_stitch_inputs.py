@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import among, listed
+from understage.catalog.store.replace_relations import select_said
 
 
 @dataclass(slots=True)
@@ -42,14 +43,7 @@ async def select_stitch_inputs(connection: AsyncConnection, refs: Sequence[str])
         StitchInput(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]))
         for row in await connection.execute(text(statement), parameters)
     ]
-    by_ref = {item.entity_ref: item for item in inputs}
-    statement = f"""
-        SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
-        WHERE source_entity_ref {among(connection, "refs")}
-    """
-    for source, type_, target in await connection.execute(text(statement), parameters):
-        if source in by_ref:
-            by_ref[source].relations.append((type_, target))
+    said = await select_said(connection, refs)
     for item in inputs:
-        item.relations.sort()
+        item.relations = sorted(said.get(item.entity_ref, ()))
     return inputs
