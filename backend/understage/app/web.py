@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -47,6 +48,18 @@ class Health:
         return json_response({"status": "ok"})
 
 
+class CrossOrigin(CORSMiddleware):
+    """Answers preflights as the stock backend does: what is allowed has no content."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """204, or 400 with what is not allowed."""
+        response = super().preflight_response(request_headers)
+        if response.status_code != 200:
+            return response
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return Response(status_code=204, headers=headers)
+
+
 def _unready(message: str) -> Response:
     return json_response({"message": message, "status": "error"}, 503)
 
@@ -73,7 +86,7 @@ def _add_cors(root: Starlette, cors: Cors) -> None:
     everything = origin is True or "*" in patterns
     expression = "|".join(f"(?:{fnmatch.translate(pattern)})" for pattern in patterns)
     root.add_middleware(
-        CORSMiddleware,
+        CrossOrigin,
         allow_origin_regex=".*" if everything else expression or r"(?!)",
         allow_methods=list(cors.methods or DEFAULT_METHODS),
         allow_headers=list(cors.allowed_headers or ("*",)),

@@ -3,7 +3,6 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.references import select_references
-from understage.catalog.store.select_states import select_states
 from understage.errors import NotFoundError
 
 DEEPEST = 32
@@ -14,13 +13,13 @@ async def select_refresh_chain(connection: AsyncConnection, ref: str) -> list[st
 
     Raises NotFoundError for an entity that does not exist, and for one that nobody emits (an orphan).
     """
-    if ref not in await select_states(connection, [ref]):
-        raise NotFoundError(f"Entity {ref} not found")
     chain: list[str] = []
     current = ref
     for _ in range(DEEPEST):
         edges = await select_references(connection, targets=[current])
         if not edges:
+            if not chain:
+                raise NotFoundError(f"Entity {ref} not found")
             raise NotFoundError(f"Entity {ref} has a broken parent reference chain at {current}")
         parent = next((edge.source_ref for edge in edges if edge.source_ref is not None), None)
         if parent is None or any(edge.source_key is not None for edge in edges):
