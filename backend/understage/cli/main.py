@@ -9,6 +9,7 @@ from understage import __version__
 from understage.cli.console import say
 from understage.cli.output_form import OutputForm
 from understage.cli.status_form import StatusForm
+from understage.cli.template_commands import app as template_commands
 
 app = typer.Typer(
     name="understage",
@@ -27,6 +28,7 @@ catalog_commands = typer.Typer(
     help="Catalog files before they are in the catalog, and what became of them.", no_args_is_help=True
 )
 app.add_typer(catalog_commands, name="catalog")
+app.add_typer(template_commands, name="template")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
 app.add_typer(docs_commands, name="docs")
 

@@ -64,7 +64,7 @@ class MemoryRun:
     is_cancelled: bool = False
     portion: Portion | None = None
     lines: list[dict[str, Any]] = field(default_factory=list)
-    finished: list[FinishedStep] = field(default_factory=list)
+    finished: dict[str, FinishedStep] = field(default_factory=dict)
 
     async def log(self, message: str, *, step_id: str | None = None, status: StepStatus | None = None) -> None:
         """Keep a line."""
@@ -73,7 +73,7 @@ class MemoryRun:
 
     async def finish_step(self, step_id: str, finished: FinishedStep, message: str) -> None:
         """Keep it and its line."""
-        self.finished.append(finished)
+        self.finished[step_id] = finished
         await self.log(message, step_id=step_id, status=finished.status)
 
     async def save_checkpoint(self, step_id: str, key: str, value: Any) -> None:

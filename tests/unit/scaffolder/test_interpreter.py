@@ -205,7 +205,7 @@ async def test_what_a_step_learnt_stays_hidden_after_a_restart(tmp_path: Path) -
     }
     secrets = {"password": "Tr0ub4dor&3-horse"}
     ran = await interpret(tmp_path, first, secrets=secrets)
-    (finished,) = ran.run.finished
+    (finished,) = ran.run.finished.values()
     assert finished.hidden
     assert "0UB4DOR" not in ran.text
 

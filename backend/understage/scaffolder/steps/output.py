@@ -1,6 +1,6 @@
 """The output of a task: rendered once all steps are done, links and texts filtered by their `if`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from understage.scaffolder.steps.facts import TaskFacts
@@ -34,6 +34,15 @@ def render_output(
         if isinstance(items, list):
             output[name] = [_without_condition(item) for item in items if _is_shown(item, renderer)]
     return output
+
+
+def conditional_items(output: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The items of an unrendered output that have an `if` to be rendered, each by its place: `output.links[0].if`."""
+    for name in FILTERED:
+        items = (output or {}).get(name)
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(item, dict) and isinstance(item.get("if"), str):
+                yield f"output.{name}[{index}].if", item
 
 
 def _mask_all(value: Any) -> Any:

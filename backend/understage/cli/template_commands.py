@@ -1,0 +1,96 @@
+"""`understage template …`: for authors of templates, without a server."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Templates before anybody uses them: test, plan, run. Offline.", no_args_is_help=True)
+
+TemplateArgument = Annotated[Path, typer.Argument(help="The template's file.", metavar="TEMPLATE")]
+ValuesOption = Annotated[Path | None, typer.Option("--values", help="A YAML or JSON file with the values of the form.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A value, as name=value (read as YAML); wins over the file.")
+]
+SecretsOption = Annotated[Path | None, typer.Option("--secrets", help="A YAML or JSON file with secrets.")]
+WorldOption = Annotated[
+    Path | None,
+    typer.Option("--world", help="A YAML file that says what there is beside the template, as `world` of cases."),
+]
+RootOption = Annotated[
+    list[Path] | None, typer.Option("--root", help="A folder the template may fetch from as a whole; may be repeated.")
+]
+
+
+@app.command("test")
+def run_cases(
+    paths: Annotated[list[Path], typer.Argument(help="Folders, or files named *.test.yaml.", metavar="PATH...")],
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write the results as JUnit XML here.")] = None,
+    only: Annotated[str | None, typer.Option("-k", help="Only cases with this text in their name.")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Make expected trees what the templates leave.")] = False,
+    coverage: Annotated[
+        int, typer.Option("--fail-under", min=0, max=100, help="Least coverage of branches, in percent.")
+    ] = 0,
+) -> None:
+    """Run the cases beside templates: values in; files, plan, output and errors as expected, or what is different.
+
+    Everything runs in memory: no forge, cluster or network is needed, and nothing outside is changed. Branch coverage counts each
+    `if` taken and not taken, each `each` with and without items. Exit codes: 0 all as expected, 1 not, 2 it could not be run.
+
+    Examples:
+      understage template test skeletons
+      understage template test templates/service -k "in Go" --update
+      understage template test . --junit report.xml --fail-under 80
+    """
+    from understage.cli.template_tests import TestCommand, run_tests
+
+    raise typer.Exit(run_tests(TestCommand(paths, junit, only, update=update, least=coverage)))
+
+
+@app.command()
+def plan(
+    template: TemplateArgument,
+    values: ValuesOption = None,
+    set_: SetOption = None,
+    secrets: SecretsOption = None,
+    world: WorldOption = None,
+    root: RootOption = None,
+    short: Annotated[bool, typer.Option("--short", help="One line an effect: no diffs, manifests and bodies.")] = False,
+) -> None:
+    """Show what a template would do: repositories with their files as a diff, Kubernetes objects, Argo CD, requests, catalog.
+
+    The steps run by the interpreter and the actions of the service, in a world of memory. Exit code 1 when the template fails.
+
+    Examples:
+      understage template plan template.yaml --values values.yaml
+      understage template plan skeletons/new-service/template.yaml --root skeletons --set name=shop --set owner=group:default/a
+    """
+    from understage.cli.template_trials import TrialCommand, show_plan
+
+    raise typer.Exit(show_plan(TrialCommand(template, values, set_ or [], secrets, world, root or []), short=short))
+
+
+@app.command()
+def run(
+    template: TemplateArgument,
+    values: ValuesOption = None,
+    set_: SetOption = None,
+    secrets: SecretsOption = None,
+    world: WorldOption = None,
+    root: RootOption = None,
+    target: Annotated[
+        Path | None,
+        typer.Option("--target", help="Write the task's workspace into this folder, which must be empty or new."),
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="As the dry run of the template editor.")] = False,
+) -> None:
+    """Run a template on this machine and follow its log; forges, clusters and Argo CD are in memory.
+
+    Examples:
+      understage template run template.yaml --values values.yaml --target /tmp/made
+      understage template run template.yaml --set name=shop --dry-run
+    """
+    from understage.cli.template_trials import TrialCommand, follow_run
+
+    command = TrialCommand(template, values, set_ or [], secrets, world, root or [])
+    raise typer.Exit(follow_run(command, target, is_dry_run=dry))
