@@ -104,7 +104,9 @@ async def test_children_whose_parent_was_not_committed_are_there_once_and_stay(
             await asyncio.sleep(0.02)
     await engine.stop()
     async with database.read() as connection:
-        count = await connection.execute(text("SELECT count(*) FROM final_entities WHERE entity_ref LIKE 'component:%'"))
+        count = await connection.execute(
+            text("SELECT count(*) FROM final_entities WHERE entity_ref LIKE 'component:%'")
+        )
         assert count.scalar_one() > 0, "children are served before their parent is committed"
     async with database.write() as connection:
         await connection.execute(text("UPDATE refresh_due SET claimed_until = 0"))

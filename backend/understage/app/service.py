@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,7 +118,24 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
     """
     data_directory = (root / settings.understage.data_directory).resolve()
     database = await open_database(settings.backend.database, root=root, data_directory=data_directory)
-    await migrate_apart(database)
+    async with AsyncExitStack() as opened:
+        # Closed again when something below fails; the service closes it otherwise.
+        opened.push_async_callback(database.close)
+        await migrate_apart(database)
+        service = _compose(configuration, settings, database, root, data_directory, standalone=standalone)
+        opened.pop_all()
+    return service
+
+
+def _compose(
+    configuration: Configuration,
+    settings: Settings,
+    database: Database,
+    root: Path,
+    data_directory: Path,
+    *,
+    standalone: bool,
+) -> Service:
     http = HttpClient()
     fetch = ServiceFetch(http, Discovery(settings).own("").rstrip("/") + "/")
     identity = create_identity(
