@@ -1,7 +1,7 @@
 """Writes the outcomes of a batch in one transaction, each table in bulk, only what changed.
 
-Lock order: `refresh_state` by id, `refresh_due`, references, conflicts, failures, `relation_lock`, relations, refresh keys,
-stitch queue by reference.
+Lock order: `refresh_state` by id, `refresh_due`, references, conflicts, failures, relations, refresh keys, stitch queue by
+reference.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,6 @@ from understage.catalog.processing.troubles import record_troubles
 from understage.catalog.store.bulk import Row
 from understage.catalog.store.claims import DueEntity, finish_claims, lock_claims
 from understage.catalog.store.references import select_references
-from understage.catalog.store.relation_lock import share_relations
 from understage.catalog.store.replace_refresh_keys import replace_refresh_keys
 from understage.catalog.store.replace_relations import replace_relations
 from understage.catalog.store.select_states import lock_states
@@ -76,7 +75,6 @@ async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     _note_conflicts(good, written)
     stitch = written.stitch | await record_troubles(connection, good, bad, written.lost)
     if good:
-        await share_relations(connection)
         stitch |= await replace_relations(connection, {item.claimed.id: item.result.relations for item in good})
         await replace_refresh_keys(connection, {item.claimed.id: item.result.refresh_keys for item in good})
     first = [outcome for outcome in bad if outcome.is_first_sight]

@@ -97,12 +97,8 @@ class Holdings:
             # One may have been given up meanwhile.
             self._single.update((entity.id, entity) for entity in detached if entity.id in bucket.entities)
             del self._buckets[number]
-        await self.renew()
-
-    async def renew(self) -> None:
-        """Move the time limit of what is held for long."""
-        claims = {entity.claim for entity in self._single.values()} | {item.claim for item in self._buckets.values()}
-        if claims and time.monotonic() - self._renewed > RENEW_SECONDS:
+        if self._single and time.monotonic() - self._renewed > RENEW_SECONDS:
+            claims = {entity.claim for entity in self._single.values()}
             async with self._database.write(is_derived=True) as connection:
                 await renew_claims(connection, claims)
             self._renewed = time.monotonic()

@@ -18,7 +18,6 @@ from understage.catalog.processing import measures
 from understage.catalog.processing.cache import EntityCache
 from understage.catalog.processing.commit import Batch, commit_outcomes, sort_outcomes
 from understage.catalog.processing.holdings import Holdings
-from understage.catalog.processing.newcomers import Newcomers
 from understage.catalog.processing.orchestrator import Orchestrator, Result
 from understage.catalog.processing.outcome import Outcome
 from understage.catalog.store.claims import DueEntity, finish_claims, longest_delay_ms
@@ -59,7 +58,6 @@ class ProcessingRounds:
         self._queue: deque[DueEntity] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._holdings = Holdings(database)
-        self._newcomers = Newcomers(database, orchestrator, self._holdings, interval=interval)
         self._done: list[Outcome] = []
         self._claim_task: asyncio.Task[int] | None = None
         self._commit_task: asyncio.Task[None] | None = None
@@ -115,7 +113,6 @@ class ProcessingRounds:
         with measures.tracer.start_as_current_span("catalog process") as span:
             try:
                 batch = await sort_outcomes(self._database, done)
-                await self._newcomers.take_in(batch.changed)
                 await self._commit(batch)
                 self._tell(done)
             finally:
@@ -129,7 +126,6 @@ class ProcessingRounds:
         """Stop what is running, and make what is not committed due again for another start or replica."""
         if self._claim_task is not None:
             await asyncio.gather(self._claim_task, return_exceptions=True)
-        self._newcomers.close()
         if self._commit_task is not None:
             await asyncio.gather(self._commit_task, return_exceptions=True)
         for worker in self._workers:

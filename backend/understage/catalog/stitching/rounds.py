@@ -39,7 +39,7 @@ from understage.platform.database import Database
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("understage.catalog")
 _meter = metrics.get_meter("understage.catalog")
-stitched = _meter.create_counter(
+_stitched = _meter.create_counter(
     "catalog.stitched.entities.count", description="Entities stitched, by result: changed, unchanged, failed"
 )
 _duration = _meter.create_histogram(
@@ -91,7 +91,7 @@ class StitchingRounds:
         counts = {"changed": len(built), "failed": len(failures), "unchanged": unchanged}
         for result, count in counts.items():
             if count:
-                stitched.add(count, {"result": result})
+                _stitched.add(count, {"result": result})
         return bool(tickets)
 
     async def close(self) -> None:

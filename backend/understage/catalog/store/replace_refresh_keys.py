@@ -1,7 +1,7 @@
 """Replace the refresh keys of a batch of entities, touching only what differs."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,12 +18,6 @@ def stored_key(key: str) -> str:
     if len(key) <= LONGEST_KEY:
         return key
     return f"{key[:KEPT_OF_LONG_KEY]}#sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-
-
-async def insert_refresh_keys(connection: AsyncConnection, emitted: Sequence[tuple[int, str]]) -> None:
-    """Add refresh keys, each with the row id of its entity, which is new."""
-    rows = sorted({(row_id, stored_key(key)) for row_id, key in emitted})
-    await insert_rows(connection, "refresh_keys", _TYPES, rows)
 
 
 async def replace_refresh_keys(connection: AsyncConnection, emitted: Mapping[int, Collection[str]]) -> None:

@@ -1,6 +1,6 @@
 """Replace the relations that a batch of entities emitted, touching only what differs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,20 +29,3 @@ async def replace_relations(connection: AsyncConnection, emitted: Mapping[int, C
     await delete_rows(connection, "relations", _TYPES, removed)
     await insert_rows(connection, "relations", _TYPES, added)
     return {row[1] for row in [*added, *removed]}
-
-
-async def insert_relations(connection: AsyncConnection, emitted: Sequence[tuple[int, Relation]]) -> None:
-    """Add relations, each with the row id of its originating entity, which is new."""
-    await insert_rows(connection, "relations", _TYPES, [(row_id, *relation) for row_id, relation in emitted])
-
-
-async def select_said(connection: AsyncConnection, refs: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
-    """What is said about these entities: types and targets of their relations, by reference."""
-    said: dict[str, set[tuple[str, str]]] = {}
-    statement = f"""
-        SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
-        WHERE source_entity_ref {among(connection, "refs")}
-    """
-    for source, type_, target in await connection.execute(text(statement), {"refs": listed(connection, refs)}):
-        said.setdefault(source, set()).add((type_, target))
-    return said

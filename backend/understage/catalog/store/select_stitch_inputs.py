@@ -7,7 +7,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import among, listed
-from understage.catalog.store.replace_relations import select_said
 
 
 @dataclass(slots=True)
@@ -43,7 +42,14 @@ async def select_stitch_inputs(connection: AsyncConnection, refs: Sequence[str])
         StitchInput(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]))
         for row in await connection.execute(text(statement), parameters)
     ]
-    said = await select_said(connection, refs)
+    by_ref = {item.entity_ref: item for item in inputs}
+    statement = f"""
+        SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
+        WHERE source_entity_ref {among(connection, "refs")}
+    """
+    for source, type_, target in await connection.execute(text(statement), parameters):
+        if source in by_ref:
+            by_ref[source].relations.append((type_, target))
     for item in inputs:
-        item.relations = sorted(said.get(item.entity_ref, ()))
+        item.relations.sort()
     return inputs

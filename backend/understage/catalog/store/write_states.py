@@ -1,4 +1,4 @@
-"""Write what came in: new entities, and changed ones of the same owner. Both become due at once, unless they are processed."""
+"""Write what came in: new entities, and changed ones of the same owner. Both become due at once."""
 
 import uuid
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import Row, insert_rows, is_sqlite, select_time, update_rows
-from understage.catalog.store.claims import insert_buckets, insert_due
+from understage.catalog.store.bulk import insert_rows, is_sqlite, select_time, update_rows
+from understage.catalog.store.claims import insert_due
 from understage.catalog.store.schedule import schedule_ids
 
 
@@ -22,17 +22,6 @@ class UnprocessedEntity:
     location_key: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessedEntity:
-    """A new entity with what processing made of it: its uid, what came in, JSON text, the result's hash, and the cache."""
-
-    uid: str
-    came_in: UnprocessedEntity
-    json: str
-    result_hash: str
-    cache: str | None
-
-
 _INSERTED = {
     "id": "bigint",
     "uid": "text",
@@ -42,14 +31,6 @@ _INSERTED = {
     "next_update_at": "bigint",
     "last_discovery_at": "bigint",
     "location_key": "text",
-}
-_PROCESSED = {
-    **_INSERTED,
-    "processed_entity": "text",
-    "result_hash": "text",
-    "cache": "text",
-    "errors": "text",
-    "last_read_at": "bigint",
 }
 _UPDATED = {
     "unprocessed_entity": "text",
@@ -76,25 +57,6 @@ async def insert_states(connection: AsyncConnection, entities: Sequence[Unproces
     ]
     await insert_rows(connection, "refresh_state", _INSERTED, rows)
     await insert_due(connection, ids)
-
-
-async def insert_processed(
-    connection: AsyncConnection, entities: Sequence[ProcessedEntity], *, interval_ms: int
-) -> list[int]:
-    """Insert entities, sorted by reference, that are looked at again after `interval_ms`; returns their row ids.
-
-    Raises as `insert_states`.
-    """
-    at = await select_time(connection)
-    ids = await _new_ids(connection, len(entities))
-    rows: list[Row] = []
-    for row_id, entity in zip(ids, entities, strict=True):
-        came_in = entity.came_in
-        before = (row_id, entity.uid, came_in.entity_ref, came_in.json, came_in.hash, NEVER, at, came_in.location_key)
-        rows.append((*before, entity.json, entity.result_hash, entity.cache, "[]", at))
-    await insert_rows(connection, "refresh_state", _PROCESSED, rows)
-    await insert_buckets(connection, ids, at + interval_ms)
-    return ids
 
 
 async def update_states(connection: AsyncConnection, entities: Sequence[tuple[int, UnprocessedEntity]]) -> None:
