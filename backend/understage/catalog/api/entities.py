@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.ancestry import order_ancestry
 from understage.catalog.query.fields import Projection, parse_fields
 from understage.catalog.query.filter import parse_filters
-from understage.catalog.query.predicates import parse_predicate
+from understage.catalog.query.predicates import clean_predicate, read_predicate
 from understage.catalog.query.served import Served
 from understage.catalog.service import CatalogService
 from understage.catalog.store.select_ancestry import select_ancestry
@@ -110,9 +111,11 @@ def _add_lists(router: APIRouter, database: Database, served: Served, access: Ac
         check_body(body, BY_REFS_BODY.members)
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-refs"}) as event:
             projection = parse_fields(body.get("fields", []))
-            asked = parse_predicate(body["query"]) if "query" in body else None
+            asked = clean_predicate(body["query"]) if "query" in body else None
+            # What a predicate means is looked at only where there is an entity to look for, as in the stock backend.
+            meaning = None if asked is None or not body["entityRefs"] else read_predicate(asked)
             readable = await access.readable(request.state.credentials)
-            predicate = both(parse_filters(query.get("filter", [])), asked, readable)
+            predicate = both(parse_filters(query.get("filter", [])), meaning, readable)
             found = await _find_by_refs(database, served, body["entityRefs"], predicate)
             event.meta |= {name: body[name] for name in BY_REFS_BODY.members if name in body}
         items = encode_array(map(found.get, body["entityRefs"]), projection)
@@ -352,7 +355,7 @@ def _answer_parts(parts: Iterator[bytes]) -> Response:
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"[" + first
-        for part in (second, *parts):
+        for part in chain((second,), parts):
             yield b"," + part
         yield b"]"
 
