@@ -3,20 +3,17 @@
 import base64
 import io
 import json
-import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from tests.store.leaking import SECRET, TRANSFORMATIONS, Transformation, registry
 from tests.store.recorded_telemetry import RecordedSpans, record_metrics, record_spans
 from tests.store.service_bench import ServiceBench, running_service, template
 
-from understage.platform.logging import configure_logging
 from understage.scaffolder.actions import ActionRegistry
 
 SINKS = (
@@ -25,20 +22,6 @@ SINKS = (
 )
 ENDINGS = (None, "text", "repr", "attribute")
 FORM = {"properties": {"token": {"type": "string", "ui:field": "Secret"}}}
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """The log as an operator reads it, with everything in it."""
-    lines = io.StringIO()
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    monkeypatch.setattr("sys.stderr", lines)
-    monkeypatch.setenv("LOG_LEVEL", "debug")
-    configure_logging(json=True)
-    yield lines
-    structlog.reset_defaults()
-    root.handlers, root.level = before, level
 
 
 @pytest.fixture

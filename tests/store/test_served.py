@@ -19,9 +19,8 @@ from understage.catalog.query.cursor import FullText, Order, decode_cursor
 from understage.catalog.query.entities import (
     Page,
     Question,
-    find_snapshot,
     query_entities,
-    query_snapshot,
+    query_served,
     question_of,
 )
 from understage.catalog.query.served import Served
@@ -171,12 +170,12 @@ async def assert_same_pages(database: Database, served: Served, asked: Question,
     """Walk from page to page, forwards and back once; returns how many were answered from memory."""
     answered = 0
     for _ in range(8):
-        snapshot = await find_snapshot(served, asked, access)
+        page = await query_served(served, asked, access)
         async with database.read() as connection:
             expected = await query_entities(connection, asked, access)
-        if snapshot is not None:
+        if page is not None:
             answered += 1
-            assert essence(query_snapshot(snapshot, asked, access)) == essence(expected), (asked, access)
+            assert essence(page) == essence(expected), (asked, access)
         cursors = [cursor for cursor in (expected.next_cursor, expected.previous_cursor) if cursor is not None]
         if not cursors:
             break

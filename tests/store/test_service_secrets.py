@@ -2,8 +2,6 @@
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,20 +29,6 @@ STEPS = {
     "publish": ("publish:repository", {"owner": "platform", "name": "${{ secrets.token }}"}),
     "expression": ("debug:log", {"message": "${{ secrets.token | nosuch }}"}),
 }  # fmt: skip
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """The log as an operator reads it, with everything in it."""
-    lines = io.StringIO()
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    monkeypatch.setattr("sys.stderr", lines)
-    monkeypatch.setenv("LOG_LEVEL", "debug")
-    configure_logging(json=True)
-    yield lines
-    structlog.reset_defaults()
-    root.handlers, root.level = before, level
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from understage.cli.console import console, fail
 from understage.errors import InputError, NotFoundError, UnderstageError
 from understage.platform.logging import configure_logging
 from understage.scaffolder.authoring.case import WorldPart, surroundings_of
-from understage.scaffolder.authoring.trial import Follow, Trial, TrialSettings, run_trial
+from understage.scaffolder.authoring.trial import Follow, Trial, TrialSettings, run_trial, write_files
 from understage.scaffolder.authoring.world import Surroundings
 from understage.sdk.yaml import dump, parse_document
 
@@ -63,7 +63,7 @@ def follow_run(command: TrialCommand, target: Path | None, *, is_dry_run: bool) 
     if trial is None:
         return FAILED
     if target is not None:
-        _write(trial, target)
+        write_files(target, trial.files)
     if trial.error is not None:
         fail(f"{trial.error['name']}: {trial.error['message']}")
         return WRONG
@@ -117,10 +117,3 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 def _surroundings(file: Path | None) -> Surroundings:
     return Surroundings() if file is None else surroundings_of(file, WorldPart.model_validate(_read(file)))
-
-
-def _write(trial: Trial, target: Path) -> None:
-    for name, content in trial.files.items():
-        path = target / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)

@@ -11,10 +11,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from understage.errors import InputError
 from understage.platform.openapi import OBJECT, STRING, Body, any_of, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, check_body, read_json
+from understage.platform.requests import Member, check_body, read_required_json
 
 PATH = "/.well-known/backstage/permissions"
 QUESTION = {
@@ -56,17 +55,9 @@ def create_permissions_router(conditions: Conditions) -> APIRouter:
     )
     async def apply_conditions(request: Request) -> Response:
         conditions.require_service(request.state.credentials)
-        questions: list[dict[str, Any]] = check_body(await _read(request), QUESTIONS.members)["items"]
+        questions: list[dict[str, Any]] = check_body(await read_required_json(request), QUESTIONS.members)["items"]
         results = await conditions.decide(questions)
         items = [{"id": asked["id"], "result": result} for asked, result in zip(questions, results, strict=True)]
         return json_response({"items": items})
 
     return router
-
-
-async def _read(request: Request) -> Any:
-    body = await read_json(request)
-    if body is None:
-        content_type = request.headers.get("content-type", "undefined").partition(";")[0]
-        raise InputError(f"unsupported media type {content_type}")
-    return body

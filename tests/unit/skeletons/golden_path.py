@@ -10,6 +10,7 @@ from understage.model.task import build_task_spec
 from understage.model.template import read_template as as_template
 from understage.scaffolder.access import Access
 from understage.scaffolder.actions import ActionRegistry
+from understage.scaffolder.authoring.trial import EverythingAllowed
 from understage.scaffolder.dry_run import MemoryRun
 from understage.scaffolder.filters import backstage_filters
 from understage.scaffolder.steps.interpreter import Interpreter, StepSettings, complete_secrets
@@ -32,13 +33,6 @@ LANGUAGE = Environment(filters=FILTERS)
 
 class StepFailedError(Exception):
     """A step failed; the text is what the user sees."""
-
-
-class EverythingAllowed:
-    """The authorizer of a service without permissions."""
-
-    async def decide(self, queries: Sequence[Any], credentials: Credentials) -> list[Any]:
-        return ["ALLOW" for _ in queries]
 
 
 def templating() -> FakeTemplating:

@@ -9,19 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from understage.catalog.query.fields import Projection, project
-from understage.errors import InputError
 from understage.platform.openapi import Body
 from understage.platform.plugin import raw_json_response
-from understage.platform.requests import check_body, read_json
-
-
-async def read_required_json(request: Request) -> Any:
-    """The JSON body of a route that does not go without one; InputError in the words of the stock validator."""
-    body = await read_json(request)
-    if body is None:
-        content_type = request.headers.get("content-type", "undefined").partition(";")[0]
-        raise InputError(f"unsupported media type {content_type}")
-    return body
+from understage.platform.requests import check_body, read_json, read_required_json
 
 
 async def read_members(request: Request, declared: Body) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from understage.catalog.query.entities import (
     Page,
     Question,
     Totals,
-    find_snapshot,
     query_entities,
-    query_snapshot,
+    query_served,
     question_of,
 )
 from understage.catalog.query.facets import FacetCounter
@@ -92,8 +91,8 @@ def _add_pages(router: APIRouter, database: Database, served: Served, access: Ac
         readable = await access.readable(request.state.credentials)
         if readable == NOTHING:
             page = Page([], 0)
-        elif (snapshot := await find_snapshot(served, question, readable)) is not None:
-            page = query_snapshot(snapshot, question, readable)
+        elif (found := await query_served(served, question, readable)) is not None:
+            page = found
         else:
             async with database.read() as connection:
                 page = await query_entities(connection, question, readable, totals)

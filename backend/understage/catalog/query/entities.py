@@ -15,7 +15,6 @@ from understage.catalog.query.cursor import Cursor, FullText, Order, Place
 from understage.catalog.query.kept import KeptAnswers
 from understage.catalog.query.predicates import Wire, read_predicate
 from understage.catalog.query.served import Served
-from understage.catalog.query.snapshot import Snapshot
 from understage.catalog.store.count_entities import Text, count_entities
 from understage.catalog.store.select_page import PageRow, select_page
 
@@ -90,41 +89,37 @@ async def query_entities(
     connection: AsyncConnection, question: Question, access: Predicate | None, totals: Totals | None = None
 ) -> Page:
     """Answer a question for a caller who may read what satisfies `access` (None: everything)."""
-    if question.cursor is not None and question.limit == 0:
-        return Page([], question.cursor.total)
     asked = _Conditions.of(question, access)
-    total: float = 0
-    if question.cursor is not None:
-        total = question.cursor.total
-    elif question.with_total:
+    total = _known_total(question)
+    if total is None:
         total = await _count(connection, asked, totals)
-    if not _has_rows(question):
-        return _with_cursors(question, [], total)
-    rows = await select_page(connection, asked.predicate, text=asked.text, order=asked.field, **_place_of(question))
+    rows: Sequence[PageRow] = []
+    if _has_rows(question):
+        rows = await select_page(connection, asked.predicate, text=asked.text, order=asked.field, **_place_of(question))
     return _with_cursors(question, rows, total)
 
 
-async def find_snapshot(served: Served, question: Question, access: Predicate | None) -> Snapshot | None:
-    """A snapshot of now that can answer the question; None: the database has to."""
+async def query_served(served: Served, question: Question, access: Predicate | None) -> Page | None:
+    """As `query_entities`, from memory; None: the database has to answer."""
     asked = _Conditions.of(question, access)
     place = () if question.cursor is None else question.cursor.place
-    return await served.find(asked.predicate, order=asked.field, text=asked.text, values=place)
-
-
-def query_snapshot(snapshot: Snapshot, question: Question, access: Predicate | None) -> Page:
-    """As `query_entities`, of a snapshot that was found for the question."""
-    if question.cursor is not None and question.limit == 0:
-        return Page([], question.cursor.total)
-    asked = _Conditions.of(question, access)
-    total: float = 0
-    if question.cursor is not None:
-        total = question.cursor.total
-    elif question.with_total:
+    snapshot = await served.find(asked.predicate, order=asked.field, text=asked.text, values=place)
+    if snapshot is None:
+        return None
+    total = _known_total(question)
+    if total is None:
         total = snapshot.count(asked.predicate, asked.field, asked.text)
-    if not _has_rows(question):
-        return _with_cursors(question, [], total)
-    rows = snapshot.page(asked.predicate, text=asked.text, order=asked.field, **_place_of(question))
+    rows: Sequence[PageRow] = []
+    if _has_rows(question):
+        rows = snapshot.page(asked.predicate, text=asked.text, order=asked.field, **_place_of(question))
     return _with_cursors(question, rows, total)
+
+
+def _known_total(question: Question) -> float | None:
+    """The total that needs no counting: that of the first page, or none that anybody asked for."""
+    if question.cursor is not None:
+        return question.cursor.total
+    return None if question.with_total else 0
 
 
 def _has_rows(question: Question) -> bool:

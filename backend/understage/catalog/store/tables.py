@@ -14,7 +14,6 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
     Table,
     Text,
@@ -22,12 +21,9 @@ from sqlalchemy import (
     text,
 )
 
+from understage.platform.columns import BinaryText, RowId
+
 metadata = MetaData()
-BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
-
-# A rowid on SQLite, an identity on PostgreSQL.
-RowId = BigInteger().with_variant(Integer(), "sqlite")
-
 FAILING = "errors <> '[]'"
 
 

@@ -21,11 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from understage.errors import InputError
+from understage.scaffolder.authoring import SUFFIX
 from understage.scaffolder.authoring.world import Surroundings
 from understage.sdk import HttpResponse
 from understage.sdk.yaml import parse_document, parse_documents
-
-SUFFIX = ".test.yaml"
 
 
 class _Part(BaseModel):

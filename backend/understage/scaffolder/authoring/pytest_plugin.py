@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from understage.scaffolder.authoring import SUFFIX
+
 if TYPE_CHECKING:
     from understage.scaffolder.actions import ActionRegistry
     from understage.scaffolder.authoring.case import Case, CaseFile
     from understage.scaffolder.authoring.trial import Trial
 
-SUFFIX = ".test.yaml"
 REGISTRY: pytest.StashKey["ActionRegistry"] = pytest.StashKey()
 
 

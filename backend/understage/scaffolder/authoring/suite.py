@@ -12,7 +12,7 @@ from understage.scaffolder.actions import ActionRegistry
 from understage.scaffolder.authoring.case import Case, CaseFile, read_case_file, surroundings_of
 from understage.scaffolder.authoring.coverage import Coverage
 from understage.scaffolder.authoring.expectations import failures
-from understage.scaffolder.authoring.trial import Trial, TrialSettings, load_template, run_trial
+from understage.scaffolder.authoring.trial import Trial, TrialSettings, load_template, run_trial, write_files
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,4 @@ def _resolve_defaults(file: Path, content: CaseFile) -> dict[str, object]:
 
 def _write_tree(folder: Path, trial: Trial) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    for name, content in trial.files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_files(folder, trial.files)

@@ -187,6 +187,14 @@ def read_files(folder: Path) -> dict[str, bytes]:
     }
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by their paths below a folder; the inverse of `read_files`."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
 def _interpreter(world: World, registry: ActionRegistry, settings: TrialSettings) -> Interpreter:
     roots = {"templateRoots": [str(root) for root in settings.roots]}
     defaults = {

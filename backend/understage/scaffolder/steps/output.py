@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from understage.scaffolder.steps.facts import TaskFacts
-from understage.scaffolder.steps.redaction import MASK
+from understage.scaffolder.steps.redaction import MASK, map_texts
 from understage.scaffolder.steps.rendering import Renderer, TemplateExtensions
 from understage.scaffolder.steps.tainting import Taint, masked
 
@@ -25,7 +25,7 @@ def render_output(
     def hide(value: Any, without: Any) -> Any:
         # Masked where it stands, if that is all there is of it; else nothing of the text can be trusted.
         shown = taint.redactor.redact_value(value)
-        return shown if shown == without else _mask_all(value)
+        return shown if shown == without else map_texts(value, lambda _: MASK)
 
     rendered = taint.render(renderer, facts.spec.get("output") or {}, opened, closed, "output", hide)
     output: dict[str, Any] = taint.redactor.redact_value(rendered)
@@ -43,14 +43,6 @@ def conditional_items(output: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for index, item in enumerate(items if isinstance(items, list) else ()):
             if isinstance(item, dict) and isinstance(item.get("if"), str):
                 yield f"output.{name}[{index}].if", item
-
-
-def _mask_all(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_mask_all(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _mask_all(item) for key, item in value.items()}
-    return MASK if isinstance(value, str) else value
 
 
 def _is_shown(item: Any, renderer: Renderer) -> bool:

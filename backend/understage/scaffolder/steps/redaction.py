@@ -4,7 +4,7 @@ Backstage scaffolder-backend 4.2.0: values are trimmed, those of one character a
 Beyond that, a secret is found in other case and in the forms of `disguises`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from understage.scaffolder.steps.disguises import SHORTEST, disguises
@@ -107,6 +107,17 @@ def _folded(text: str) -> str:
 def plain(text: str) -> str:
     """A text as an ordinary one."""
     return text.reveal() if isinstance(text, Secret) else text
+
+
+def map_texts(value: Any, change: Callable[[str], Any]) -> Any:
+    """A JSON value with something else in place of each of its texts; keys of objects stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [map_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: map_texts(item, change) for key, item in value.items()}
+    return value
 
 
 def strings_of(value: Any) -> set[str]:

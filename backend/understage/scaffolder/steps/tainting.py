@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from understage.scaffolder.steps.redaction import MASK, Redactor, plain, strings_of
+from understage.scaffolder.steps.redaction import MASK, Redactor, map_texts, plain, strings_of
 from understage.scaffolder.steps.rendering import ExpressionError, Renderer
 from understage.sdk.secret import SHARED, Secret
 from understage.templating import UNDEFINED
@@ -97,16 +97,14 @@ class Taint:
 
     def mark(self, value: Any, hidden: set[str]) -> Any:
         """`value` with those of its strings that are among `hidden` as Secrets."""
-        if isinstance(value, str):
-            if value not in hidden:
-                return value
-            self._note(value, shortest=2)
-            return self.secret(value)
-        if isinstance(value, list):
-            return [self.mark(item, hidden) for item in value]
-        if isinstance(value, dict):
-            return {key: self.mark(item, hidden) for key, item in value.items()}
-        return value
+
+        def change(text: str) -> str:
+            if text not in hidden:
+                return text
+            self._note(text, shortest=2)
+            return self.secret(text)
+
+        return map_texts(value, change)
 
     def mark_found(self, value: Any) -> Any:
         """`value`, the output of an action, with every string in which a secret turns up as a Secret."""
@@ -138,20 +136,12 @@ def secrets_in(value: Any) -> set[str]:
 
 def revealed(value: Any) -> Any:
     """A JSON value with ordinary texts in place of Secrets."""
-    if isinstance(value, list):
-        return [revealed(item) for item in value]
-    if isinstance(value, dict):
-        return {key: revealed(item) for key, item in value.items()}
-    return plain(value) if isinstance(value, str) else value
+    return map_texts(value, plain)
 
 
 def masked(value: Any) -> Any:
     """A JSON value with `***` in place of Secrets."""
-    if isinstance(value, list):
-        return [masked(item) for item in value]
-    if isinstance(value, dict):
-        return {key: masked(item) for key, item in value.items()}
-    return MASK if isinstance(value, Secret) else value
+    return map_texts(value, lambda text: MASK if isinstance(text, Secret) else text)
 
 
 def _mark_members(model: BaseModel, hidden: set[str], taint: Taint) -> None:

@@ -2,9 +2,9 @@
 
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_
 
-from understage.errors import UnderstageError
 from understage.identity.permissions import AllOf, AnyOf, Criteria, Not, Rule
 from understage.identity.rules import texts_of
+from understage.scaffolder.rules import unknown
 from understage.scaffolder.store.tables import tasks
 
 
@@ -21,5 +21,5 @@ def match_tasks(criteria: Criteria) -> ColumnElement[bool]:
         case Rule("IS_TASK_OWNER", _, params):
             # Never NULL, which a `not` around it would keep.
             return func.coalesce(tasks.c.created_by.in_(texts_of(params, "createdBy")), false())
-        case Rule(name):
-            raise UnderstageError(f"Unexpected permission rule: {name}")
+        case Rule():
+            raise unknown(criteria)

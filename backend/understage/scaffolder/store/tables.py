@@ -21,10 +21,9 @@ from sqlalchemy import (
     false,
 )
 
-metadata = MetaData()
-BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
+from understage.platform.columns import BinaryText, RowId
 
-RowId = BigInteger().with_variant(Integer(), "sqlite")
+metadata = MetaData()
 
 
 def _task_id(name: str = "task_id", *, primary_key: bool = False) -> Column[Any]:
