@@ -9,7 +9,10 @@ from tests.contract.installation import Installation, install, lacking
 from tests.contract.pair import Pair, running_pair
 from tests.databases import PostgresServer, require
 
-LOCATIONS = ("all", "broken", "badname", "optional-target", "checklist", "odd", "runner")
+LOCATIONS = (
+    *("all", "broken", "badname", "optional-target", "checklist", "odd", "runner"),
+    "templates/remote/template",
+)
 
 
 @pytest.fixture(scope="session")

@@ -145,6 +145,7 @@ def _over_the_same_files(names: Sequence[str], http: str) -> dict[str, object]:
     return {
         "backend": {
             "reading": {"allow": [{"host": http}]},
+            "actions": {"pluginSources": ["catalog", "scaffolder"]},
             "auth": {
                 "externalAccess": [{"type": "static", "options": {"token": SERVICE_TOKEN, "subject": "a-service"}}]
             },

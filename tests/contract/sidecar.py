@@ -17,9 +17,9 @@ from tests.contract.installation import ROOT, Installation
 
 COUNT = "/api/catalog/entities/by-query?limit=0"
 BOTH_PLUGINS = ("catalog", "scaffolder")
-# Its owner is the guest, who may read it under the policy of the tests.
-GUESTS_TEMPLATE = ENTITIES / "templates" / "params" / "template.yaml"
-LOCATIONS = ["catalog-info/all.yaml", "skeletons/all.yaml", str(GUESTS_TEMPLATE)]
+# Their owner is the guest, who may read it under the policy of the tests.
+GUESTS_TEMPLATES = [str(ENTITIES / "templates" / name / "template.yaml") for name in ("params", "remote")]
+LOCATIONS = ["catalog-info/all.yaml", "skeletons/all.yaml", *GUESTS_TEMPLATES]
 STATIC_TOKEN = "a-static-token-of-a-script"
 SCAFFOLDER_ONLY_TOKEN = "a-static-token-for-the-scaffolder"
 
@@ -65,6 +65,7 @@ def running_sidecar(
 def _overlay(name: str, ports: dict[str, int], database: URL, folder: Path, plugins: Sequence[str]) -> Path:
     overlay: dict[str, Any] = place(ports[name], database, folder)
     overlay["backend"]["cors"] = {"origin": "http://127.0.0.1:*", "credentials": True}
+    overlay["backend"]["actions"] = {"pluginSources": ["catalog", "scaffolder"]}
     overlay["backend"]["auth"] = {"externalAccess": _external_access()}
     overlay["permission"] = {"enabled": True}
     serves_catalog = (name == "ours") == ("catalog" in plugins)

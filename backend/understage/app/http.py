@@ -11,7 +11,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from understage.identity.outgoing import Answer
-from understage.platform.http import HttpClient
+from understage.platform.http import DEFAULT_TIMEOUT, HttpClient
 from understage.platform.json import loads
 
 
@@ -28,13 +28,19 @@ class ServiceFetch:
         self._own = httpx.AsyncClient(transport=httpx.ASGITransport(web))
 
     async def __call__(
-        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, json: Any = None
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> Answer:
-        """Send a request; the answer's body is None where it is no JSON."""
+        """Send a request and wait up to `timeout` seconds; the answer's body is None where it is no JSON."""
         if self._own is not None and url.startswith(self._own_base):
             response = await self._own.request(method, url, headers=dict(headers or {}), json=json)
             return Answer(response.status_code, _parse(response.content))
-        answer = await self._client.request(method, url, headers=headers, json=json)
+        answer = await self._client.request(method, url, headers=headers, json=json, timeout=timeout)
         return Answer(answer.status, _parse(answer.body))
 
     async def close(self) -> None:

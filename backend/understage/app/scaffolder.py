@@ -14,13 +14,17 @@ from understage.app.identity import Identity
 from understage.app.integrations import Integrations
 from understage.config.settings import Settings
 from understage.errors import InputError
+from understage.identity.actions import ActionsRegistry
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
+from understage.identity.remote_actions import RemoteActions
 from understage.integrations.catalog import HttpCatalog
 from understage.integrations.templating import FileTemplating
 from understage.model.entity import Entity
+from understage.platform.actions_router import create_actions_router
 from understage.platform.database import Database
 from understage.scaffolder.actions import ActionRegistry
+from understage.scaffolder.api.actions import create_scaffolder_actions
 from understage.scaffolder.api.routers import create_scaffolder_routers
 from understage.scaffolder.assembly import Assembly, assemble
 from understage.scaffolder.filters import backstage_filters
@@ -33,6 +37,7 @@ from understage.sdk import Ports, parse_repo_url
 from understage.templating import Environment
 
 KEY_FILE = "encryption-key"
+ACTION_SECONDS = 300.0
 
 
 class ScaffolderCatalog:
@@ -87,7 +92,10 @@ def create_scaffolder(
         engine=_engine(settings),
         times=_engine_times(settings),
     )
-    return service, create_scaffolder_routers(service, assembly, plugin.authorizer, auditor)
+    offered = ActionsRegistry("scaffolder", settings.backend.actions, plugin.authorizer)
+    offered.register(*create_scaffolder_actions(service, assembly, plugin.authorizer, auditor))
+    routers = create_scaffolder_routers(service, assembly, plugin.authorizer, auditor)
+    return service, [*routers, create_actions_router(offered)]
 
 
 def _assemble(
@@ -129,8 +137,19 @@ def _assemble(
         host_type=host_type,
         catalog_token=catalog.token,
         data_directory=data_directory,
+        remote=_remote_actions(settings, identity, fetch),
         defaults=_action_defaults(settings, root),
         log_level=os.environ.get("LOG_LEVEL", "info"),
+    )
+
+
+def _remote_actions(settings: Settings, identity: Identity, fetch: ServiceFetch) -> RemoteActions:
+    """What other plugins offer. An action may take its time, as long as Node waits for the first byte of an answer."""
+    return RemoteActions(
+        settings.backend.actions,
+        issuer=identity.plugins["scaffolder"].issuer,
+        discovery=identity.discovery,
+        fetch=partial(fetch, timeout=ACTION_SECONDS),
     )
 
 

@@ -179,14 +179,14 @@ class ActionMatcher(Section):
 class ActionFilter(Section):
     """Which registered actions are offered; `exclude` wins, no `include` means all."""
 
-    include: tuple[ActionMatcher, ...] | None = None
+    include: tuple[ActionMatcher, ...] = ()
     exclude: tuple[ActionMatcher, ...] = ()
 
 
 class BackendActions(Section):
-    """`backend.actions`: the plugins whose registered actions are used."""
+    """`backend.actions`: the plugins whose registered actions are used; where it is set, no other plugin offers any."""
 
-    plugin_sources: tuple[Text, ...] = ()
+    plugin_sources: tuple[Text, ...] | None = None
     filter: ActionFilter = ActionFilter()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from understage.config.backend_settings import ActionMatcher, BackendActions
+from understage.config.backend_settings import ActionFilter, ActionMatcher, BackendActions
 from understage.errors import InputError, NotAllowedError, NotFoundError
 from understage.identity.authorizer import Authorizer
 from understage.identity.credentials import Credentials
@@ -30,6 +30,7 @@ JSON_TYPES: Mapping[type, str] = {
     type(None): "null",
 }
 MESSAGE_LIMIT = 500
+ATTRIBUTES = ("destructive", "idempotent", "readOnly")
 
 Schema = Mapping[str, Any]
 Run = Callable[[dict[str, Any], Credentials], Awaitable[Any]]
@@ -73,7 +74,7 @@ class OfferedAction:
     def attributes(self) -> dict[str, bool]:
         """As they are served; what does not only read counts as destructive."""
         destructive = not self.read_only if self.destructive is None else self.destructive
-        return {"destructive": destructive, "idempotent": self.idempotent, "readOnly": self.read_only}
+        return dict(zip(ATTRIBUTES, (destructive, self.idempotent, self.read_only), strict=True))
 
     @cached_property
     def input_check(self) -> "Check":
@@ -159,21 +160,26 @@ class ActionsRegistry:
         return await action.run_with_secrets(prepared, secrets, credentials)
 
     async def _is_visible(self, action_id: str, action: OfferedAction, credentials: Credentials) -> bool:
-        sources, chosen = self._settings.plugin_sources, self._settings.filter
-        if sources and self._plugin_id not in sources:
+        sources = self._settings.plugin_sources
+        if sources is not None and self._plugin_id not in sources:
             return False
-        if any(_matches(matcher, action_id, action) for matcher in chosen.exclude):
-            return False
-        if chosen.include is not None and not any(_matches(item, action_id, action) for item in chosen.include):
+        if not is_chosen(self._settings.filter, action_id, action.attributes):
             return False
         return action.visible_by is None or await self._authorizer.is_allowed(action.visible_by, credentials)
 
 
-def _matches(matcher: ActionMatcher, action_id: str, action: OfferedAction) -> bool:
+def is_chosen(chosen: ActionFilter, action_id: str, attributes: Mapping[str, bool]) -> bool:
+    """Whether `backend.actions.filter` leaves an action: `exclude` wins, and no `include` means all."""
+    if any(_matches(matcher, action_id, attributes) for matcher in chosen.exclude):
+        return False
+    return not chosen.include or any(_matches(matcher, action_id, attributes) for matcher in chosen.include)
+
+
+def _matches(matcher: ActionMatcher, action_id: str, attributes: Mapping[str, bool]) -> bool:
     if matcher.id is not None and not compile_glob(matcher.id).fullmatch(action_id):
         return False
     wanted = matcher.attributes.model_dump(by_alias=True, exclude_none=True)
-    return wanted.items() <= action.attributes.items()
+    return wanted.items() <= attributes.items()
 
 
 def _lax(schema: Any) -> Any:

@@ -20,6 +20,7 @@ from understage.sdk.ports import HttpResponse
 MIB = 1024 * 1024
 DEFAULT_LIMIT = 64 * MIB
 DEFAULT_TIMEOUT = 60.0
+CONNECT_TIMEOUT = 10.0
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # Sent to the origin they were meant for, never on to the next one.
@@ -111,7 +112,6 @@ class HttpClient:
                 follow_redirects=False,
                 trust_env=self._proxies,
                 transport=self._transport,
-                timeout=httpx.Timeout(DEFAULT_TIMEOUT, connect=10.0),
                 limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
                 headers={"User-Agent": "understage", "Accept-Encoding": "gzip, deflate"},
             )
@@ -191,7 +191,7 @@ class HttpClient:
         where = f"{method} {_shown(str(target))}"
         try:
             async with asyncio.timeout(timeout):
-                response = await self._follow(method, target, dict(headers or {}), content, allows)
+                response = await self._follow(method, target, dict(headers or {}), content, timeout, allows)
                 try:
                     yield response
                 finally:
@@ -204,13 +204,20 @@ class HttpClient:
             raise ForeignError(f"{where} failed: {error or type(error).__name__}") from error
 
     async def _follow(
-        self, method: str, url: httpx.URL, headers: dict[str, str], content: bytes | None, allows: Allows | None
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: dict[str, str],
+        content: bytes | None,
+        timeout: float,
+        allows: Allows | None,
     ) -> httpx.Response:
         if allows is not None and not allows(url):
             raise NotAllowedError(f"Requests to {_shown(str(url))} are not allowed")
+        waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT)
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._client.send(
-                self._client.build_request(method, url, headers=headers, content=content), stream=True
+                self._client.build_request(method, url, headers=headers, content=content, timeout=waiting), stream=True
             )
             location = response.headers.get("location")
             if response.status_code not in _REDIRECTS or not location or method not in ("GET", "HEAD"):

@@ -90,10 +90,8 @@ class ActionRegistry:
         Raises InputError naming every problem and no value: those of the JSON schema first, in the words of Backstage, then
         those that only the model knows.
         """
-        if action.id not in self._schemas:
-            self._schemas[action.id] = InputSchema(action.input_schema())
         place = "" if key is None else f"[{key}]"
-        problems = self._schemas[action.id].problems(rendered)
+        problems = self._schema(action).problems(rendered)
         if problems:
             raise InputError(f"Invalid input passed to action {action.id}{place}, {', '.join(problems)}")
         try:
@@ -101,6 +99,13 @@ class ActionRegistry:
         except InputError as error:
             raise InputError(error.message.replace(f"action {action.id},", f"action {action.id}{place},", 1)) from None
         return parsed
+
+    def _schema(self, action: AnyAction) -> InputSchema:
+        if self._actions.get(action.id) is not action:
+            return InputSchema(action.input_schema())  # of another plugin, which may tell another one the next time
+        if action.id not in self._schemas:
+            self._schemas[action.id] = InputSchema(action.input_schema())
+        return self._schemas[action.id]
 
     def all(self) -> list[AnyAction]:
         """All actions, sorted by id."""

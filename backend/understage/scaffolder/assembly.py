@@ -15,6 +15,7 @@ from understage.scaffolder.actions import ActionRegistry
 from understage.scaffolder.autocomplete import Autocomplete, AutocompleteProvider
 from understage.scaffolder.dry_run import DryRun
 from understage.scaffolder.filters import DESCRIPTIONS, HostType, backstage_filters
+from understage.scaffolder.remote_actions import Actions, Remote
 from understage.scaffolder.steps.interpreter import Interpreter, PortsFactory, StepSettings
 from understage.scaffolder.steps.rendering import TemplateExtensions
 from understage.scaffolder.task_factory import CatalogToken, TemplateTaskFactory
@@ -37,7 +38,7 @@ class PluginExtensions:
 class Assembly:
     """The parts that `api` and `service` call."""
 
-    registry: ActionRegistry
+    actions: Actions
     templates: Templates
     interpreter: Interpreter
     factory: TemplateTaskFactory
@@ -61,23 +62,28 @@ def assemble(
     defaults: Mapping[str, Any] | None = None,
     plugins: PluginExtensions | None = None,
     autocomplete: Mapping[str, AutocompleteProvider] | None = None,
+    remote: Remote | None = None,
     log_level: str = "info",
 ) -> Assembly:
-    """Put it together. `defaults` go to every action; `log_level` is the least level that task logs show."""
+    """Put it together. `defaults` go to every action; `log_level` is the least level that task logs show.
+
+    `remote` knows the actions of other plugins.
+    """
     added = plugins or PluginExtensions()
     extensions = replace(added.extensions, filters={**backstage_filters(host_type), **added.extensions.filters})
     access = Access(authorizer)
     templates = Templates(catalog, access)
+    actions = Actions(registry, remote)
     environment = settings.default_environment
     interpreter = Interpreter(
-        registry,
+        actions,
         extensions,
         ports=ports,
         access=access,
         settings=StepSettings(environment.parameters, environment.secrets, defaults or {}, log_level),
     )
     return Assembly(
-        registry=registry,
+        actions=actions,
         templates=templates,
         interpreter=interpreter,
         factory=TemplateTaskFactory(templates, catalog_token),

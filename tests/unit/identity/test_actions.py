@@ -81,7 +81,8 @@ async def test_actions_are_described_in_the_order_of_registration() -> None:
         ({"filter": {"exclude": [{"attributes": {"destructive": True}}]}}, ["shop:echo"]),
         ({"filter": {"include": [{"id": "shop:*"}], "exclude": [{"id": "*:{tell,hidden}"}]}}, ["shop:echo"]),
         ({"filter": {"include": [{"id": "shop:*", "attributes": {"readOnly": True}}]}}, ["shop:echo"]),
-        ({"filter": {"include": []}}, []),
+        ({"filter": {"include": []}}, ["shop:echo", "shop:tell", "shop:hidden"]),
+        ({"pluginSources": []}, []),
     ],
 )
 async def test_configuration_chooses(settings: dict[str, Any], expected: list[str]) -> None:

@@ -15,6 +15,7 @@ from understage.model.task import TaskSpec
 from understage.scaffolder.actions import ActionRegistry
 from understage.scaffolder.assembly import Assembly, assemble
 from understage.scaffolder.dry_run import MemoryRun
+from understage.scaffolder.remote_actions import Remote
 from understage.scaffolder.steps.interpreter import complete_secrets
 from understage.scaffolder.steps.run import Outcome, TaskState
 from understage.sdk import ActionContext, ActionModel, action
@@ -121,6 +122,7 @@ def build(
     *templates: dict[str, Any],
     permissions: Permissions | None = None,
     settings: Mapping[str, Any] | None = None,
+    remote: Remote | None = None,
 ) -> Assembly:
     """The interpreter half over these templates."""
 
@@ -136,6 +138,7 @@ def build(
         host_type=lambda host: {"github.com": "github", "dev.azure.com": "azure"}.get(host),
         catalog_token=catalog_token,
         data_directory=folder,
+        remote=remote,
     )
 
 
@@ -162,10 +165,11 @@ async def interpret(
     state: TaskState | None = None,
     permissions: Permissions | None = None,
     settings: Mapping[str, Any] | None = None,
+    remote: Remote | None = None,
     **spec: Any,
 ) -> Ran:
     """Make a task of a template with these steps and run it."""
-    assembly = build(folder, template(*steps, **spec), permissions=permissions, settings=settings)
+    assembly = build(folder, template(*steps, **spec), permissions=permissions, settings=settings, remote=remote)
     task = await assembly.factory.create("demo", values or {}, {}, ANNA)
     run = memory_run(folder, task.spec, secrets)
     run.state = state or TaskState()

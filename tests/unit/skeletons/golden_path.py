@@ -13,6 +13,7 @@ from understage.scaffolder.actions import ActionRegistry
 from understage.scaffolder.authoring.trial import EverythingAllowed
 from understage.scaffolder.dry_run import MemoryRun
 from understage.scaffolder.filters import backstage_filters
+from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.interpreter import Interpreter, StepSettings, complete_secrets
 from understage.scaffolder.steps.rendering import TemplateExtensions
 from understage.sdk import Ports
@@ -75,7 +76,7 @@ async def run_steps(
         spec |= {"steps": spec["steps"][: ids.index(until)], "output": {}}
     known = ports or fake_ports(templating=templating())
     interpreter = Interpreter(
-        ActionRegistry.from_entry_points(),
+        Actions(ActionRegistry.from_entry_points()),
         TemplateExtensions(filters=FILTERS),
         ports=lambda credentials: known,
         access=Access(EverythingAllowed()),  # type: ignore[arg-type]  # it is asked for decisions only

@@ -18,7 +18,7 @@ from understage.platform.json import dumps
 from understage.platform.openapi import OBJECT, Text, array_of, describe
 from understage.platform.plugin import json_response
 from understage.platform.requests import Parameter, parse_query
-from understage.scaffolder.api.tasks import TaskAccess
+from understage.scaffolder.api.task_access import TaskAccess
 from understage.scaffolder.events import Event
 from understage.scaffolder.service import ScaffolderService
 

@@ -4,25 +4,20 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from understage.errors import InputError, NotAllowedError
+from understage.errors import InputError
 from understage.identity.audit import Auditor
 from understage.identity.authorizer import Authorizer
-from understage.identity.credentials import Credentials
 from understage.identity.permissions import (
     SCAFFOLDER_TASK_CANCEL,
     SCAFFOLDER_TASK_CREATE,
     SCAFFOLDER_TASK_READ,
-    Conditional,
-    Permission,
-    Query,
-    holds,
 )
 from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
 from understage.platform.plugin import json_response
 from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, Parameter, check_body, parse_query, read_json
 from understage.scaffolder.api.answers import VALUES_ERROR, answering_values_errors
-from understage.scaffolder.rules import is_owner
-from understage.scaffolder.service import FoundTask, ScaffolderService, TaskQuery
+from understage.scaffolder.api.task_access import TaskAccess
+from understage.scaffolder.service import ScaffolderService, TaskQuery
 from understage.scaffolder.store.select_tasks import Order
 
 ORDER_FIELDS = ("created_at", "status", "created_by")
@@ -47,35 +42,6 @@ RETRY_BODY = Body({"secrets": Member("object")}, required=False)
 TASK = object_of(dict.fromkeys(("id", "status", "createdAt"), STRING), {"spec": OBJECT, "createdBy": STRING})
 TASKS = object_of({"tasks": array_of(TASK), "totalTasks": {"type": "integer"}})
 CREATED = object_of({"id": STRING})
-
-
-class TaskAccess:
-    """What a caller may do with tasks."""
-
-    def __init__(self, service: ScaffolderService, authorizer: Authorizer) -> None:
-        self._service = service
-        self._authorizer = authorizer
-
-    async def find(self, task_id: str, credentials: Credentials, *permissions: Permission) -> FoundTask:
-        """A task, if the caller holds the permissions for it. Raises NotFoundError first, then NotAllowedError."""
-        task = await self._service.get(task_id)
-        decisions = await self._authorizer.decide([Query(permission) for permission in permissions], credentials)
-        for decision in decisions:
-            if decision == "ALLOW":
-                continue
-            if decision == "DENY" or not holds(decision.conditions, lambda rule: is_owner(rule, task.created_by)):
-                raise NotAllowedError("")
-        return task
-
-    async def readable(self, query: TaskQuery, credentials: Credentials) -> tuple[list[FoundTask], int]:
-        """A page of what the caller may read. Raises NotAllowedError when that is nothing at all."""
-        (decision,) = await self._authorizer.decide([Query(SCAFFOLDER_TASK_READ)], credentials)
-        if decision == "DENY":
-            raise NotAllowedError("")
-        readable = decision.conditions if isinstance(decision, Conditional) else None
-        return await self._service.find(
-            TaskQuery(query.created_by, query.statuses, query.order, query.limit, query.offset, readable)
-        )
 
 
 def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, auditor: Auditor) -> APIRouter:

@@ -35,8 +35,9 @@ def create_template_router(assembly: Assembly, auditor: Auditor) -> APIRouter:
     @router.get("/v2/actions", openapi_extra=describe("All actions", answers={200: array_of(OBJECT)}))
     async def list_actions(request: Request) -> Response:
         parse_query(request, {})
-        with auditor.event("action-fetch", credentials=request.state.credentials):
-            return json_response(assembly.registry.describe())
+        credentials = request.state.credentials
+        with auditor.event("action-fetch", credentials=credentials):
+            return json_response(await assembly.actions.describe(credentials))
 
     @router.get(
         "/v2/templating-extensions", openapi_extra=describe("Filters and globals of templates", answers={200: OBJECT})

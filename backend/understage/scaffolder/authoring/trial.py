@@ -22,6 +22,7 @@ from understage.scaffolder.authoring.effects import Effect
 from understage.scaffolder.authoring.world import Surroundings, World
 from understage.scaffolder.dry_run import MemoryRun
 from understage.scaffolder.parameters import check_secrets, check_values
+from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.interpreter import Interpreter, StepSettings, complete_secrets
 from understage.scaffolder.steps.output import conditional_items
 from understage.scaffolder.steps.redaction import Redactor
@@ -204,7 +205,7 @@ def _interpreter(world: World, registry: ActionRegistry, settings: TrialSettings
         **roots,
     }
     return Interpreter(
-        registry,
+        Actions(registry),
         TemplateExtensions(filters=world.filters),
         ports=lambda credentials: world.ports,
         access=Access(EverythingAllowed()),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from understage.identity.credentials import Credentials
 from understage.model.task import TaskSpec
 from understage.sdk import Ports, TaskInfo, TemplateInfo, UserInfo
 
@@ -13,12 +14,13 @@ EMPTY: Mapping[str, Any] = {}
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """A task that runs: its spec, its secrets, its folder, and the ports that act for its creator."""
+    """A task that runs: its spec, its secrets, its folder, and the ports that act for its creator, by `credentials`."""
 
     task_id: str
     spec: TaskSpec
     workspace: Path
     ports: Ports
+    credentials: Credentials = field(repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     environment_parameters: Mapping[str, str] = field(default_factory=dict)
     environment_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from understage.identity.credentials import Credentials
 from understage.scaffolder.access import Access
-from understage.scaffolder.actions import ActionRegistry
+from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.facts import TaskFacts
 from understage.scaffolder.steps.failure import Failure
 from understage.scaffolder.steps.iterations import IsAllowed
@@ -48,14 +48,14 @@ class Interpreter:
 
     def __init__(
         self,
-        registry: ActionRegistry,
+        actions: Actions,
         extensions: TemplateExtensions,
         *,
         ports: PortsFactory,
         access: Access,
         settings: StepSettings | None = None,
     ) -> None:
-        self._registry = registry
+        self._actions = actions
         self._extensions = extensions
         self._ports = ports
         self._access = access
@@ -101,7 +101,7 @@ class Interpreter:
         is_allowed = await self._policy(run) if steps else _nothing_to_ask
         runner = StepRunner(
             facts,
-            self._registry,
+            self._actions,
             self._extensions,
             run,
             lines,
@@ -133,12 +133,13 @@ class Interpreter:
         return is_allowed
 
     def _facts(self, run: TaskRun, is_dry_run: bool) -> TaskFacts:
-        settings = self._settings
+        settings, credentials = self._settings, credentials_of(run.secrets)
         return TaskFacts(
             task_id=run.task_id,
             spec=dict(run.spec),
             workspace=run.workspace,
-            ports=self._ports(credentials_of(run.secrets)),
+            ports=self._ports(credentials),
+            credentials=credentials,
             secrets=run.secrets,
             environment_parameters=settings.environment_parameters,
             environment_secrets={} if is_dry_run else settings.environment_secrets,

@@ -15,7 +15,8 @@ from opentelemetry.trace import Status, StatusCode
 
 from understage.errors import UnderstageError
 from understage.platform.telemetry import tracer
-from understage.scaffolder.actions import ActionRegistry, AnyAction
+from understage.scaffolder.actions import AnyAction
+from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.call import ActionCall
 from understage.scaffolder.steps.conditions import is_wanted, survives_failure
 from understage.scaffolder.steps.examples import example_of
@@ -46,7 +47,7 @@ class StepRunner:
     def __init__(
         self,
         facts: TaskFacts,
-        registry: ActionRegistry,
+        actions: Actions,
         extensions: TemplateExtensions,
         run: TaskRun,
         lines: Lines,
@@ -56,7 +57,7 @@ class StepRunner:
         log_level: str = "info",
     ) -> None:
         self._facts = facts
-        self._registry = registry
+        self._actions = actions
         self._extensions = extensions
         self._run = run
         self._lines = lines
@@ -97,8 +98,8 @@ class StepRunner:
             return await self._fail(step, progress, error)
 
     async def _run_action(self, step: Step, progress: Progress, renderer: Renderer) -> StepStatus:
-        action = self._registry.get(step["action"])
-        inputs = StepInputs(self._registry, self._facts, step, progress.outputs, renderer, self._taint)
+        action = await self._actions.get(step["action"], self._facts.credentials)
+        inputs = StepInputs(self._actions.registry, self._facts, step, progress.outputs, renderer, self._taint)
         iterations = await inputs.prepare(action, self._is_allowed)
         line_log = LineLog(lambda line: self._say(step, line), self._taint.lines, least=self._log_level)
         info = StepInfo(step["id"], step["name"])

@@ -8,7 +8,7 @@ with secrets and without: where the two differ, the result is a `Secret`. Output
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from understage.scaffolder.steps.redaction import MASK, Redactor, map_texts, plain, strings_of
 from understage.scaffolder.steps.rendering import ExpressionError, Renderer
@@ -145,6 +145,10 @@ def masked(value: Any) -> Any:
 
 
 def _mark_members(model: BaseModel, hidden: set[str], taint: Taint) -> None:
+    if isinstance(model, RootModel):
+        # What another plugin's action gets, and nobody here reads: it goes on as JSON.
+        model.root = map_texts(model.root, lambda text: taint.secret(text) if text in hidden else text)
+        return
     for name in type(model).model_fields:
         # By the dictionary: models may be frozen, and an assignment that is checked makes an ordinary text of a Secret.
         model.__dict__[name] = _marked(model.__dict__.get(name), hidden, taint)

@@ -1,0 +1,58 @@
+"""Actions across backends: a stock scaffolder calls those of our catalog, and our scaffolder those of the stock catalog."""
+
+import time
+from typing import Any
+
+import pytest
+from tests.contract.backend import Backend
+from tests.contract.installation import Installation
+from tests.contract.sidecar import Sidecar, running_sidecar
+from tests.databases import PostgresServer
+
+TASKS = "/api/scaffolder/v2/tasks"
+
+
+def run(scaffolder: Backend, token: str, **values: Any) -> tuple[str, dict[str, Any]]:
+    """How a task of the template `remote` ends: its status, and what it told last."""
+    order = {"templateRef": "template:default/remote", "values": {"kind": "user", "name": "guest", **values}}
+    created = scaffolder.request("POST", TASKS, token=token, json=order)
+    assert created.status_code == 201, created.text
+    path = f"{TASKS}/{created.json()['id']}"
+    deadline = time.monotonic() + 30
+    while True:
+        status = scaffolder.request("GET", path, token=token).json()["status"]
+        if status in ("completed", "failed"):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    events = scaffolder.request("GET", f"{path}/events", token=token).json()
+    [completion] = [event["body"] for event in events if event["type"] == "completion"]
+    return status, completion
+
+
+@pytest.mark.parametrize("ours", ["catalog", "scaffolder"])
+def test_a_scaffolder_calls_the_actions_of_the_other_backends_catalog(
+    stock_installation: Installation,
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    ours: str,
+) -> None:
+    folder = tmp_path_factory.mktemp(f"actions-{ours}")
+    with running_sidecar(stock_installation, postgres_server.url("postgres"), folder, [ours]) as sidecar:
+        scaffolder = sidecar.ours if ours == "scaffolder" else sidecar.stock
+        listed = {
+            action["id"]
+            for action in scaffolder.request("GET", "/api/scaffolder/v2/actions", token=sidecar.token).json()
+        }
+        assert {"catalog:get-catalog-entity", "catalog:register-entity", "debug:log"} <= listed
+        status, completion = run(scaffolder, sidecar.token)
+        assert status == "completed", completion
+        assert completion["output"] == {"name": "guest", "names": ["User"]}
+        assert_the_user_is_asked_about(sidecar, scaffolder)
+
+
+def assert_the_user_is_asked_about(sidecar: Sidecar, scaffolder: Backend) -> None:
+    """What the caller may not see is not there for the action either: it acts for the task's creator."""
+    status, completion = run(scaffolder, sidecar.token, wrong="base-service")
+    assert status == "failed"
+    assert completion["error"]["message"].startswith("Request failed with 404 Not Found")
