@@ -14,7 +14,7 @@ TASKS = "/api/scaffolder/v2/tasks"
 
 def run(scaffolder: Backend, token: str, **values: Any) -> tuple[str, dict[str, Any]]:
     """How a task of the template `remote` ends: its status, and what it told last."""
-    order = {"templateRef": "template:default/remote", "values": {"kind": "user", "name": "guest", **values}}
+    order = {"templateRef": "template:default/remote", "values": {"kind": "system", "name": "checkout", **values}}
     created = scaffolder.request("POST", TASKS, token=token, json=order)
     assert created.status_code == 201, created.text
     path = f"{TASKS}/{created.json()['id']}"
@@ -47,7 +47,7 @@ def test_a_scaffolder_calls_the_actions_of_the_other_backends_catalog(
         assert {"catalog:get-catalog-entity", "catalog:register-entity", "debug:log"} <= listed
         status, completion = run(scaffolder, sidecar.token)
         assert status == "completed", completion
-        assert completion["output"] == {"name": "guest", "names": ["User"]}
+        assert completion["output"] == {"name": "checkout", "names": ["System"]}
         assert_the_user_is_asked_about(sidecar, scaffolder)
 
 
@@ -55,4 +55,4 @@ def assert_the_user_is_asked_about(sidecar: Sidecar, scaffolder: Backend) -> Non
     """What the caller may not see is not there for the action either: it acts for the task's creator."""
     status, completion = run(scaffolder, sidecar.token, wrong="base-service")
     assert status == "failed"
-    assert completion["error"]["message"].startswith("Request failed with 404 Not Found")
+    assert completion["error"]["message"].startswith("Request failed with 400 Bad Request")
