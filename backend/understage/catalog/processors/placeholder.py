@@ -13,6 +13,7 @@ from understage.catalog.processors.placeholder_source import PlaceholderSource
 from understage.errors import InputError
 from understage.model.entity import Entity
 from understage.platform.extensions import installed
+from understage.platform.json import dumps
 from understage.sdk.placeholder import PlaceholderFile, PlaceholderResolver
 from understage.sdk.processor import ProcessingContext, Processor, ProcessorSetup
 
@@ -47,7 +48,7 @@ class PlaceholderProcessor(Processor):
 
     async def pre_process(self, entity: Entity, context: ProcessingContext) -> Entity:
         """Replace all."""
-        if not self._has_placeholder(entity):
+        if not _may_hold_one(entity):
             return entity
         failed: list[InputError] = []
         filled: Entity = await self._fill(entity, (), context, failed)
@@ -73,20 +74,19 @@ class PlaceholderProcessor(Processor):
             failed.append(error.at(*path))
             return value
 
-    def _has_placeholder(self, value: Any) -> bool:
-        if isinstance(value, dict):
-            return self._name_of(value) is not None or any(
-                self._has_placeholder(item) for item in value.values() if isinstance(item, (dict, list))
-            )
-        if isinstance(value, list):
-            return any(self._has_placeholder(item) for item in value if isinstance(item, (dict, list)))
-        return False
-
     def _name_of(self, value: dict[str, Any]) -> str | None:
         if len(value) != 1:
             return None
         key = next(iter(value))
         return key[1:] if key.startswith("$") and key[1:] in self._resolvers else None
+
+
+def _may_hold_one(entity: Entity) -> bool:
+    """Nearly no entity does, and its JSON tells ten times faster than a walk through it."""
+    try:
+        return b'"$' in dumps(entity)
+    except TypeError:
+        return True
 
 
 @dataclass(frozen=True)

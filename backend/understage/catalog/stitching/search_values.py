@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from understage.catalog.store.write_final import SearchValue
@@ -17,9 +18,8 @@ _SKIPPED = frozenset(
     ("attachments", "relations", "status", "metadata.name", "metadata.namespace", "metadata.uid", "metadata.etag")
 )
 
-Leaf = tuple[str, Any]
-# Stands for the `true` of `metadata.tags.java`: such keys are values, and may differ in case.
-_MEMBER = object()
+Rows = dict[tuple[str, str | None], SearchValue]
+"""By key and lower-case value; of several writings of a value the first is kept."""
 
 
 def search_values(entity: Entity, relations: Sequence[tuple[str, str]]) -> list[SearchValue]:
@@ -27,71 +27,85 @@ def search_values(entity: Entity, relations: Sequence[tuple[str, str]]) -> list[
 
     Raises InputError when two keys differ only in case: the index could not tell them apart.
     """
-    leaves: list[Leaf] = []
-    _walk_members("", entity, leaves)
+    walk = _Walk()
+    walk.members("", entity)
     metadata = entity["metadata"]
-    leaves.append(("metadata.name", metadata["name"]))
-    leaves.append(("metadata.namespace", metadata.get("namespace") or DEFAULT_NAMESPACE))
-    leaves.append(("metadata.uid", metadata["uid"]))
-    leaves.extend((f"relations.{type_}", target) for type_, target in relations)
-    return _index(leaves)
+    walk.leaf("metadata.name", metadata["name"])
+    walk.leaf("metadata.namespace", metadata.get("namespace") or DEFAULT_NAMESPACE)
+    walk.leaf("metadata.uid", metadata["uid"])
+    for type_, target in relations:
+        walk.leaf(f"relations.{type_}", target)
+    return list(walk.rows.values())
 
 
-def _walk_members(prefix: str, value: dict[str, Any], leaves: list[Leaf]) -> None:
-    for key, item in value.items():
-        path = prefix + key
-        if path in _SKIPPED:
-            continue
-        if isinstance(item, dict):
-            _walk_members(path + ".", item, leaves)
-        elif isinstance(item, list):
-            _walk_items(path, item, leaves)
-        else:
-            leaves.append((path, item))
+class _Walk:
+    """Collects the rows of one entity. Thirty a component, ten thousand components a first ingestion: every step counts."""
 
+    __slots__ = ("_spelled", "rows")
 
-def _walk_items(path: str, value: list[Any], leaves: list[Leaf]) -> None:
-    for item in value:
-        if isinstance(item, str):
-            leaves.append((path, item))
-            leaves.append((f"{path}.{item}", _MEMBER))
-        elif isinstance(item, dict):
-            _walk_members(path + ".", item, leaves)
-        elif isinstance(item, list):
-            _walk_items(path, item, leaves)
-        else:
-            leaves.append((path, item))
+    def __init__(self) -> None:
+        self.rows: Rows = {}
+        self._spelled: dict[str, str] = {}
 
+    def members(self, prefix: str, value: dict[str, Any]) -> None:
+        for name, item in value.items():
+            path = prefix + name
+            if path in _SKIPPED:
+                continue
+            if isinstance(item, dict):
+                self.members(path + ".", item)
+            elif isinstance(item, list):
+                self.items(path, item)
+            else:
+                self.leaf(path, item)
 
-def _index(leaves: Sequence[Leaf]) -> list[SearchValue]:
-    spelled: dict[str, str] = {}
-    rows: dict[tuple[str, str | None], SearchValue] = {}
-    for path, value in leaves:
-        key = path.lower()
-        if NUL in key:
-            key = key.replace(NUL, "")
-        if value is not _MEMBER and spelled.setdefault(key, path) != path:
-            raise InputError(f"Entity has duplicate keys that vary only in casing, '{path}'")
+    def items(self, path: str, value: list[Any]) -> None:
+        for item in value:
+            if isinstance(item, str):
+                self.leaf(path, item)
+                # The `true` of `metadata.tags.java`: such keys are values, and may differ in case.
+                key = _key(f"{path}.{item}")
+                if len(key) <= LONGEST_KEY:
+                    self.rows.setdefault((key, "true"), (key, "true", "true"))
+            elif isinstance(item, dict):
+                self.members(path + ".", item)
+            elif isinstance(item, list):
+                self.items(path, item)
+            else:
+                self.leaf(path, item)
+
+    def leaf(self, path: str, value: Any) -> None:
+        key = _known_key(path)
+        if self._spelled.setdefault(key, path) != path:
+            raise _spelled_twice(path)
         if len(key) > LONGEST_KEY:
-            continue
+            return
         text = value if type(value) is str else _text(value)
         if text is None or len(text) > LONGEST_VALUE:
-            rows.setdefault((key, None), (key, None, None))
-            continue
+            self.rows.setdefault((key, None), (key, None, None))
+            return
         if NUL in text:
             text = text.replace(NUL, "")
         lowered = text.lower()
-        place = (key, lowered)
-        if place not in rows:
-            rows[place] = (key, lowered, text)
-    return list(rows.values())
+        self.rows.setdefault((key, lowered), (key, lowered, text))
+
+
+def _spelled_twice(path: str) -> InputError:
+    return InputError(f"Entity has duplicate keys that vary only in casing, '{path}'")
+
+
+def _key(path: str) -> str:
+    key = path.lower()
+    return key.replace(NUL, "") if NUL in key else key
+
+
+# Entities of a kind have their paths in common.
+_known_key = lru_cache(maxsize=4096)(_key)
 
 
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    if value is _MEMBER:
-        return "true"
     if isinstance(value, bool):
         return "true" if value else "false"
     return number_text(value)

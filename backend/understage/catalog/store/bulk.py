@@ -126,12 +126,15 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 def _copy_text(rows: Sequence[Row]) -> str:
     try:
-        # Rows of text only, as those of the search index are.
-        text = _LINE.join(map(_CELL.join, rows))
-        nulls = 0
+        # Rows of text only, as those of the search index are, and hardly ever with anything to escape.
+        text = "\n".join(map("\t".join, rows)) + "\n"
+        tabs = len(rows) * (len(rows[0]) - 1)
+        if "\\" not in text and "\r" not in text and (text.count("\t"), text.count("\n")) == (tabs, len(rows)):
+            return text
     except TypeError:
-        text = _LINE.join([_CELL.join([_NULL if value is None else str(value) for value in row]) for row in rows])
-        nulls = sum(value is None for row in rows for value in row)
+        pass
+    text = _LINE.join([_CELL.join([_NULL if value is None else str(value) for value in row]) for row in rows])
+    nulls = sum(value is None for row in rows for value in row)
     marks = (text.count(_CELL), text.count(_LINE), text.count(_NULL))
     if marks != (len(rows) * (len(rows[0]) - 1), len(rows) - 1, nulls):
         return "".join("\t".join(map(_copy_value, row)) + "\n" for row in rows)

@@ -33,7 +33,7 @@ async def lock_states(connection: AsyncConnection, ids: Sequence[int]) -> dict[i
     """(uid, location key) of the rows that still exist, by id; locked until the transaction ends."""
     if not ids:
         return {}
-    locking = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    locking = "" if connection.dialect.name == "sqlite" else " FOR NO KEY UPDATE"
     statement = f"""
         SELECT id, uid, location_key FROM refresh_state
         WHERE id {among(connection, "ids", "bigint")} ORDER BY id{locking}
