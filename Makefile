@@ -71,6 +71,10 @@ test-crash: install ## kill workers at every commit and await: 200 kills on SQLi
 	@UNDERSTAGE_KILLS=$(or $(KILLS),70) $(RUN) pytest -s -q tests/crash/test_kills.py -k temporal
 	@UNDERSTAGE_OUTAGE_SECONDS=60 $(RUN) pytest -s -q tests/crash --ignore tests/crash/test_kills.py
 
+.PHONY: schema
+schema: install ## record what the migrations say to an empty database, after a new one
+	@$(RUN) python -m tests.store.schema_record
+
 .PHONY: test-plans
 test-plans: install ## the query plans on PostgreSQL with 100 000 entities (the ordinary tests have 20 000)
 	UNDERSTAGE_PLAN_ENTITIES=100000 $(RUN) pytest -q tests/store/test_hot_plans.py

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import URL, text
 from tests.databases import PostgresServer
+from tests.store.schema_record import record
 
 from understage.errors import ServiceUnavailableError
 from understage.platform import migrations
 from understage.platform.database import Database, connect, connect_sqlite_file
-from understage.platform.migrations import migrate_apart, newest_revision
+from understage.platform.migrations import create_schema, migrate, migrate_apart, newest_revision
 
+OLD = "0001_signing_keys"
 PASSWORD = "hunter2-of-the-database"
 
 
@@ -53,6 +56,7 @@ async def test_another_process_migrates_and_none_when_there_is_nothing_to_do(
     place: URL, started: list[asyncio.subprocess.Process]
 ) -> None:
     database = connect(place)
+    await migrate(database, OLD)
     await migrate_apart(database)
     assert await revision(database) == newest_revision()
     assert [process.returncode for process in started] == [0]
@@ -61,12 +65,58 @@ async def test_another_process_migrates_and_none_when_there_is_nothing_to_do(
     await database.close()
 
 
+async def test_an_empty_database_needs_no_process(place: URL, started: list[asyncio.subprocess.Process]) -> None:
+    database = connect(place)
+    assert await create_schema(database)
+    assert await revision(database) == newest_revision()
+    assert not await create_schema(database)
+    await migrate_apart(database)
+    assert started == []
+    await database.close()
+
+
+async def test_replicas_that_start_together_on_an_empty_database_make_its_schema_once(place: URL) -> None:
+    replicas = [connect(place) for _ in range(4)]
+    made = await asyncio.gather(*(create_schema(replica) for replica in replicas))
+    assert sorted(made) == [False, False, False, True]
+    for replica in replicas:
+        assert await revision(replica) == newest_revision()
+        await replica.close()
+
+
+async def test_what_is_said_to_an_empty_database_is_what_the_migrations_say(place: URL) -> None:
+    database = connect(place)
+    recorded = (migrations.FOLDER / "fresh" / f"{database.dialect}.sql").read_text()
+    assert await record(database) == recorded, "run `make schema`"
+    await database.close()
+
+
+@pytest.mark.postgres
+async def test_a_database_without_trigrams_gets_all_but_their_index(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "fresh").mkdir()
+    statements = (migrations.FOLDER / "fresh" / "postgresql.sql").read_text()
+    (tmp_path / "fresh" / "postgresql.sql").write_text(statements.replace("pg_trgm", "pg_no_such_extension"))
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    with postgres_server.another("no_trigrams") as url:
+        database = connect(url)
+        with structlog.testing.capture_logs() as logs:
+            assert await create_schema(database)
+        assert [entry["log_level"] for entry in logs] == ["warning"]
+        async with database.read() as connection:
+            indexes = await connection.execute(text("SELECT indexname FROM pg_indexes WHERE tablename = 'search'"))
+            assert set(indexes.scalars()) == {"search_by_entity", "search_by_key_value"}
+        await database.close()
+
+
 @pytest.mark.postgres
 async def test_a_schema_is_made_and_migrated(
     postgres_server: PostgresServer, started: list[asyncio.subprocess.Process]
 ) -> None:
     with postgres_server.another("apart_schema") as url:
         database = connect(url, schema="stage")
+        await migrate(database, OLD)
         await migrate_apart(database)
         async with database.read() as connection:
             schema = "SELECT schemaname FROM pg_tables WHERE tablename = 'refresh_state'"
@@ -135,6 +185,7 @@ async def test_the_password_is_neither_in_the_arguments_nor_in_the_environment(
 async def test_a_child_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     await _stand_in(monkeypatch, tmp_path, "kill -9 $$")
     database = connect_sqlite_file(tmp_path / "understage.sqlite")
+    await migrate(database, OLD)
     with pytest.raises(ServiceUnavailableError, match="could not be migrated: it ended with -9"):
         await migrate_apart(database)
     await database.close()
@@ -145,6 +196,7 @@ async def test_a_start_that_is_stopped_leaves_no_child(
 ) -> None:
     _, read = await _stand_in(monkeypatch, tmp_path, "exec sleep 60")
     database = connect_sqlite_file(tmp_path / "understage.sqlite")
+    await migrate(database, OLD)
     migration = asyncio.create_task(migrate_apart(database))
     async with asyncio.timeout(20):
         while not read.exists():

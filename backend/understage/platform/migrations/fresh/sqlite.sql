@@ -1,0 +1,321 @@
+CREATE TABLE understage_schema_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT understage_schema_version_pkc PRIMARY KEY (version_num)
+)
+--
+CREATE TABLE signing_keys (
+	kid TEXT NOT NULL,
+	issuer TEXT NOT NULL,
+	"key" TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	PRIMARY KEY (kid)
+)
+--
+CREATE INDEX signing_keys_by_issuer ON signing_keys (issuer, expires_at)
+--
+INSERT INTO understage_schema_version (version_num) VALUES ('0001_signing_keys') RETURNING version_num
+--
+CREATE TABLE refresh_state (
+	id INTEGER NOT NULL,
+	uid TEXT NOT NULL,
+	entity_ref TEXT NOT NULL,
+	unprocessed_entity TEXT NOT NULL,
+	unprocessed_hash TEXT NOT NULL,
+	processed_entity TEXT,
+	result_hash TEXT,
+	cache TEXT,
+	errors TEXT DEFAULT '[]' NOT NULL,
+	next_update_at BIGINT NOT NULL,
+	last_discovery_at BIGINT NOT NULL,
+	location_key TEXT,
+	PRIMARY KEY (id),
+	UNIQUE (uid),
+	UNIQUE (entity_ref)
+)
+--
+CREATE INDEX ix_refresh_state_next_update_at ON refresh_state (next_update_at)
+--
+CREATE TABLE refresh_state_references (
+	id INTEGER NOT NULL,
+	source_key TEXT,
+	source_entity_ref TEXT,
+	target_entity_ref TEXT NOT NULL,
+	PRIMARY KEY (id),
+	FOREIGN KEY(source_entity_ref) REFERENCES refresh_state (entity_ref) ON DELETE CASCADE,
+	FOREIGN KEY(target_entity_ref) REFERENCES refresh_state (entity_ref) ON DELETE CASCADE
+)
+--
+CREATE INDEX refresh_state_references_by_source_key ON refresh_state_references (source_key)
+--
+CREATE INDEX refresh_state_references_by_source_ref ON refresh_state_references (source_entity_ref)
+--
+CREATE INDEX refresh_state_references_by_target_ref ON refresh_state_references (target_entity_ref)
+--
+CREATE TABLE refresh_keys (
+	entity_id INTEGER NOT NULL,
+	"key" TEXT NOT NULL,
+	PRIMARY KEY (entity_id, "key"),
+	FOREIGN KEY(entity_id) REFERENCES refresh_state (id) ON DELETE CASCADE
+)
+--
+CREATE INDEX ix_refresh_keys_key ON refresh_keys ("key")
+--
+CREATE TABLE relations (
+	originating_entity_id INTEGER NOT NULL,
+	source_entity_ref TEXT NOT NULL,
+	type TEXT NOT NULL,
+	target_entity_ref TEXT NOT NULL,
+	PRIMARY KEY (originating_entity_id, source_entity_ref, type, target_entity_ref),
+	FOREIGN KEY(originating_entity_id) REFERENCES refresh_state (id) ON DELETE CASCADE
+)
+--
+CREATE INDEX relations_by_source ON relations (source_entity_ref)
+--
+CREATE INDEX relations_by_target ON relations (target_entity_ref)
+--
+CREATE TABLE final_entities (
+	entity_id INTEGER NOT NULL,
+	uid TEXT NOT NULL,
+	entity_ref TEXT NOT NULL,
+	final_entity TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	last_updated_at BIGINT NOT NULL,
+	PRIMARY KEY (entity_id),
+	FOREIGN KEY(entity_id) REFERENCES refresh_state (id) ON DELETE CASCADE,
+	UNIQUE (uid),
+	UNIQUE (entity_ref)
+)
+--
+CREATE TABLE search (
+	id INTEGER NOT NULL,
+	entity_id INTEGER NOT NULL,
+	"key" TEXT NOT NULL,
+	value TEXT,
+	original_value TEXT,
+	PRIMARY KEY (id),
+	CONSTRAINT search_unique UNIQUE (entity_id, "key", value),
+	FOREIGN KEY(entity_id) REFERENCES refresh_state (id) ON DELETE CASCADE
+)
+--
+CREATE INDEX search_by_key_value ON search ("key", value, entity_id)
+--
+CREATE TABLE stitch_queue (
+	entity_ref TEXT NOT NULL,
+	stitch_ticket TEXT NOT NULL,
+	next_stitch_at BIGINT NOT NULL,
+	PRIMARY KEY (entity_ref)
+)
+--
+CREATE INDEX ix_stitch_queue_next_stitch_at ON stitch_queue (next_stitch_at)
+--
+CREATE TABLE locations (
+	id TEXT NOT NULL,
+	type TEXT NOT NULL,
+	target TEXT NOT NULL,
+	location_entity_ref TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT locations_unique UNIQUE (type, target)
+)
+--
+UPDATE understage_schema_version SET version_num='0002_catalog' WHERE understage_schema_version.version_num = '0001_signing_keys'
+--
+CREATE TABLE tasks (
+	seq INTEGER NOT NULL,
+	id TEXT NOT NULL,
+	spec TEXT NOT NULL,
+	status TEXT NOT NULL,
+	is_recoverable BOOLEAN DEFAULT 0 NOT NULL,
+	secrets BLOB,
+	created_by TEXT,
+	traceparent TEXT,
+	created_at BIGINT NOT NULL,
+	queued_at BIGINT NOT NULL,
+	last_heartbeat_at BIGINT,
+	owner TEXT,
+	fence BIGINT DEFAULT '0' NOT NULL,
+	lease_until BIGINT,
+	journal BIGINT DEFAULT '0' NOT NULL,
+	cancel_requested BOOLEAN DEFAULT 0 NOT NULL,
+	resumed BOOLEAN DEFAULT 0 NOT NULL,
+	deaths INTEGER DEFAULT '0' NOT NULL,
+	PRIMARY KEY (seq),
+	UNIQUE (id)
+)
+--
+CREATE INDEX ix_tasks_created_at ON tasks (created_at)
+--
+CREATE INDEX ix_tasks_owner ON tasks (owner)
+--
+CREATE INDEX tasks_by_creator ON tasks (created_by, created_at)
+--
+CREATE INDEX tasks_by_status ON tasks (status, queued_at, seq)
+--
+CREATE TABLE task_events (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	task_id TEXT NOT NULL,
+	event_type TEXT NOT NULL,
+	step_id TEXT,
+	body TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	FOREIGN KEY(task_id) REFERENCES tasks (id) ON DELETE CASCADE
+)
+--
+CREATE INDEX task_events_by_task ON task_events (task_id, id)
+--
+CREATE TABLE task_steps (
+	task_id TEXT NOT NULL,
+	step_id TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	status TEXT NOT NULL,
+	result BLOB NOT NULL,
+	PRIMARY KEY (task_id, step_id),
+	FOREIGN KEY(task_id) REFERENCES tasks (id) ON DELETE CASCADE
+)
+--
+CREATE TABLE task_checkpoints (
+	task_id TEXT NOT NULL,
+	step_id TEXT NOT NULL,
+	"key" TEXT NOT NULL,
+	value BLOB NOT NULL,
+	PRIMARY KEY (task_id, step_id, "key"),
+	FOREIGN KEY(task_id) REFERENCES tasks (id) ON DELETE CASCADE
+)
+--
+CREATE TABLE task_workspaces (
+	task_id TEXT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	content BLOB,
+	location TEXT,
+	PRIMARY KEY (task_id),
+	FOREIGN KEY(task_id) REFERENCES tasks (id) ON DELETE CASCADE
+)
+--
+UPDATE understage_schema_version SET version_num='0003_scaffolder' WHERE understage_schema_version.version_num = '0002_catalog'
+--
+CREATE TABLE scheduled_tasks (
+	id TEXT NOT NULL,
+	next_run_at BIGINT,
+	ticket TEXT,
+	lease_until BIGINT,
+	started_at BIGINT,
+	ended_at BIGINT,
+	error TEXT,
+	PRIMARY KEY (id)
+)
+--
+UPDATE understage_schema_version SET version_num='0004_scheduled_tasks' WHERE understage_schema_version.version_num = '0003_scaffolder'
+--
+ALTER TABLE refresh_state ADD COLUMN last_read_at BIGINT
+--
+CREATE INDEX refresh_state_failing ON refresh_state (entity_ref) WHERE errors <> '[]'
+--
+CREATE TABLE failures (
+	entity_id INTEGER NOT NULL,
+	stage TEXT NOT NULL,
+	since BIGINT NOT NULL,
+	is_kept BOOLEAN NOT NULL,
+	error TEXT,
+	PRIMARY KEY (entity_id, stage),
+	FOREIGN KEY(entity_id) REFERENCES refresh_state (id) ON DELETE CASCADE
+)
+--
+CREATE TABLE conflicts (
+	id INTEGER NOT NULL,
+	entity_ref TEXT NOT NULL,
+	source_key TEXT,
+	source_entity_ref TEXT,
+	location_key TEXT,
+	since BIGINT NOT NULL,
+	PRIMARY KEY (id),
+	FOREIGN KEY(entity_ref) REFERENCES refresh_state (entity_ref) ON DELETE CASCADE,
+	FOREIGN KEY(source_entity_ref) REFERENCES refresh_state (entity_ref) ON DELETE CASCADE
+)
+--
+CREATE INDEX ix_conflicts_entity_ref ON conflicts (entity_ref)
+--
+CREATE INDEX ix_conflicts_source_entity_ref ON conflicts (source_entity_ref)
+--
+INSERT INTO failures (entity_id, stage, since, is_kept)
+        SELECT id, 'processing', CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), processed_entity IS NOT NULL
+        FROM refresh_state WHERE errors <> '[]'
+--
+UPDATE understage_schema_version SET version_num='0005_reports' WHERE understage_schema_version.version_num = '0004_scheduled_tasks'
+--
+CREATE TABLE ingestions (
+	id TEXT NOT NULL,
+	provider_name TEXT NOT NULL,
+	status TEXT NOT NULL,
+	next_action TEXT NOT NULL,
+	next_action_at BIGINT NOT NULL,
+	last_error TEXT,
+	attempts INTEGER DEFAULT '0' NOT NULL,
+	created_at BIGINT NOT NULL,
+	rest_completed_at BIGINT,
+	completion_ticket TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT ingestions_unique UNIQUE (provider_name, completion_ticket)
+)
+--
+CREATE TABLE ingestion_marks (
+	id TEXT NOT NULL,
+	ingestion_id TEXT NOT NULL,
+	cursor TEXT NOT NULL,
+	sequence INTEGER NOT NULL,
+	created_at BIGINT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT ingestion_marks_unique UNIQUE (ingestion_id, sequence),
+	FOREIGN KEY(ingestion_id) REFERENCES ingestions (id) ON DELETE CASCADE
+)
+--
+CREATE TABLE ingestion_mark_entities (
+	ingestion_id TEXT NOT NULL,
+	ref TEXT NOT NULL,
+	PRIMARY KEY (ingestion_id, ref),
+	FOREIGN KEY(ingestion_id) REFERENCES ingestions (id) ON DELETE CASCADE
+)
+--
+UPDATE understage_schema_version SET version_num='0006_incremental' WHERE understage_schema_version.version_num = '0005_reports'
+--
+CREATE TABLE catalog_changes (
+	id INTEGER NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+--
+CREATE TABLE refresh_buckets (
+	bucket INTEGER NOT NULL,
+	next_at BIGINT NOT NULL,
+	last_at BIGINT,
+	claimed_until BIGINT NOT NULL,
+	claim BIGINT NOT NULL,
+	PRIMARY KEY (bucket)
+)
+--
+CREATE TABLE refresh_due (
+	entity_id INTEGER NOT NULL,
+	due_at BIGINT NOT NULL,
+	claimed_until BIGINT NOT NULL,
+	claim BIGINT NOT NULL,
+	PRIMARY KEY (entity_id),
+	FOREIGN KEY(entity_id) REFERENCES refresh_state (id) ON DELETE CASCADE
+)
+--
+CREATE INDEX ix_refresh_due_due_at ON refresh_due (due_at)
+--
+INSERT INTO refresh_buckets (bucket, next_at, claimed_until, claim)
+        SELECT DISTINCT id / 1000, 0, 0, 0 FROM refresh_state
+--
+ALTER TABLE search ADD COLUMN kind TEXT
+--
+DROP INDEX search_by_key_value
+--
+UPDATE search SET kind = (
+            SELECT substr(s.entity_ref, 1, instr(s.entity_ref, ':') - 1) FROM refresh_state s WHERE s.id = search.entity_id
+        )
+--
+CREATE INDEX search_by_key_value ON search (key, value, entity_id, kind, original_value)
+--
+DROP INDEX relations_by_target
+--
+UPDATE understage_schema_version SET version_num='0007_bulk_writes' WHERE understage_schema_version.version_num = '0006_incremental'
