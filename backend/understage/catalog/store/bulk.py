@@ -5,9 +5,10 @@ The building blocks of the writing operations in this folder; nobody else builds
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import RootTransaction, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,9 +32,22 @@ def now(connection: AsyncConnection) -> str:
 
 
 async def select_time(connection: AsyncConnection) -> int:
-    """The database's time in milliseconds, for rows that all get the same."""
+    """The database's time in milliseconds, the same for all rows that a transaction writes: it is asked once."""
+    transaction = _transaction(connection)
+    if transaction is not None and transaction in _times:
+        return _times[transaction]
     time: int = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
+    transaction = _transaction(connection)
+    if transaction is not None:
+        _times[transaction] = time
     return time
+
+
+_times: WeakKeyDictionary[RootTransaction, int] = WeakKeyDictionary()
+
+
+def _transaction(connection: AsyncConnection) -> RootTransaction | None:
+    return None if connection.sync_connection is None else connection.sync_connection.get_transaction()
 
 
 def among(connection: AsyncConnection, name: str, type: str = "text") -> str:

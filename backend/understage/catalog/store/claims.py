@@ -219,7 +219,7 @@ async def insert_due(connection: AsyncConnection, ids: Sequence[int]) -> None:
 
 def _entity(row: Any, claim: int, due_at: int | None) -> DueEntity:
     # Its columns are those of `_CONTENT`, in the order of the fields: a thousand rows are made a claim.
-    return DueEntity(*row, claim, due_at)
+    return DueEntity(*(*row, claim, due_at))
 
 
 def _new_claim() -> int:
