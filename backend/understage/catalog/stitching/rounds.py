@@ -59,45 +59,68 @@ class StitchingRounds:
     def __init__(self, database: Database, *, timeout: float) -> None:
         self._database = database
         self._timeout_ms = int(timeout * 1000)
-        self._claimed: Mapping[str, str] = {}
+        self._claimed: dict[str, str] = {}
         self._claim_task: asyncio.Task[Mapping[str, str]] | None = None
+        self._write_task: asyncio.Task[None] | None = None
 
     async def run(self) -> bool:
-        """One round. True when there may be more to do at once."""
+        """One round. True when there may be more to do at once.
+
+        What it built is written while the next round claims and builds; rounds are written one by one, in order.
+        """
         async with self._database.read() as connection:
             delay = await longest_stitch_delay_ms(connection)
         if delay is None:
-            return False
+            # What came in meanwhile has woken the loop again.
+            return await self._end_write()
         _queue_delay.record(delay / 1000)
         began = time.perf_counter()
-        with _tracer.start_as_current_span("catalog stitch") as span:
-            self._claim_task = asyncio.create_task(self._claim())
-            # A claim that is cut off may be committed all the same: `close` waits for it.
-            tickets = await asyncio.shield(self._claim_task)
+        self._claim_task = asyncio.create_task(self._claim())
+        # A claim that is cut off may be committed all the same: `close` waits for it.
+        tickets = await asyncio.shield(self._claim_task)
+        async with self._database.read() as connection:
+            inputs = await select_stitch_inputs(connection, list(tickets))
+            troubles = await select_troubles(connection, list(tickets))
+        built, failures = await _build(inputs, troubles)
+        if failures:
             async with self._database.read() as connection:
-                inputs = await select_stitch_inputs(connection, list(tickets))
-                troubles = await select_troubles(connection, list(tickets))
-            built, failures = await _build(inputs, troubles)
-            if failures:
-                async with self._database.read() as connection:
-                    built += await build_last_good(connection, failures, troubles)
-            # Before the batch: a failure that is new takes its request back into the queue, to be told of.
-            await record_failures(self._database, inputs, failures)
+                built += await build_last_good(connection, failures, troubles)
+        # Before the batch: a failure that is new takes its request back into the queue, to be told of.
+        await record_failures(self._database, inputs, failures)
+        await self._end_write()
+        self._write_task = asyncio.create_task(self._finish(built, tickets, len(failures), began))
+        return bool(tickets)
+
+    async def _end_write(self) -> bool:
+        """Wait for what the round before writes; raises what that raised. False when nothing is being written."""
+        task = self._write_task
+        if task is None:
+            return False
+        try:
+            await asyncio.shield(task)
+        finally:
+            if task.done():
+                self._write_task = None
+        return True
+
+    async def _finish(self, built: Built, tickets: Mapping[str, str], failed: int, began: float) -> None:
+        with _tracer.start_as_current_span("catalog stitch") as span:
             await self._write(built, tickets)
-            self._claimed = {}
             span.set_attributes({"catalog.claimed": len(tickets), "catalog.changed": len(built)})
+        for ref, ticket in tickets.items():
+            if self._claimed.get(ref) == ticket:
+                del self._claimed[ref]
         _duration.record(time.perf_counter() - began)
-        unchanged = max(0, len(tickets) - len(built) - len(failures))
-        counts = {"changed": len(built), "failed": len(failures), "unchanged": unchanged}
-        for result, count in counts.items():
+        unchanged = max(0, len(tickets) - len(built) - failed)
+        for result, count in {"changed": len(built), "failed": failed, "unchanged": unchanged}.items():
             if count:
                 _stitched.add(count, {"result": result})
-        return bool(tickets)
 
     async def close(self) -> None:
         """Give back what was claimed and not written."""
-        if self._claim_task is not None:
-            await asyncio.gather(self._claim_task, return_exceptions=True)
+        for task in (self._claim_task, self._write_task):
+            if task is not None:
+                await asyncio.gather(task, return_exceptions=True)
         if self._claimed:
             refs = list(self._claimed)
             await write_with_retry(self._database, lambda write: release_stitches(write, refs))
@@ -105,8 +128,9 @@ class StitchingRounds:
 
     async def _claim(self) -> Mapping[str, str]:
         async with self._database.write(is_derived=True) as connection:
-            self._claimed = await claim_stitches(connection, limit=BATCH, timeout_ms=self._timeout_ms)
-        return self._claimed
+            tickets = await claim_stitches(connection, limit=BATCH, timeout_ms=self._timeout_ms)
+        self._claimed.update(tickets)
+        return tickets
 
     async def _write(self, built: Built, tickets: Mapping[str, str]) -> None:
         try:
