@@ -61,7 +61,7 @@ def normalise(
     `shared`: uids that both backends have for the same entity; they stay.
     """
     try:
-        body = response.json()
+        body = json.loads(response.text, parse_int=_number)
     except ValueError:
         body = response.text
     body = _normalise(body, base, shared)
@@ -113,9 +113,14 @@ def _cursor_in_link(value: str) -> str:
 def decode_cursor(cursor: str) -> Any:
     """The inside of a cursor, or the cursor when it is not base64 of JSON."""
     try:
-        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), validate=True))
+        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), validate=True), parse_int=_number)
     except (ValueError, binascii.Error):
         return cursor
+
+
+def _number(digits: str) -> float:
+    """The number that JavaScript reads: there 123456789012345680000 and 1.2345678901234568e+20 are one."""
+    return int(digits) if abs(int(digits)) < 2**53 else float(digits)
 
 
 def _sorted(body: Any) -> Any:

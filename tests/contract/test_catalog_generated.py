@@ -1,8 +1,9 @@
 """Requests made by hypothesis, to both backends, compared whole: filters, predicates, orders, fields, pages, cursors, facets,
-references, and malformed ones of all these. In CI the same examples each time.
+references, and malformed ones of all these. In CI the same examples each time; UNDERSTAGE_EXAMPLES sets how many of each family.
 """
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.contract.comparison import Answer
 from tests.contract.pair import Pair, compare
 from tests.contract.tally import ON_PURPOSE, note
 
-EXAMPLES = 150
+EXAMPLES = int(os.environ.get("UNDERSTAGE_EXAMPLES", "150"))
 WALKS = 60
 shared_pair = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 

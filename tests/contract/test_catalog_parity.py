@@ -19,6 +19,7 @@ CATALOG = (
     "incremental",
     "checklist",
     "actions",
+    "order-of-checks",
 )
 CASES = load_cases(*CATALOG)
 

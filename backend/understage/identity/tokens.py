@@ -6,6 +6,7 @@ chooses how to verify.
 """
 
 import json
+import math
 import time
 from collections.abc import Collection, Mapping
 from functools import cache
@@ -59,6 +60,14 @@ def token_type(token: str) -> str | None:
     except TokenError:
         return None
     return kind if isinstance(kind, str) else None
+
+
+def expiry_of(token: str) -> float:
+    """When the token ends, in seconds since 1970, as its claims say, **unverified**; infinity where they do not."""
+    try:
+        return _number(read_claims(token), "exp", math.inf)
+    except TokenError:
+        return math.inf
 
 
 def verify(

@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 
+from understage.identity import tokens
 from understage.identity.credentials import Credentials
 
 SECONDS = 5.0
@@ -27,8 +28,11 @@ class VerifiedTokens:
         return credentials
 
     def keep(self, token: str, credentials: Credentials) -> None:
-        """Remember the credentials that a verification gave."""
-        until = time.time() + SECONDS
+        """Remember the credentials that a verification gave.
+
+        Those of a service tell nothing of their end, those of a service for a user that of the user: the token tells its own.
+        """
+        until = min(time.time() + SECONDS, tokens.expiry_of(token))
         if credentials.expires_at is not None:
             until = min(until, credentials.expires_at.timestamp())
         self._kept.pop(token, None)

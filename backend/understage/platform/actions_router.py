@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from understage.platform.light_imports import OLD_MODELS, absent
-from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
+from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import CATALOG_BODY_LIMIT, Member, read_json
+from understage.platform.requests import CATALOG_BODY_LIMIT, Body, Member, read_json
 
 PREFIX = "/.backstage/actions"
 ACTION = object_of(

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from understage import __version__
-from understage.platform.requests import Member, Parameter
+from understage.platform.requests import Body, Member, Parameter
 
 Schema = Mapping[str, Any]
 
@@ -66,15 +66,6 @@ SCHEMAS: Mapping[str, Schema] = {
         },
     },
 }
-
-
-@dataclass(frozen=True)
-class Body:
-    """A declared JSON body: its members, whether it must be sent, and whether it may have other members."""
-
-    members: Mapping[str, Member]
-    required: bool = True
-    additional: bool = True
 
 
 @dataclass(frozen=True)
@@ -187,7 +178,7 @@ def _limits(minimum: int | None, choices: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _request_body(body: Body) -> dict[str, Any]:
-    schema = _object_schema(body.members, additional=body.additional)
+    schema = _object_schema(body.members, additional=body.additional and not body.refuses_strays)
     return {"required": body.required, "content": {"application/json": {"schema": schema}}}
 
 

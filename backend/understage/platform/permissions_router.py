@@ -11,9 +11,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from understage.platform.openapi import OBJECT, STRING, Body, any_of, array_of, describe, object_of
+from understage.platform.openapi import OBJECT, STRING, any_of, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, check_body, read_required_json
+from understage.platform.requests import Body, Member, check_body, read_required_json
 
 PATH = "/.well-known/backstage/permissions"
 QUESTION = {

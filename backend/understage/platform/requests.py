@@ -40,35 +40,63 @@ def parse_query(request: Request, declared: Mapping[str, Parameter]) -> dict[str
     Raises InputError for an unknown, empty, repeated, mistyped or missing parameter; of several mistyped ones for the first
     that is declared.
     """
-    sent = _read_parameters(request)
+    return _converted(_read_known(request, declared), declared)
+
+
+def _read_known(request: Request, declared: Mapping[str, Parameter]) -> dict[str, "Sent"]:
+    sent = _read_parameters(request.scope["query_string"].decode("latin-1"))
     for name, values in sent.items():
         if name not in declared:
             raise InputError(f"Unknown query parameter '{name}'")
         if values == "":
             raise InputError(f"Empty value found for query parameter '{name}'")
+    return sent
+
+
+def _converted(sent: "Mapping[str, Sent]", declared: Mapping[str, Parameter]) -> dict[str, Any]:
     for name, parameter in declared.items():
         if parameter.required and name not in sent:
             raise InputError(f"request/query must have required property '{name}'")
     return {name: _convert(name, sent[name], parameter) for name, parameter in declared.items() if name in sent}
 
 
-# `a=1` is a text; what is repeated, or written `a[]=1` or `a[0]=1`, is a list; under any other key it is no text: None.
+# `a=1` is a text; what is repeated, or written `a[]=1` or `a[0]=1`, is a list; under any other key it is an object: for a list
+# that is one item which is no text (None). The rules are those of qs 6, by which Express reads queries.
 Sent = str | list[str | None]
-BRACKETS = re.compile(r"(?P<name>[^\[]*)\[(?P<key>[^\]]*)\].*")
+_OBJECT: list[str | None] = [None]
+BRACKETS = re.compile(r"(?P<name>[^\[]*)\[(?P<key>[^\]]*)\](?P<rest>.*)", re.DOTALL)
+_INDEX = re.compile(r"0|[1-9][0-9]{0,2}")
 
 
-def _read_parameters(request: Request) -> dict[str, Sent]:
+def _read_parameters(query: str) -> dict[str, Sent]:
+    written: dict[str, list[str | None]] = {}
+    for key, text in parse_qsl(query, keep_blank_values=True):
+        written.setdefault(key, []).append(text)
     sent: dict[str, Sent] = {}
-    for written, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        brackets = BRACKETS.fullmatch(written)
-        name = brackets["name"] if brackets else written
-        if brackets is None and name not in sent:
-            sent[name] = value
-            continue
-        before = sent.get(name, [])
-        item = value if brackets is None or brackets["key"] == "" or brackets["key"].isdecimal() else None
-        sent[name] = [*([before] if isinstance(before, str) else before), item]
+    for key, values in written.items():
+        name, value = _structured(key, values)
+        sent[name] = _merged(sent[name], value) if name in sent else value
     return sent
+
+
+def _structured(key: str, values: list[str | None]) -> tuple[str, Sent]:
+    """Name and value of what was written under one key, once or more often."""
+    brackets = BRACKETS.fullmatch(key)
+    if brackets is None:
+        return key, values if len(values) > 1 else str(values[0])
+    if brackets["key"] == "" and not brackets["rest"]:
+        return brackets["name"], values
+    if brackets["key"] and not _INDEX.fullmatch(brackets["key"]):
+        return brackets["name"], _OBJECT
+    # An item of its own; repeated, or with keys of its own, it is no text.
+    return brackets["name"], [None] if brackets["rest"] or len(values) > 1 else values
+
+
+def _merged(before: Sent, value: Sent) -> Sent:
+    """What was written under one key, and under another of the same name after it."""
+    if before is _OBJECT or (isinstance(before, list) and value is _OBJECT):
+        return _OBJECT
+    return [*([before] if isinstance(before, str) else before), *([value] if isinstance(value, str) else value)]
 
 
 def _convert(name: str, values: Sent, parameter: Parameter) -> Any:
@@ -82,7 +110,7 @@ def _convert(name: str, values: Sent, parameter: Parameter) -> Any:
     if parameter.type == "integer":
         return _integer(name, values, parameter)
     if not isinstance(values, str):
-        raise InputError(f"request/query/{name} must be {parameter.type}")
+        raise InputError(f"request/query/{name} must be string")
     if parameter.type == "boolean":
         return values.lower() in ("true", "yes", "y", "1", "t", "on")
     _check_choices(name, [values], parameter)
@@ -221,6 +249,52 @@ def check_body(
         if name in body:
             _check_member(body[name], member, f"{path}/{name}")
     return body
+
+
+@dataclass(frozen=True)
+class Body:
+    """A declared JSON body: its members, whether it must be sent, and whether it may have other members.
+
+    `refuses_strays`: it may not, but that is the last thing to be looked at, by `refuse_strays`.
+    """
+
+    members: Mapping[str, Member]
+    required: bool = True
+    additional: bool = True
+    refuses_strays: bool = False
+
+
+async def read_sent(
+    request: Request, parameters: Mapping[str, Parameter], declared: Body
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The query and the JSON body as declared; empty for a body that was not sent and need not be.
+
+    Raises InputError in the words and the order of the stock validator: JSON, content type, names of parameters, then the first
+    problem of the query and the first of the body, both in one message.
+    """
+    body = await read_required_json(request) if declared.required else await read_json(request)
+    sent = _read_known(request, parameters)
+    problems: list[InputError] = []
+    query: dict[str, Any] = {}
+    try:
+        query = _converted(sent, parameters)
+    except InputError as error:
+        problems.append(error)
+    try:
+        if body is not None:
+            check_body(body, declared.members, additional=declared.additional)
+    except InputError as error:
+        problems.append(error)
+    if problems:
+        raise InputError(", ".join(problem.message for problem in problems))
+    return query, body or {}
+
+
+def refuse_strays(body: Mapping[str, Any], declared: Body) -> None:
+    """Raise InputError for a member that the body may not have."""
+    stray = next((name for name in body if name not in declared.members), None)
+    if stray is not None:
+        raise InputError(f"Malformed request: unknown member {stray!r}; known are {', '.join(declared.members)}")
 
 
 def _check_member(value: Any, member: Member, path: str) -> None:

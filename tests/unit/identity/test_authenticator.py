@@ -312,3 +312,52 @@ def test_external_jwks_checks_issuer_and_audience(install: Install) -> None:
 def test_external_access_that_cannot_work_fails_at_start(install: Install, entry: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         install(**external(entry))
+
+
+SECRET = b"a shared secret of the old system"
+KEYS_URL = "https://idp.example.com/keys"
+
+
+def plugin_token(installation: Installation, exp: int) -> str:
+    body = {"sub": "scaffolder", "aud": "catalog", "iat": exp - 60, "exp": exp}
+    return _signed_by_scaffolder(installation, body)
+
+
+def plugin_token_for_a_user(installation: Installation, exp: int) -> str:
+    user, _ = installation.users.issue(ALICE, [])
+    limited, _ = tokens.limit_user_token(user)
+    body = {"sub": "scaffolder", "aud": "catalog", "iat": exp - 60, "exp": exp, "obo": limited}
+    return _signed_by_scaffolder(installation, body)
+
+
+def _signed_by_scaffolder(installation: Installation, body: dict[str, Any]) -> str:
+    return tokens.sign(run(installation.scaffolder_keys.signing_key()), tokens.PLUGIN, body)
+
+
+def legacy_token(_: Installation, exp: int) -> str:
+    body = {"sub": "backstage-server", "exp": exp}
+    return jwt.encode({"alg": "HS256"}, body, OctKey.import_key(SECRET), default_type=None)
+
+
+def foreign_token(installation: Installation, exp: int) -> str:
+    key = generate_key()
+    installation.network.serve(KEYS_URL, lambda: {"keys": [key.as_dict(private=False)]})
+    return jwt.encode({"alg": "ES256", "kid": key.kid}, {"sub": "robot", "exp": exp}, key, algorithms=["ES256"])
+
+
+@pytest.mark.parametrize("make", [plugin_token, plugin_token_for_a_user, legacy_token, foreign_token])
+def test_no_token_of_a_service_is_taken_once_it_has_expired(
+    install: Install, monkeypatch: pytest.MonkeyPatch, make: Callable[[Installation, int], str]
+) -> None:
+    now = [float(int(time.time()))]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    legacy = {"type": "legacy", "options": {"secret": base64.b64encode(SECRET).decode(), "subject": "old"}}
+    installation = install(**external(legacy, {"type": "jwks", "options": {"url": KEYS_URL}}))
+    token = make(installation, int(now[0]) + 2)
+    # Verified now, known from memory just before its end, and no longer at its end.
+    assert check(installation, f"Bearer {token}").actor_id
+    now[0] += 1.9
+    assert check(installation, f"Bearer {token}").actor_id
+    now[0] += 0.1
+    with pytest.raises(AuthenticationError):
+        check(installation, f"Bearer {token}")

@@ -2,7 +2,17 @@ import pytest
 from starlette.requests import Request
 
 from understage.errors import InputError, PayloadTooLargeError
-from understage.platform.requests import Member, Parameter, check_body, decode_base64, parse_query, read_json
+from understage.platform.requests import (
+    Body,
+    Member,
+    Parameter,
+    check_body,
+    decode_base64,
+    parse_query,
+    read_json,
+    read_sent,
+    refuse_strays,
+)
 
 DECLARED = {
     "filter": Parameter("list"),
@@ -46,6 +56,14 @@ def test_parameters_come_typed() -> None:
         ("limit=1e999", "request/query/limit must be integer"),
         ("dryRun=x&limit=x", "request/query/limit must be integer"),
         ("filter[a]=x", "request/query/filter/0 must be string"),
+        ("filter[]=x&filter[a]=x&filter=x", "request/query/filter/0 must be string"),
+        ("filter=x&filter[a]=x", "request/query/filter/1 must be string"),
+        ("filter[a]=x&filter=x", "request/query/filter/0 must be string"),
+        ("filter[0]=x&filter[0]=y", "request/query/filter/0 must be string"),
+        ("filter[][a]=x", "request/query/filter/0 must be string"),
+        ("filter[1000]=x", "request/query/filter/0 must be string"),
+        ("filter[01]=x", "request/query/filter/0 must be string"),
+        ("dryRun[]=true", "request/query/dryRun must be string"),
         ("limit=99999999999999999999", "request/query/limit must be integer"),
         ("totalItems=no", "request/query/totalItems must be equal to one of the allowed values: include, exclude"),
     ],
@@ -111,3 +129,37 @@ def test_the_first_problem_of_a_body_is_told_in_the_stock_words(body: object, me
     with pytest.raises(InputError) as caught:
         check_body(body, members, additional=False)
     assert caught.value.message == message
+
+
+BODY = Body({"target": Member("string", required=True)}, refuses_strays=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "content_type", "body", "message"),
+    [
+        ("foo=1", None, b"", "unsupported media type undefined"),
+        ("foo=1&limit=x", "application/json", b"{}", "Unknown query parameter 'foo'"),
+        ("limit=x", "application/json", b'{"target": 5}', "{query} must be integer, {body}/target must be string"),
+        ("limit=1", "application/json", b'{"a": 5}', "{body} must have required property 'target'"),
+        ("limit=x", "application/json", b'{"target": "x", "a": 5}', "{query} must be integer"),
+    ],
+)
+async def test_query_and_body_are_refused_in_the_stock_order(
+    query: str, content_type: str | None, body: bytes, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        await read_sent(make_request(query, body, content_type), DECLARED, BODY)
+    assert caught.value.message == message.format(query="request/query/limit", body="request/body")
+
+
+async def test_query_and_body_come_together() -> None:
+    request = make_request("limit=5", b'{"target": "x", "other": 1}')
+    query, body = await read_sent(request, DECLARED, BODY)
+    assert (query, body) == ({"limit": 5}, {"target": "x", "other": 1})
+    with pytest.raises(InputError, match="unknown member 'other'; known are target"):
+        refuse_strays(body, BODY)
+
+
+async def test_a_body_that_need_not_be_sent_is_empty() -> None:
+    optional = Body({"target": Member("string", required=True)}, required=False)
+    assert await read_sent(make_request(content_type=None), {}, optional) == ({}, {})

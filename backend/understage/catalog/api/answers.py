@@ -2,23 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from understage.catalog.query.fields import Projection, project
-from understage.platform.openapi import Body
 from understage.platform.plugin import raw_json_response
-from understage.platform.requests import check_body, read_json, read_required_json
-
-
-async def read_members(request: Request, declared: Body) -> dict[str, Any]:
-    """The JSON body as declared. Raises InputError with the first problem, in the words of the stock validator."""
-    body = await read_required_json(request) if declared.required else await read_json(request)
-    sent = {} if body is None else body
-    return check_body(sent, declared.members, additional=declared.additional)
 
 
 def encode_entity(entity: str | bytes, projection: Projection) -> bytes:

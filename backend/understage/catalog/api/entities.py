@@ -28,9 +28,9 @@ from understage.errors import InputError, NotAllowedError, NotFoundError
 from understage.identity.audit import Auditor
 from understage.identity.permissions import CATALOG_ENTITY_DELETE
 from understage.platform.database import Database
-from understage.platform.openapi import ENTITY, OBJECT, STRING, Body, array_of, describe, object_of
+from understage.platform.openapi import ENTITY, OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import JSON_TYPE, json_response, raw_json_response, sent_path
-from understage.platform.requests import Member, Parameter, check_body, decode_base64, parse_query, read_json
+from understage.platform.requests import Body, Member, Parameter, decode_base64, parse_query, read_sent
 
 STREAM_PAGE = 2000
 
@@ -50,7 +50,8 @@ BY_REFS_BODY = Body(
         "entityRefs": Member("array", required=True, items="string"),
         "fields": Member("array", items="string"),
         "query": Member("object"),
-    }
+    },
+    required=False,
 )
 
 # Projected entities have what was asked for only.
@@ -81,10 +82,10 @@ def _add_lists(router: APIRouter, database: Database, served: Served, access: Ac
     async def list_entities(request: Request) -> Response:
         query = parse_query(request, LIST_PARAMETERS)
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "all", "query": query}):
+            asked = parse_filters(query.get("filter", []))
             projection = parse_fields(query.get("fields", []))
-            readable = await access.readable(request.state.credentials)
-            predicate = both(parse_filters(query.get("filter", [])), readable)
             orders = [_parse_order(order) for order in query.get("order", [])]
+            predicate = both(asked, await access.readable(request.state.credentials))
             if {"limit", "offset", "after"} & query.keys():
                 return await _answer_slice(database, request, query, predicate, orders, projection)
             if not orders and not projection and predicate != NOTHING:
@@ -101,21 +102,20 @@ def _add_lists(router: APIRouter, database: Database, served: Served, access: Ac
         ),
     )
     async def get_entities_by_refs(request: Request) -> Response:
-        query = parse_query(request, BY_REFS_PARAMETERS)
-        body = await read_json(request)
-        if body is None:
+        query, body = await read_sent(request, BY_REFS_PARAMETERS, BY_REFS_BODY)
+        if "entityRefs" not in body:
             raise InputError(
                 "Malformed request body (did you remember to specify an application/json content type?), "
                 'Validation error: Required at "entityRefs"'
             )
-        check_body(body, BY_REFS_BODY.members)
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-refs"}) as event:
-            projection = parse_fields(body.get("fields", []))
             asked = clean_predicate(body["query"]) if "query" in body else None
+            filtered = parse_filters(query.get("filter", []))
+            projection = parse_fields(body.get("fields", []))
             # What a predicate means is looked at only where there is an entity to look for, as in the stock backend.
             meaning = None if asked is None or not body["entityRefs"] else read_predicate(asked)
             readable = await access.readable(request.state.credentials)
-            predicate = both(parse_filters(query.get("filter", [])), meaning, readable)
+            predicate = both(filtered, meaning, readable)
             found = await _find_by_refs(database, served, body["entityRefs"], predicate)
             event.meta |= {name: body[name] for name in BY_REFS_BODY.members if name in body}
         items = encode_array(map(found.get, body["entityRefs"]), projection)

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import answer_with_etag, read_members
+from understage.catalog.api.answers import answer_with_etag
 from understage.catalog.predicate import EVERYTHING, both
 from understage.catalog.query.locations import filter_locations, parse_location_predicate
 from understage.catalog.service import CatalogService, RegisteredLocation
@@ -23,9 +23,9 @@ from understage.identity.permissions import (
 )
 from understage.platform.database import Database
 from understage.platform.json import dumps
-from understage.platform.openapi import ENTITY, OBJECT, STRING, Body, array_of, describe, object_of
+from understage.platform.openapi import ENTITY, OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, Parameter, decode_base64, parse_query
+from understage.platform.requests import Body, Member, Parameter, decode_base64, parse_query, read_sent, refuse_strays
 
 ORIGIN = "backstage.io/managed-by-origin-location"
 DEFAULT_LIMIT = 1000
@@ -40,13 +40,14 @@ CREATE_BODY = Body(
         "type": LOCATION_MEMBERS["type"],
         "presence": Member("string", choices=("required", "optional")),
     },
-    additional=False,
+    refuses_strays=True,
 )
 QUERY_BODY = Body({"cursor": Member("string"), "limit": Member("number"), "query": Member("object")}, required=False)
 ANALYZE_BODY = Body(
     {
         "catalogFileName": Member("string"),
         "location": Member("object", required=True, members=LOCATION_MEMBERS, additional=False),
+        "catalogFilename": Member("string"),
     }
 )
 
@@ -97,8 +98,7 @@ def _add_reading(
         openapi_extra=describe("A page of registered locations", body=QUERY_BODY, answers={200: LOCATION_PAGE}),
     )
     async def query_locations(request: Request) -> Response:
-        parse_query(request, {})
-        body = await read_members(request, QUERY_BODY)
+        _, body = await read_sent(request, {}, QUERY_BODY)
         with auditor.asked(request.scope, "location-fetch", meta={"queryType": "by-query"}):
             limit, after, query = _read_location_query(body)
             if not await access.is_allowed(request.state.credentials, CATALOG_LOCATION_READ):
@@ -141,8 +141,7 @@ def _add_reading(
         openapi_extra=describe("Say what could be registered at a URL", body=ANALYZE_BODY, answers={200: ANALYSIS}),
     )
     async def analyze_location(request: Request) -> Response:
-        parse_query(request, {})
-        body = await read_members(request, ANALYZE_BODY)
+        _, body = await read_sent(request, {}, ANALYZE_BODY)
         with auditor.asked(request.scope, "location-analyze") as event:
             await access.require(request.state.credentials, CATALOG_LOCATION_ANALYZE)
             output = await service.analyze_location(body["location"]["type"], body["location"]["target"])
@@ -161,8 +160,8 @@ def _add_changing(router: APIRouter, access: Access, service: CatalogService, au
         ),
     )
     async def create_location(request: Request) -> Response:
-        query = parse_query(request, CREATE_PARAMETERS)
-        body = await read_members(request, CREATE_BODY)
+        query, body = await read_sent(request, CREATE_PARAMETERS, CREATE_BODY)
+        refuse_strays(body, CREATE_BODY)
         dry_run = query.get("dryRun", False)
         meta = {"actionType": "create", "location": body, "isDryRun": dry_run}
         with auditor.asked(
@@ -180,8 +179,7 @@ def _add_changing(router: APIRouter, access: Access, service: CatalogService, au
         openapi_extra=describe("Point a location elsewhere", body=LOCATION_BODY, answers={200: LOCATION}),
     )
     async def update_location(request: Request, location_id: str) -> Response:
-        parse_query(request, {})
-        body = await read_members(request, LOCATION_BODY)
+        _, body = await read_sent(request, {}, LOCATION_BODY)
         meta = {"actionType": "update", "id": location_id, "location": body}
         with auditor.asked(request.scope, "location-mutate", severity="medium", meta=meta) as event:
             await access.require(request.state.credentials, CATALOG_LOCATION_CREATE)

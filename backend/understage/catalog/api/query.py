@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object, read_members
+from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object
 from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.cursor import FullText, Order, decode_cursor
 from understage.catalog.query.entities import (
@@ -26,9 +26,9 @@ from understage.catalog.query.served import Served
 from understage.errors import InputError
 from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
-from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
+from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import raw_json_response
-from understage.platform.requests import Member, Parameter, check_body, parse_query
+from understage.platform.requests import Body, Member, Parameter, check_body, parse_query, read_sent
 
 QUERY_PARAMETERS = {
     "fields": Parameter("list"),
@@ -123,8 +123,7 @@ def _add_pages(router: APIRouter, database: Database, served: Served, access: Ac
         openapi_extra=describe("A page of entities that satisfy a predicate", body=QUERY_BODY, answers={200: PAGE}),
     )
     async def query_entities_by_predicate(request: Request) -> Response:
-        parse_query(request, {})
-        body = await read_members(request, QUERY_BODY)
+        _, body = await read_sent(request, {}, QUERY_BODY)
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-query"}) as event:
             return await answer(request, event, question_of_body(body), parse_fields(body.get("fields", [])))
 
@@ -151,7 +150,11 @@ def _add_facets(router: APIRouter, database: Database, access: Access, auditor: 
     async def get_entity_facets(request: Request) -> Response:
         query = parse_query(request, FACET_PARAMETERS)
         with auditor.asked(request.scope, "entity-facets"):
-            return await answer(request, query["facet"], parse_filters(query.get("filter", [])))
+            predicate = parse_filters(query.get("filter", []))
+            names = [name for name in query["facet"] if name]
+            if not names:
+                raise InputError("Missing facet parameter")
+            return await answer(request, names, predicate)
 
     @router.post(
         "/entity-facets",
@@ -160,12 +163,12 @@ def _add_facets(router: APIRouter, database: Database, access: Access, auditor: 
         ),
     )
     async def query_entity_facets(request: Request) -> Response:
-        parse_query(request, {})
-        body = await read_members(request, FACET_BODY)
+        _, body = await read_sent(request, {}, FACET_BODY)
         with auditor.asked(request.scope, "entity-facets"):
-            if not body["facets"] or not all(name.strip() for name in body["facets"]):
+            names = [name for name in body["facets"] if name]
+            if not names:
                 raise InputError("Missing or empty facets parameter")
-            return await answer(request, body["facets"], parse_predicate(body.get("query", {})))
+            return await answer(request, names, parse_predicate(body.get("query", {})))
 
 
 def _question_of_parameters(query: dict[str, Any]) -> Question:

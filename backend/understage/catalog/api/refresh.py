@@ -5,15 +5,14 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import read_members
 from understage.catalog.service import CatalogService
 from understage.errors import InputError
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import CATALOG_ENTITY_REFRESH, CATALOG_ENTITY_VALIDATE
-from understage.platform.openapi import ERROR, STRING, Body, any_of, array_of, describe, object_of
+from understage.platform.openapi import ERROR, STRING, any_of, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import Member, parse_query
+from understage.platform.requests import Body, Member, read_sent
 
 REFRESH_BODY = Body(
     {"authorizationToken": Member("string"), "entityRef": Member("string", required=True)}, additional=False
@@ -35,8 +34,7 @@ def create_refresh_router(
         openapi_extra=describe("Process an entity and its locations now", body=REFRESH_BODY, answers={200: None}),
     )
     async def refresh(request: Request) -> Response:
-        parse_query(request, {})
-        body = await read_members(request, REFRESH_BODY)
+        _, body = await read_sent(request, {}, REFRESH_BODY)
         meta = {"queryType": "refresh", "entityRef": body["entityRef"]}
         with auditor.asked(request.scope, "entity-mutate", severity="medium", meta=meta):
             token = body.get("authorizationToken")
@@ -52,8 +50,7 @@ def create_refresh_router(
         ),
     )
     async def validate_entity(request: Request) -> Response:
-        parse_query(request, {})
-        body = await read_members(request, VALIDATE_BODY)
+        _, body = await read_sent(request, {}, VALIDATE_BODY)
         with auditor.asked(request.scope, "entity-validate") as event:
             await access.require(request.state.credentials, CATALOG_ENTITY_VALIDATE)
             errors = await service.validate_entity(body["entity"], body["location"])

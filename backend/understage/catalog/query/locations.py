@@ -30,7 +30,7 @@ def _read(wire: AnyValue) -> Predicate:
             return any_of(map(_read, parts))
         case dict():
             return both(*(_read_field(key, field) for key, field in wire.items()))
-    return read_predicate(wire)
+    raise InputError("Invalid filter predicate, expected an object")
 
 
 def _read_field(key: str, value: AnyValue) -> Predicate:

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from understage.errors import InputError
 from understage.identity.audit import Auditor
-from understage.platform.openapi import OBJECT, Body, array_of, describe, object_of
+from understage.platform.openapi import OBJECT, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, check_body, read_json
+from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Body, Member, check_body, read_json
 from understage.scaffolder.api.answers import VALUES_ERROR, answering_values_errors
 from understage.scaffolder.dry_run import DryRun, DryRunRequest
 

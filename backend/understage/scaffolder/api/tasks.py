@@ -12,9 +12,17 @@ from understage.identity.permissions import (
     SCAFFOLDER_TASK_CREATE,
     SCAFFOLDER_TASK_READ,
 )
-from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
+from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, Parameter, check_body, parse_query, read_json
+from understage.platform.requests import (
+    SCAFFOLDER_BODY_LIMIT,
+    Body,
+    Member,
+    Parameter,
+    check_body,
+    parse_query,
+    read_json,
+)
 from understage.scaffolder.api.answers import VALUES_ERROR, answering_values_errors
 from understage.scaffolder.api.task_access import TaskAccess
 from understage.scaffolder.service import ScaffolderService, TaskQuery

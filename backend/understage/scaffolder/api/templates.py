@@ -5,9 +5,9 @@ from fastapi import APIRouter, Request, Response
 from understage.errors import InputError
 from understage.identity.audit import Auditor
 from understage.model.ref import EntityRef
-from understage.platform.openapi import OBJECT, STRING, Body, array_of, describe, object_of
+from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Member, check_body, parse_query, read_json
+from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Body, Member, check_body, parse_query, read_json
 from understage.scaffolder.assembly import Assembly
 
 FORM = object_of({"title": STRING, "steps": array_of(OBJECT)}, {"description": STRING})
