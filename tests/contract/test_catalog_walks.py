@@ -135,6 +135,38 @@ def test_a_location_is_registered_looked_at_and_removed(walk: Walk) -> None:
     assert walk.same("GET", f"{COMPONENT}/http-one")[1].status_code == 404
 
 
+def test_a_location_is_pointed_elsewhere(walk: Walk) -> None:
+    """It keeps id and reference, gives the entities of the other file only, and its own entity is another one."""
+    register(walk, "id", "one.yaml", "http-one")
+    files = walk.pair.files.url
+    registered = [response.json()["entityRef"] for response in walk.same("GET", f"{CATALOG}/locations/{{id}}")]
+    name = registered[1].partition("/")[2]
+    before = walk.same("GET", f"{CATALOG}/entities/by-name/location/default/{name}")
+    elsewhere = {"type": "url", "target": f"{files}/two-a.yaml"}
+    moved = walk.same("PUT", f"{CATALOG}/locations/{{id}}", json=elsewhere)
+    assert [response.status_code for response in moved] == [200, 200]
+    assert [response.json()["entityRef"] for response in moved] == registered
+    assert walk.same("GET", f"{COMPONENT}/http-one")[1].status_code == 404
+    wait_for_both(
+        walk.pair, lambda backend: serves(walk.pair, backend, "http-two-a"), "the component of the other file"
+    )
+    walk.pair.settle()
+    after = walk.same("GET", f"{CATALOG}/entities/by-name/location/default/{name}")
+    assert walk.same("GET", f"{COMPONENT}/http-one")[1].status_code == 404
+    walk.same("GET", f"{COMPONENT}/http-two-a")
+    uids = [[response.json()["metadata"]["uid"] for response in responses] for responses in (before, after)]
+    assert not set(uids[0]) & set(uids[1])
+    # To itself, to where another one points, with what no location has, and one that is not there
+    walk.same("PUT", f"{CATALOG}/locations/{{id}}", json=elsewhere)
+    register(walk, "other", "one.yaml?again", "http-one")
+    taken = {"type": "url", "target": f"{files}/one.yaml?again"}
+    assert walk.same("PUT", f"{CATALOG}/locations/{{id}}", json=taken)[1].status_code == 409
+    strange = walk.same("PUT", f"{CATALOG}/locations/{{id}}", json={**elsewhere, "presence": "optional"})
+    assert strange[1].status_code == 400
+    unknown = "11111111-2222-4333-8444-555555555555"
+    assert walk.same("PUT", f"{CATALOG}/locations/{unknown}", json=elsewhere)[1].status_code == 404
+
+
 def test_a_child_that_is_left_out_becomes_an_orphan_and_is_deleted(walk: Walk) -> None:
     register(walk, "two", "two.yaml", "http-two-a", "http-two-b")
     walk.pair.settle()

@@ -91,6 +91,26 @@ async def test_a_place_that_nobody_can_read_is_named(sqlite_database: Database, 
         assert await bench.errors(ref) == ["InputError: No processor was able to handle reading of unheard:x"]
 
 
+async def test_relative_targets_are_read_beside_the_file_that_names_them(database: Database, tmp_path: Path) -> None:
+    async with running(database, tmp_path) as bench:
+        bench.reader.pages["https://example.com/repo/a.yaml"] = location("top", "./deep/b.yaml", "../other.yaml")
+        bench.reader.pages["https://example.com/repo/deep/b.yaml"] = location("deep", "c.yaml")
+        bench.reader.pages["https://example.com/repo/deep/c.yaml"] = component("far")
+        bench.reader.pages["https://example.com/other.yaml"] = component("near")
+        await bench.service.create_location("url", "https://example.com/repo/a.yaml")
+        await bench.settle()
+        read = {
+            name: (await bench.entity(f"component:default/{name}"))["metadata"]["annotations"][
+                "backstage.io/managed-by-location"
+            ]
+            for name in ("far", "near")
+        }
+        assert read == {
+            "far": "url:https://example.com/repo/deep/c.yaml",
+            "near": "url:https://example.com/other.yaml",
+        }
+
+
 async def test_a_url_location_cannot_name_files(database: Database, tmp_path: Path) -> None:
     async with running(database, tmp_path) as bench:
         bench.reader.pages["https://example.com/a.yaml"] = location("top", "/etc/passwd", type="file")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from tests.store.catalog_bench import component, location, running
+from tests.store.catalog_bench import PagesReader, component, location, running
 
 from understage.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from understage.platform.database import Database
@@ -83,11 +83,42 @@ async def test_a_second_registration_is_refused_or_refreshes(database: Database,
 async def test_a_location_that_cannot_be_is_not_stored(
     sqlite_database: Database, tmp_path: Path, type: str, target: str, message: str
 ) -> None:
-    async with running(sqlite_database, tmp_path) as bench:
+    reader = PagesReader()
+    reader.pages[URL] = component("one")
+    async with running(sqlite_database, tmp_path, reader=reader) as bench:
         with pytest.raises(InputError) as caught:
             await bench.service.create_location(type, target)
         assert message in caught.value.message
         assert await bench.service.list_locations() == []
+        kept = (await bench.service.create_location("url", URL)).location
+        with pytest.raises(InputError):
+            await bench.service.update_location(kept.id, type, target)
+        assert await bench.service.list_locations() == [kept]
+    # What was refused does not stand in the way of the next start.
+    async with running(sqlite_database, tmp_path, reader=reader) as bench:
+        await bench.settle()
+        assert await bench.names() == ["component:default/one"]
+
+
+async def test_a_location_that_another_backend_stored_without_a_target_stops_no_start(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    reader = PagesReader()
+    reader.pages[URL] = component("one")
+    async with running(sqlite_database, tmp_path, reader=reader) as bench:
+        await bench.service.create_location("url", URL)
+    async with sqlite_database.write() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO locations (id, type, target, location_entity_ref) VALUES (:id, 'url', '', 'location:default/x')"
+            ),
+            {"id": "11111111-2222-4333-8444-555555555555"},
+        )
+    async with running(sqlite_database, tmp_path, reader=reader) as bench:
+        await bench.settle()
+        assert await bench.names() == ["component:default/one"]
+        empty = next(location for location in await bench.service.list_locations() if not location.target)
+        await bench.service.delete_location(empty.id)
 
 
 async def test_unregistering_removes_at_once_what_only_it_gave(database: Database, tmp_path: Path) -> None:

@@ -222,6 +222,8 @@ async def test_pending_entities_are_listed_by_owner_and_deleted(database: Databa
         assert bad["unprocessed_entity"]["spec"]["owner"] == "team-b"
         assert bad["errors"][0]["line"] == 7
         assert bad["location_key"] == f"file:{files}/b.yaml"
+        for other in ("Team-B", "team", "group:default/team-b", "%25"):
+            assert (await reporter.get(f"/entities/unprocessed/pending?owner={other}"))["entities"] == []
         owned = await reporter.get("/entities/unprocessed/pending?owner=team-b")
         assert [row["entity_ref"] for row in owned["entities"]] == ["component:default/bad"]
 

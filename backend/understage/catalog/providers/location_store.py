@@ -86,10 +86,10 @@ class LocationStore:
         """Point elsewhere; what only the old target gave is removed. Raises NotFoundError, ConflictError."""
 
         async def move(write: AsyncConnection) -> LocationRow:
-            row = _found(await select_location(write, location_id), location_id)
             taken = await select_location_by_target(write, location.type, location.target)
             if taken is not None and taken.id != location_id:
                 raise _exists(location)
+            row = _found(await select_location(write, location_id), location_id)
             moved = row._replace(type=location.type, target=location.target)
             await update_location(write, location_id, moved.type, moved.target)
             await apply_delta(write, self.name, [entity_of(moved)])
