@@ -86,9 +86,8 @@ def known_difference(case: Case, stock: Answer, ours: Answer) -> str | None:
 
 
 def _has_odd_place(stock: Answer, ours: Answer) -> bool:
-    return stock.status in (200, 500) and (
-        _error(ours).get("message") == MISFIT or (stock.status == 500 and ours.status == 200)
-    )
+    """Refused by ours alone or, of a cursor with something else wrong too, for another reason; or where the stock one fails."""
+    return _error(ours).get("message") == MISFIT or (stock.status == 500 and ours.status == 200)
 
 
 def _error(answer: Answer) -> dict[str, Any]:
