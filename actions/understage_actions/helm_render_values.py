@@ -9,6 +9,7 @@ from pydantic import Field
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
 from understage.sdk.yaml import dump, parse_document
 from understage_actions._helm_chart import Chart, load_chart
+from understage_actions._helm_inputs import find_chart
 from understage_actions._helm_layers import Layer, Layers
 from understage_actions._helm_schema import check_values, has_schema
 from understage_actions._kubernetes_names import check_label
@@ -99,7 +100,7 @@ _EXAMPLES = [
 )
 async def render_values(ctx: ActionContext, input: RenderValuesInput) -> RenderValuesOutput:
     """Merge, check, write; render the manifests when asked and Helm is there. InputError names path and layer."""
-    chart = await asyncio.to_thread(load_chart, _find_chart(ctx, input.chart))
+    chart = await asyncio.to_thread(load_chart, find_chart(ctx, input.chart))
     defaults = chart.coalesce({})
     layers = Layers(_read_layers(ctx, input), defaults)
     coalesced = chart.coalesce(layers.values)
@@ -120,20 +121,6 @@ async def render_values(ctx: ActionContext, input: RenderValuesInput) -> RenderV
         manifests_path=rendered,
         chart=ChartInfo(name=chart.name, version=chart.version),
     )
-
-
-def _find_chart(ctx: ActionContext, chart: str) -> Path:
-    inside = ctx.workspace.resolve(chart)
-    if (inside / "Chart.yaml").is_file():
-        return inside
-    known: list[str] = []
-    if charts := ctx.defaults.get("chartsDirectory"):
-        root = Path(charts)
-        known = sorted(folder.parent.name for folder in root.glob("*/Chart.yaml"))
-        if chart in known:
-            return root / chart
-    there = f"the charts of the platform are {', '.join(known)}" if known else "the platform has no charts of its own"
-    raise InputError(f"No chart {chart!r}: the workspace has no {chart}/Chart.yaml, and {there}")
 
 
 def _read_layers(ctx: ActionContext, input: RenderValuesInput) -> list[Layer]:

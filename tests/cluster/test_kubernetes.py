@@ -11,7 +11,9 @@ from tests.cluster.bench import Cluster
 from understage.errors import ConflictError, ForeignError, InputError, NotAllowedError, NotFoundError
 from understage.integrations.kubernetes import KubernetesCluster, KubernetesClusters, clusters_from_config
 from understage.sdk.testing import fake_ports, run_action
+from understage_actions.kubernetes_apply import apply
 from understage_actions.kubernetes_create_namespace import create_namespace
+from understage_actions.kubernetes_wait import wait
 
 Manifest = dict[str, Any]
 
@@ -162,3 +164,84 @@ async def test_the_golden_namespace_is_in_force(cluster: Cluster, tmp_path: Path
     with pytest.raises(ConflictError, match="adopt: true"):
         await run_action(create_namespace, nobodys, workspace=tmp_path, ports=ports)
     await run_action(create_namespace, {**nobodys, "adopt": True}, workspace=tmp_path, ports=ports)
+
+
+WIDGETS = """\
+apiVersion: probe.example.com/v1
+kind: Widget
+metadata: {name: first}
+spec: {size: 3}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.probe.example.com}
+spec:
+  group: probe.example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets, singular: widget}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: step-apply}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: "example.com/web:1"}]}
+"""
+
+
+async def test_a_step_applies_a_definition_its_object_and_a_deployment_and_waits(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    ports = fake_ports(clusters=connect(cluster))
+    (tmp_path / "all.yaml").write_text(WIDGETS)
+    step = {"files": ["all.yaml"], "namespace": "step-apply", "clusterScoped": True}
+    planned = await run_action(apply, step, workspace=tmp_path, ports=ports, dry_run=True)
+    assert planned.output["applied"] is False
+    assert cluster.get("/api/v1/namespaces/step-apply") is None
+    first = (await run_action(apply, {**step, "wait": True}, workspace=tmp_path, ports=ports)).output
+    assert [(each["kind"], each["operation"]) for each in first["objects"]] == [
+        ("Namespace", "created"),
+        ("CustomResourceDefinition", "created"),
+        ("Widget", "created"),
+        ("Deployment", "created"),
+    ]
+    again = (await run_action(apply, step, workspace=tmp_path, ports=ports)).output
+    assert {each["operation"] for each in again["objects"]} == {"unchanged"}
+    assert [each["uid"] for each in again["objects"]] == [each["uid"] for each in first["objects"]]
+
+    web = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    for goal in ("ready", "condition=Available", "jsonpath={.status.readyReplicas}=2"):
+        waited = {"objects": [web], "namespace": "step-apply", "for": goal, "timeout": 60}
+        output = (await run_action(wait, waited, workspace=tmp_path, ports=ports)).output
+        assert output["objects"][0]["status"]["availableReplicas"] == 2
+
+    widget = {"apiVersion": "probe.example.com/v1", "kind": "Widget", "name": "first"}
+    gone = {"objects": [widget], "namespace": "step-apply", "for": "delete", "timeout": 1}
+    with pytest.raises(ForeignError, match="Widget step-apply/first: is still there"):
+        await run_action(wait, gone, workspace=tmp_path, ports=ports)
+    await reach(cluster).delete("probe.example.com/v1", "Widget", "first", "step-apply")
+    await run_action(wait, {**gone, "timeout": 30}, workspace=tmp_path, ports=ports)
+
+
+async def test_a_dry_run_lets_the_server_check_every_object(cluster: Cluster, tmp_path: Path) -> None:
+    ports = fake_ports(clusters=connect(cluster))
+    await reach(cluster).apply(namespace("dry-probe"))
+    wrong = {**config_map("dry-probe"), "spec": {"x": 1}}
+    with pytest.raises(InputError, match="field not declared in schema"):
+        await run_action(apply, {"manifests": wrong}, workspace=tmp_path, ports=ports, dry_run=True)
+    for api_version in ("../../api/v1", "apps/v1/namespaces", "x?y=z/v1"):
+        hostile = {**config_map("dry-probe"), "apiVersion": api_version}
+        with pytest.raises((InputError, NotFoundError), match=r"no name of|knows no kind"):
+            await run_action(apply, {"manifests": hostile}, workspace=tmp_path, ports=ports)

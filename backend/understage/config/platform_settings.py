@@ -117,11 +117,24 @@ class OwnArgocdSettings(Section):
     destination_servers: dict[str, str] = Field(default_factory=dict)
 
 
+class HelmRepository(Section):
+    """One entry of `understage.helm.repositories`: a repository of charts (`https://…`) or a registry (`oci://…`).
+
+    Actions reach what is below `url`, and nothing else. `plain_http` is for a registry without TLS.
+    """
+
+    url: Text
+    username: Text | None = None
+    password: Secret | None = None
+    plain_http: Boolean = False
+
+
 class HelmSettings(Section):
     """`understage.helm`."""
 
     binary: Text = "helm"
     charts: Text | None = None
+    repositories: tuple[HelmRepository, ...] = ()
 
 
 class WorkspaceSettings(Section):

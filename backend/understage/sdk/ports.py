@@ -166,6 +166,9 @@ class Cluster(Protocol):
     async def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
         """Delete the object (its dependents in the foreground); False when it was not there."""
 
+    async def is_namespaced(self, api_version: str, kind: str) -> bool:
+        """Whether objects of the kind are in namespaces. Raises NotFoundError for a kind that the cluster does not know."""
+
 
 class Clusters(Protocol):
     """The configured clusters, by name."""
@@ -180,16 +183,64 @@ class Clusters(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class PackedChart:
+    """A packed chart in a registry: the digest of its manifest there, and the SHA-256 (hex) of the package itself."""
+
+    digest: str
+    sha256: str
+
+
 class Helm(Protocol):
-    """The helm binary."""
+    """The helm binary. Charts are folders; what leads out of them by links is refused (InputError).
+
+    Repositories and registries are those of the configuration (`understage.helm.repositories`), with their credentials;
+    any other raises NotAllowedError. InputError has Helm's own words for what it refuses.
+    """
 
     def is_available(self) -> bool:
         """Whether a helm binary was found."""
 
     async def template(
-        self, chart: Path, *, release: str, namespace: str, values: Sequence[Path] = (), timeout: float = 60.0
+        self,
+        chart: Path,
+        *,
+        release: str,
+        namespace: str,
+        values: Sequence[Path] = (),
+        include_crds: bool = False,
+        kube_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        timeout: float = 60.0,
     ) -> str:
-        """Rendered manifests (YAML documents). Raises InputError with Helm's own words for a chart or values it refuses."""
+        """Rendered manifests (YAML documents); later files of `values` win."""
+
+    async def lint(
+        self, chart: Path, *, values: Sequence[Path] = (), namespace: str = "default", timeout: float = 60.0
+    ) -> list[tuple[str, str]]:
+        """What `helm lint` finds: pairs of severity (INFO, WARNING, ERROR) and message. Findings raise nothing."""
+
+    async def update_dependencies(self, chart: Path, *, root: Path, timeout: float = 120.0) -> None:
+        """Bring what Chart.yaml depends on into `charts/` and write Chart.lock; `file://` leads nowhere out of `root`."""
+
+    async def package(
+        self,
+        chart: Path,
+        directory: Path,
+        *,
+        version: str | None = None,
+        app_version: str | None = None,
+        timeout: float = 60.0,
+    ) -> Path:
+        """Pack the chart into `directory`; returns the file, named `<name>-<version>.tgz`."""
+
+    async def find_published(
+        self, repository: str, name: str, version: str, *, timeout: float = 120.0
+    ) -> PackedChart | None:
+        """The chart of this version in the registry folder `repository` (`oci://…`), or None."""
+
+    async def push(self, package: Path, repository: str, *, timeout: float = 120.0) -> str:
+        """Push a packed chart to the registry folder `repository` (`oci://…`); returns its digest there."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ ENABLED = false
 [actions]
 ENABLED = false
 [packages]
-ENABLED = false
+ENABLED = true
 [mailer]
 ENABLED = false
 [picture]

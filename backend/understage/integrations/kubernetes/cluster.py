@@ -59,8 +59,12 @@ class KubernetesCluster:
         what = f"delete {_title(kind, name, namespace)}"
         return await self._find("DELETE", path, what, query={"propagationPolicy": "Foreground"}) is not None
 
+    async def is_namespaced(self, api_version: str, kind: str) -> bool:
+        """Whether objects of the kind are in namespaces. NotFoundError when the server does not know the kind."""
+        return (await self._resource(api_version, kind, _root(api_version)))[1]
+
     async def _path(self, api_version: str, kind: str, name: str, namespace: str | None) -> str:
-        root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        root = _root(api_version)
         plural, namespaced = await self._resource(api_version, kind, root)
         if namespaced and not namespace:
             raise InputError(f"{kind} {name} needs a namespace: set metadata.namespace")
@@ -101,6 +105,12 @@ def _identity(manifest: Json) -> tuple[str, str, str, str | None]:
     if not (isinstance(api_version, str) and isinstance(kind, str) and isinstance(name, str) and name):
         raise InputError("a manifest needs apiVersion, kind and metadata.name")
     return api_version, kind, name, metadata.get("namespace")
+
+
+def _root(api_version: str) -> str:
+    """The path of a group's version; the version comes from templates, and must not lead elsewhere."""
+    parts = "/".join(_segment(part) for part in api_version.split("/", 1))
+    return f"/apis/{parts}" if "/" in api_version else f"/api/{parts}"
 
 
 def _segment(name: str) -> str:

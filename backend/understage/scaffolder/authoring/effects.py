@@ -40,6 +40,8 @@ def effects_of(
         elif kind == "object":
             verb = "change" if key in before else "apply"
             found.append(Effect(f"{verb} {name} {last} on cluster {where}", dump(value)))
+        elif kind == "chart":
+            found.append(Effect(f"push chart {name}"))
         else:
             found.append(Effect(f"apply {name} {last} to Argo CD {where}", dump(value)))
     for key in before.keys() - after.keys():

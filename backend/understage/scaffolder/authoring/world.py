@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from understage.errors import InputError, NotFoundError
+from understage.integrations.helm import HelmBinary
 from understage.integrations.templating import FileTemplating
 from understage.scaffolder.authoring.effects import Effect, effects_of
 from understage.scaffolder.filters import backstage_filters
-from understage.sdk import Forge, HttpResponse, Ports, ReadFile, ReadTree
+from understage.sdk import Forge, HttpResponse, PackedChart, Ports, ReadFile, ReadTree
 from understage.sdk.testing import (
     FakeArgoCd,
     FakeArgoCds,
@@ -22,6 +23,7 @@ from understage.sdk.testing import (
     FakeForge,
     FakeForges,
     FakeGit,
+    FakeHelm,
     FakeHttp,
     FakeReader,
     FakeRepository,
@@ -139,6 +141,51 @@ class HealthyArgoCd(FakeArgoCd):
         return found
 
 
+class ReadyCluster(FakeCluster):
+    """What is applied is ready at once."""
+
+    async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """The object, with the status of one that is ready."""
+        found = await super().get(api_version, kind, name, namespace)
+        if found is not None and "status" not in found:
+            wanted = (found.get("spec") or {}).get("replicas", 1)
+            counts = ("replicas", "updatedReplicas", "availableReplicas", "readyReplicas")
+            conditions = [
+                {"type": each, "status": "True"} for each in ("Ready", "Available", "Complete", "Established")
+            ]
+            phase = {"Namespace": "Active", "PersistentVolumeClaim": "Bound"}.get(kind, "Running")
+            found["status"] = {
+                **dict.fromkeys(counts, wanted),
+                "conditions": conditions,
+                "phase": phase,
+                "observedGeneration": 1,
+                "loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]},
+            }
+        return found
+
+
+class OfflineHelm(HelmBinary):
+    """Helm as it is installed here, for what needs no network; a registry in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registry = FakeHelm(available=True)
+
+    async def update_dependencies(self, chart: Path, *, root: Path, timeout: float = 120.0) -> None:
+        """Refuse: nothing can be fetched."""
+        raise NotFoundError(f"A trial is offline: the dependencies of the chart {chart.name} cannot be fetched")
+
+    async def find_published(
+        self, repository: str, name: str, version: str, *, timeout: float = 120.0
+    ) -> PackedChart | None:
+        """What this trial pushed."""
+        return await self.registry.find_published(repository, name, version)
+
+    async def push(self, package: Path, repository: str, *, timeout: float = 120.0) -> str:
+        """Keep the package."""
+        return await self.registry.push(package, repository)
+
+
 class World:
     """The ports of one trial, and what happened to them."""
 
@@ -147,8 +194,9 @@ class World:
         for name, files in surroundings.repositories.items():
             self._seed(name, files)
         self.git = FakeGit(self.forges)
-        self.clusters = [FakeCluster(name) for name in surroundings.clusters]
+        self.clusters = [ReadyCluster(name) for name in surroundings.clusters]
         self.argocd = [HealthyArgoCd(name) for name in surroundings.argocd]
+        self.helm = OfflineHelm()
         self.http = FakeHttp(surroundings.http)
         self.catalog = OfflineCatalog(surroundings.entities, self.forges)
         self.filters: dict[str, Filter] = backstage_filters(host_type)
@@ -158,6 +206,7 @@ class World:
             git=self.git,
             forges=self.forges,
             clusters=FakeClusters(self.clusters),
+            helm=self.helm,
             argocd=FakeArgoCds(self.argocd),
             templating=FileTemplating(Environment(filters=self.filters)),
             http=self.http,
@@ -193,6 +242,8 @@ class World:
             for (_version, kind, namespace, name), manifest in cluster.objects.items():
                 place = f"{namespace}/{name}" if namespace else name
                 state["object", cluster.name, kind, place] = dict(manifest)
+        for reference, package in self.helm.registry.published.items():
+            state["chart", "", reference, ""] = package
         for instance in self.argocd:
             for name, project in instance.projects.items():
                 state["argocd", instance.name, "AppProject", name] = project

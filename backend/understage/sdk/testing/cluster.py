@@ -9,6 +9,22 @@ from understage.errors import ConflictError, ForeignError, InputError, NotFoundE
 from understage.sdk.ports import Cluster
 
 MANAGER = "understage"
+WITHOUT_NAMESPACE = frozenset(
+    (
+        *("Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"),
+        *(
+            "StorageClass",
+            "PriorityClass",
+            "IngressClass",
+            "GatewayClass",
+            "APIService",
+            "ClusterIssuer",
+            "ClusterPolicy",
+        ),
+        *("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy"),
+        *("ValidatingAdmissionPolicyBinding", "ClusterSecretStore", "RuntimeClass", "CSIDriver", "VolumeAttachment"),
+    )
+)
 _IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"))
 
 Key = tuple[str, str, str | None, str]
@@ -69,6 +85,11 @@ class FakeCluster:
         for gone in (key, *inside):
             del self.objects[gone], self.owners[gone]
         return True
+
+    async def is_namespaced(self, api_version: str, kind: str) -> bool:
+        """True but for the kinds that are known to have no namespace."""
+        self._reach()
+        return kind not in WITHOUT_NAMESPACE
 
     def _reach(self) -> None:
         if self.unreachable is not None:

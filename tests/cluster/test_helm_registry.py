@@ -1,0 +1,108 @@
+"""Packing, pushing and depending on charts: the real helm, and Gitea's registries over real HTTP."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.bench import Gitea
+
+from understage.errors import ConflictError, InputError, NotAllowedError
+from understage.integrations.helm import HelmBinary, helm_from_config
+from understage.sdk import Action
+from understage.sdk.testing import ActionResult, fake_ports, run_action
+from understage_actions.helm_dependency_update import dependency_update
+from understage_actions.helm_package import package
+from understage_actions.helm_push import push
+
+ORGANIZATION = "chart-push"
+
+
+def connect(binary: Path, gitea: Gitea, **changes: Any) -> HelmBinary:
+    account = {"username": gitea.username, "password": gitea.password, **changes}
+    return helm_from_config(
+        {
+            "understage": {
+                "helm": {
+                    "binary": str(binary),
+                    "repositories": [
+                        {"url": f"oci://{gitea.host}/{ORGANIZATION}", "plainHttp": True, **account},
+                        {"url": f"{gitea.url}/api/packages/{ORGANIZATION}/helm", **account},
+                    ],
+                }
+            }
+        }
+    )
+
+
+def chart(folder: Path, name: str, **about: Any) -> None:
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text(json.dumps({"apiVersion": "v2", "name": name, "version": "1.0.0", **about}))
+    (folder / "templates" / "map.yaml").write_text("kind: ConfigMap\n")
+
+
+async def run(
+    action: Action[Any, Any], workspace: Path, helm: HelmBinary, *, dry_run: bool = False, **input: Any
+) -> ActionResult:
+    return await run_action(action, input, workspace=workspace, ports=fake_ports(helm=helm), dry_run=dry_run)
+
+
+async def test_a_chart_is_pushed_once_and_others_depend_on_it(helm_binary: Path, gitea: Gitea, tmp_path: Path) -> None:
+    gitea.create_organization(ORGANIZATION)
+    helm = connect(helm_binary, gitea)
+    chart(tmp_path / "common", "common")
+    made = (await run(package, tmp_path, helm, chart="common", targetPath="dist")).output
+    step = {"path": made["path"], "repository": f"oci://{gitea.host}/{ORGANIZATION}"}
+
+    planned = (await run(push, tmp_path, helm, **step, dry_run=True)).output
+    assert (planned["pushed"], planned["digest"]) == (False, None)
+    assert gitea.request("GET", f"/packages/{ORGANIZATION}").json() == []
+    first = (await run(push, tmp_path, helm, **step)).output
+    assert first["reference"] == f"{gitea.host}/{ORGANIZATION}/common:1.0.0"
+    assert first["digest"].startswith("sha256:")
+    kept = gitea.request("GET", f"/packages/{ORGANIZATION}").json()
+    assert "1.0.0" in {each["version"] for each in kept if each["name"] == "common"}
+    assert (await run(push, tmp_path, helm, **step)).output == {**first, "pushed": False}
+
+    (tmp_path / "common" / "templates" / "more.yaml").write_text("kind: Secret\n")
+    await run(package, tmp_path, helm, chart="common", targetPath="dist")
+    with pytest.raises(ConflictError, match="there already with another content"):
+        await run(push, tmp_path, helm, **step)
+    replaced = (await run(push, tmp_path, helm, **step, overwrite=True)).output
+    assert replaced["digest"] != first["digest"]
+
+    entry = {"name": "common", "version": "^1.0.0", "repository": step["repository"]}
+    chart(tmp_path / "deploy", "ledger", dependencies=[entry])
+    result = await run(dependency_update, tmp_path, helm, chart="deploy")
+    assert result.output == {"charts": ["common-1.0.0.tgz"], "lockPath": "deploy/Chart.lock"}
+
+
+async def test_a_repository_with_an_index_is_asked_with_its_credentials(
+    helm_binary: Path, gitea: Gitea, tmp_path: Path
+) -> None:
+    gitea.request("POST", "/orgs", json={"username": ORGANIZATION, "visibility": "private"})
+    helm = connect(helm_binary, gitea)
+    chart(tmp_path / "shared", "shared")
+    made = (await run(package, tmp_path, helm, chart="shared")).output
+    uploaded = gitea.http.post(
+        f"{gitea.url}/api/packages/{ORGANIZATION}/helm/api/charts",
+        content=(tmp_path / made["path"]).read_bytes(),
+        auth=(gitea.username, gitea.password),
+    )
+    assert uploaded.status_code == 201, uploaded.text
+    entry = {"name": "shared", "version": "~1.0", "repository": f"{gitea.url}/api/packages/{ORGANIZATION}/helm"}
+    chart(tmp_path / "deploy", "ledger", dependencies=[entry])
+    result = await run(dependency_update, tmp_path, helm, chart="deploy")
+    assert result.output["charts"] == ["shared-1.0.0.tgz"]
+
+
+async def test_refusals_of_a_registry_are_readable(helm_binary: Path, gitea: Gitea, tmp_path: Path) -> None:
+    chart(tmp_path / "common", "refused")
+    made = (await run(package, tmp_path, connect(helm_binary, gitea), chart="common")).output
+    step = {"path": made["path"], "repository": f"oci://{gitea.host}/{ORGANIZATION}"}
+    with pytest.raises(InputError, match=r"Helm .*unauthorized|Helm .*401") as caught:
+        await run(push, tmp_path, connect(helm_binary, gitea, password="wr0ng-password"), **step)
+    assert "wr0ng-password" not in caught.value.message
+    for other in (f"oci://{gitea.host}/elsewhere", f"oci://{gitea.host}/{ORGANIZATION}/../elsewhere"):
+        with pytest.raises(NotAllowedError, match=r"understage\.helm\.repositories"):
+            await run(push, tmp_path, connect(helm_binary, gitea), path=made["path"], repository=other)
