@@ -30,7 +30,10 @@ ELSEWHERE = {
     73: ("contract/requests/by-query.yaml", "cursor-order"),
     82: ("contract/test_catalog_checklist.py", "def test_what_comes_between_pages_moves_no_other"),
     104: ("contract/requests/by-query.yaml", '{"limit": -1}'),
-    128: ("store/test_registered_locations.py", "def test_a_registered_location_is_visible_in_well_under_a_second"),
+    128: (
+        "store/test_registered_locations.py",
+        "def test_a_registered_location_is_visible_without_waiting_for_its_turn",
+    ),
     129: ("store/test_registered_locations.py", "def test_what_is_pinned_to_a_commit_is_not_edited"),
     130: ("store/test_scenarios.py", "def test_links_that_a_browser_would_run_are_replaced"),
     132: ("store/test_scenarios.py", "def test_the_etag_changes_with_what_is_served_and_only_then"),

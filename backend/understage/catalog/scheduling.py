@@ -14,6 +14,7 @@ import structlog
 from opentelemetry import metrics
 
 from understage.catalog.cadence import check_schedule, first_run, following_run
+from understage.catalog.store.bulk import select_time
 from understage.catalog.store.retry import write_with_retry
 from understage.catalog.store.scheduled_tasks import (
     TaskRow,
@@ -25,7 +26,6 @@ from understage.catalog.store.scheduled_tasks import (
     renew_lease,
     select_due_tasks,
     select_tasks,
-    select_time,
     trigger_task,
 )
 from understage.errors import ConflictError, InputError, NotFoundError, UnderstageError

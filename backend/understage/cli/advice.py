@@ -25,6 +25,16 @@ _BY_REASON: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"had missing or empty kind"), "Write the reference as kind:namespace/name, or kind:name."),
     (re.compile(r"was not on the form \["), "Write the reference as kind:namespace/name."),
     (re.compile(r"map keys must be unique"), "Delete one of the two."),
+    (
+        re.compile(r"cannot start any token"),
+        "YAML is indented by spaces, not by tabs; texts that begin with @ or ` need quotes.",
+    ),
+    (re.compile(r"^not UTF-8 text"), "Save the file as UTF-8."),
+    (re.compile(r"U\+0000 is not allowed"), "The file is binary, or UTF-16: save it as UTF-8."),
+    (
+        re.compile(r"^Expected object at root"),
+        "A document is one entity: apiVersion, kind, metadata and spec; several are divided by lines of ---.",
+    ),
     (re.compile(r"metadata\.name"), "Letters and digits, with - _ or . between them; titles go into metadata.title."),
 )
 _BY_RULE = {

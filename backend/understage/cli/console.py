@@ -3,9 +3,11 @@
 A service that prints nothing does without the library that colours it.
 """
 
+import io
+import json
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,9 +21,22 @@ def console(*, stderr: bool = False) -> "Console":
     return Console(stderr=stderr, highlight=False)
 
 
+def take_any_text() -> None:
+    """Let the outputs tell characters that their encoding lacks by their numbers, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(line: str) -> None:
     """Print a line as it is."""
     console().print(line, markup=False, soft_wrap=True)
+
+
+def json_text(value: Any) -> str:
+    """Indented JSON, in the characters that the output takes."""
+    is_unicode = (console().encoding or "").lower().startswith("utf")
+    return json.dumps(value, indent=2, ensure_ascii=not is_unicode)
 
 
 def done(what: str, detail: str) -> None:

@@ -1,6 +1,5 @@
 """Findings of `understage catalog validate` as text for people, as JSON, and as workflow commands of GitHub."""
 
-import json
 import os
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from understage.app.validation import Report
 from understage.catalog.validation.finding import Finding
 from understage.catalog.validation.targets import STANDARD_INPUT_NAME
 from understage.cli.advice import advice_for
-from understage.cli.console import console
+from understage.cli.console import console, json_text
 
 COLORS = {"error": "red", "warning": "yellow"}
 TAB = "\t"
@@ -31,7 +30,8 @@ def shown_file(file: str | None, folder: Path) -> str:
 def print_text(report: Report, folder: Path) -> None:
     """One paragraph a finding: place and reason, the line with a mark, what to do; then how many there are."""
     for finding in report.findings:
-        place = ":".join(str(part) for part in (shown_file(finding.file, folder), finding.line, finding.column) if part)
+        file = _printable(shown_file(finding.file, folder)).replace("\n", "\ufffd")
+        place = ":".join(str(part) for part in (file, finding.line, finding.column) if part)
         line = Text.assemble(
             (place, "bold"), ": ", (finding.level, COLORS[finding.level]), f": {_one_line(finding.reason)}"
         )
@@ -40,7 +40,7 @@ def print_text(report: Report, folder: Path) -> None:
             console().print(excerpt, markup=False, soft_wrap=True)
         about = f"in {finding.entity}" if finding.entity and ":default/generated-" not in finding.entity else None
         for hint in filter(None, (about, advice_for(finding))):
-            console().print(Text(f"  {hint}", "dim"), soft_wrap=True)
+            console().print(Text(f"  {_one_line(hint)}", "dim"), soft_wrap=True)
     console().print(_summary(report), style="green" if not report.findings else "", markup=False, soft_wrap=True)
 
 
@@ -51,7 +51,7 @@ def print_json(report: Report, folder: Path) -> None:
     ]
     counts = {f"{level}s": sum(found.level == level for found in report.findings) for level in COLORS}
     body = {"files": report.files, "entities": report.entities, **counts, "findings": findings}
-    _print_line(json.dumps(body, indent=2, ensure_ascii=False))
+    _print_line(json_text(body))
 
 
 def print_workflow_commands(report: Report, folder: Path) -> None:
@@ -100,7 +100,7 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(_printable(text).split())
+    return _printable(" ".join(text.split()))
 
 
 def _printable(text: str) -> str:

@@ -1,6 +1,5 @@
 """Findings of `understage catalog validate` as SARIF 2.1.0, the form that code scanners of forges and editors read."""
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,7 +8,7 @@ from understage import __version__
 from understage.app.validation import Report
 from understage.catalog.validation.finding import RULES, Finding
 from understage.cli.advice import advice_for
-from understage.cli.console import console
+from understage.cli.console import console, json_text
 from understage.cli.findings import shown_file
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -18,7 +17,7 @@ _RULE_INDEX = {rule: index for index, rule in enumerate(RULES)}
 
 def print_sarif(report: Report, folder: Path) -> None:
     """One run, one result a finding."""
-    console().file.write(json.dumps(sarif_log(report, folder), indent=2, ensure_ascii=False) + "\n")
+    console().file.write(json_text(sarif_log(report, folder)) + "\n")
 
 
 def sarif_log(report: Report, folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from understage.app.validation import Report, ValidationOptions, validate
 from understage.catalog.validation.finding import Finding
 from understage.catalog.validation.targets import STANDARD_INPUT
 from understage.cli.configuration import read_configuration
-from understage.cli.console import fail
+from understage.cli.console import fail, take_any_text
 from understage.cli.findings import print_json, print_text, print_workflow_commands
 from understage.cli.output_form import OutputForm
 from understage.cli.sarif import print_sarif
@@ -48,6 +48,7 @@ def run_validation(command: Command) -> int:
     """Print what is wrong; returns the exit code."""
     # What the ingestion logs are the findings, once more.
     configure_logging(json=False, level="error")
+    take_any_text()
     try:
         report = _validate(command)
     except UnderstageError as error:

@@ -9,14 +9,10 @@ from typing import Any
 import orjson
 
 
-def stable_json(value: Any) -> bytes:
-    """JSON with sorted keys and without blanks: equal values give equal bytes."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
 def stable_hash(value: Any) -> str:
     """40 hexadecimal digits (SHA-1, as Backstage uses it for etags) that identify a JSON value, not protect it."""
-    return hashlib.sha1(stable_json(value), usedforsecurity=False).hexdigest()
+    content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
 def text_hash(text: str) -> str:

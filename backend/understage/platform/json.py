@@ -19,11 +19,6 @@ def dumps_text(value: Any) -> str:
     return dumps(value).decode()
 
 
-def dumps_sorted(value: Any) -> bytes:
-    """Serialise with sorted keys: the stable form that hashes are computed of."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-
-
 def loads(data: bytes | str) -> Any:
     """Parse. Raises `orjson.JSONDecodeError` (a ValueError)."""
     return orjson.loads(data)

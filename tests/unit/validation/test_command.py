@@ -42,6 +42,7 @@ def test_people_see_place_line_mark_and_what_to_do(run: Run, tmp_path: Path) -> 
         a/catalog-info.yaml:8:1: error: found character that cannot start any token while scanning for the next token  [file]
              8 |  no: yaml
                | ^
+          YAML is indented by spaces, not by tabs; texts that begin with @ or ` need quotes.
         catalog-info.yaml:7:3: error: /spec must have required property 'owner' - missingProperty: owner  [schema]
              7 |   type: 7
                |   ^
@@ -200,7 +201,8 @@ def test_github_shows_findings_beside_the_line(run: Run, tmp_path: Path) -> None
     (tmp_path / "a b,c.yaml").write_text(component("one", owner="") + "\n---\n" + component("one"))
     (tmp_path / "100%.yaml").write_text("[1]")
     assert run("*.yaml", "--format", "github").stdout.splitlines() == [
-        "::error file=100%25.yaml,line=1,col=1,title=understage%3A file::Expected object at root, got object",
+        "::error file=100%25.yaml,line=1,col=1,title=understage%3A file::Expected object at root, got object%0AA document is "
+        "one entity: apiVersion, kind, metadata and spec; several are divided by lines of ---.",
         "::warning file=a b%2Cc.yaml,line=13,col=9,title=understage%3A duplicate-name::component:default/one stands twice in "
         "this place; the catalog keeps the last one only, rename or remove the other%0ARename or remove one of the two.",
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from understage.catalog.processing.orchestrator import Result
 from understage.catalog.store.references import Reference
 from understage.catalog.store.write_states import UnprocessedEntity
-from understage.catalog.unprocessed import stable_hash
+from understage.model.hash import stable_hash
 
 ForeignParents = Sequence[tuple[str, tuple[str, ...]]]
 """Children that are not (only) under the entity itself, with whose they are; so that what was lost is emitted again."""

@@ -17,7 +17,6 @@ from weakref import WeakValueDictionary
 import structlog
 
 from understage.catalog.location_entity import GENERATED
-from understage.catalog.unprocessed import stable_hash
 from understage.errors import InputError, Place, Position, SourceError, UnderstageError
 from understage.model.entity import (
     ANNOTATION_LOCATION,
@@ -27,6 +26,7 @@ from understage.model.entity import (
     annotations_of,
     check_envelope,
 )
+from understage.model.hash import stable_hash
 from understage.model.kinds import written_path
 from understage.model.ref import LocationRef, entity_ref
 from understage.model.yaml import Span, parse_documents
@@ -94,7 +94,12 @@ class Sources:
 
     def remember(self, location: LocationRef, content: bytes) -> None:
         """Take this for the content of a place that cannot be read twice, standard input for example."""
-        self._keep(str(location), _index(content, str(location), _FOREVER))
+        try:
+            index = _index(content, str(location), _FOREVER)
+        except SourceError:
+            # Who reads it tells what is wrong with it; it has no entities to be found in it.
+            index = SourceFile({}, 0, _FOREVER, monotonic(), monotonic())
+        self._keep(str(location), index)
 
     async def _find(self, entity: Entity, location: LocationRef) -> Span | None:
         key, ref, content = str(location), entity_ref(entity), _content_hash(entity)

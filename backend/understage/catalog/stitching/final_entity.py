@@ -8,8 +8,8 @@ from understage.catalog.stitching.status import STATUS_TYPE, status_items
 from understage.catalog.store.select_stitch_inputs import StitchInput
 from understage.catalog.store.select_troubles import Troubles
 from understage.catalog.store.write_final import SearchValue
-from understage.catalog.unprocessed import stable_hash
 from understage.model.entity import ANNOTATION_EDIT_URL, ANNOTATION_ORPHAN, ANNOTATION_VIEW_URL, Entity
+from understage.model.hash import stable_hash
 from understage.model.ref import is_script_url
 from understage.platform.json import dumps_text, loads
 

@@ -20,12 +20,6 @@ class TaskRow(NamedTuple):
     error: str | None
 
 
-async def select_time(connection: AsyncConnection) -> int:
-    """The database's time, in milliseconds."""
-    time: int = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
-    return time
-
-
 async def register_task(connection: AsyncConnection, task_id: str, first: int | None, following: int | None) -> None:
     """Insert a task that is due at `first`; a known one keeps its time, unless the new schedule wants it sooner.
 

@@ -59,8 +59,10 @@ def _locations(text: str, settings: CatalogSettings, folder: Path) -> Iterator[L
     if "://" in text:
         yield LocationRef.parse(f"url:{text}")
         return
+    if not text or "\0" in text:
+        raise InputError("an empty path names nothing; . is this folder" if not text else "a path holds no zero bytes")
     path = os.path.normpath(folder / text)
-    if Path(path).is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - as in find_files
         found = list(_entity_files(path, {settings.import_.entity_filename, *ENTITY_FILES}))
         if not found:
             raise InputError(f"there is no {settings.import_.entity_filename} below {text}; name the files")
