@@ -26,6 +26,8 @@ from tests.contract.policy import SERVICE_TOKEN, Policy, serving_policy
 from tests.contract.tally import EQUAL, UNEQUAL, note
 from tests.contract.uids import give_the_same_uids
 
+RECORDING = Path(__file__).with_name("recording.cjs")
+
 
 def compare(stock: Answer, ours: Answer) -> str:
     """How the answers differ, as a diff; empty when they are the same. Counts the comparison."""
@@ -36,13 +38,14 @@ def compare(stock: Answer, ours: Answer) -> str:
 
 @dataclass
 class Pair:
-    """`token` is a user's, signed by the stock auth backend and taken by both."""
+    """`token` is a user's, signed by the stock auth backend and taken by both; `metrics` what recording.cjs writes."""
 
     stock: Backend
     ours: Backend
     token: str
     files: FileServer
     policy: Policy
+    metrics: Path
     uids: Set[str] = frozenset()
 
     def ask(self, case: Case) -> tuple[Answer, Answer]:
@@ -120,7 +123,13 @@ def running_pair(installation: Installation, database: URL, folder: Path, names:
     stock_port, our_port = free_port(), free_port()
     base = ROOT / "app-config.yaml"
     with serving() as files, serving_policy(folder / "policy.json") as policy:
-        scripted = {"STOCK_POLICY": "scripted", "STOCK_POLICY_FILE": str(policy.file)}
+        metrics = folder / "stock-metrics.json"
+        scripted = {
+            "STOCK_POLICY": "scripted",
+            "STOCK_POLICY_FILE": str(policy.file),
+            "NODE_OPTIONS": f"--require {RECORDING}",
+            "METRICS_FILE": str(metrics),
+        }
         same = write_overlay(folder / "same.yaml", _over_the_same_files(names, files.address))
         stock_place = write_overlay(folder / "stock.yaml", place(stock_port, database, folder))
         discovery = {"discovery": _signed_in_by(stock_port, our_port, policy)}
@@ -132,7 +141,7 @@ def running_pair(installation: Installation, database: URL, folder: Path, names:
             UnderstageBackend.running(folder, [base, same, our_place], port=our_port) as ours,
         ):
             policy.catalog = f"{ours.url}/api/catalog"
-            pair = Pair(stock, ours, stock.sign_in(), files, policy)
+            pair = Pair(stock, ours, stock.sign_in(), files, policy, metrics)
             pair.settle()
             give_the_same_uids(database, stock_port, our_port)
             pair.settle()

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("understage.catalog")
 _meter = metrics.get_meter("understage.catalog")
 _stitched = _meter.create_counter(
-    "catalog.stitched.entities.count", description="Entities stitched, by result: changed, unchanged, failed"
+    "catalog.stitched.entities.count", description="Entities stitched, by result: changed, unchanged, error"
 )
 _duration = _meter.create_histogram(
     "catalog.stitching.duration", unit="seconds", description="Time from the claim of a batch to its commit"
@@ -110,11 +110,12 @@ class StitchingRounds:
         for ref, ticket in tickets.items():
             if self._claimed.get(ref) == ticket:
                 del self._claimed[ref]
-        _duration.record(time.perf_counter() - began)
         unchanged = max(0, len(tickets) - len(built) - failed)
-        for result, count in {"changed": len(built), "failed": failed, "unchanged": unchanged}.items():
+        for result, count in {"changed": len(built), "error": failed, "unchanged": unchanged}.items():
             if count:
                 _stitched.add(count, {"result": result})
+        worst = "error" if failed else "changed" if built else "unchanged"
+        _duration.record(time.perf_counter() - began, {"result": worst})
 
     async def close(self) -> None:
         """Give back what was claimed and not written."""
