@@ -15,7 +15,16 @@ import understage_actions
 from understage.sdk import Action
 
 ENTRY_POINTS = list(distribution("understage").entry_points)
-ACTIONS: list[Action[Any, Any]] = [point.load() for point in ENTRY_POINTS if point.group == "understage.actions"]
+
+
+def actions_of(point: EntryPoint) -> list[Action[Any, Any]]:
+    """The action of an entry point, and after it those that are the same under other ids."""
+    loaded = point.load()
+    return loaded if isinstance(loaded, list) else [loaded]
+
+
+REGISTERED = {point.name: actions_of(point) for point in ENTRY_POINTS if point.group == "understage.actions"}
+ACTIONS = [action for actions in REGISTERED.values() for action in actions]
 
 
 @pytest.mark.parametrize("module", [understage.sdk, understage.sdk.testing], ids=lambda module: module.__name__)
@@ -29,21 +38,25 @@ def test_the_public_names_are_those_in_all(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("point", ENTRY_POINTS, ids=lambda point: f"{point.group}/{point.name}")
 def test_entry_points_load(point: EntryPoint) -> None:
-    # A plugin of pytest is a module; everything else is called.
-    assert isinstance(point.load(), ModuleType) if point.group == "pytest11" else callable(point.load())
+    # A plugin of pytest is a module, actions may have several ids; everything else is called.
+    if point.group == "pytest11":
+        assert isinstance(point.load(), ModuleType)
+    elif point.group == "understage.actions":
+        assert all(isinstance(action, Action) for action in actions_of(point))
+    else:
+        assert callable(point.load())
 
 
 def test_every_action_is_registered_under_its_id() -> None:
-    registered = {point.name: point.load() for point in ENTRY_POINTS if point.group == "understage.actions"}
-    assert {name: action.id for name, action in registered.items()} == {
-        action.id.replace(":", "."): action.id for action in ACTIONS
+    assert {name: actions[0].id for name, actions in REGISTERED.items()} == {
+        actions[0].id.replace(":", "."): actions[0].id for actions in REGISTERED.values()
     }
     modules = [
         importlib.import_module(f"understage_actions.{module.name}")
         for module in pkgutil.iter_modules(understage_actions.__path__)
     ]
     written = {value.id for module in modules for value in vars(module).values() if isinstance(value, Action)}
-    assert written == {action.id for action in ACTIONS}
+    assert written == {actions[0].id for actions in REGISTERED.values()}
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)

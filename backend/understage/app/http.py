@@ -4,15 +4,18 @@ Requests to a plugin of this very process are handed over without a socket, so t
 still starting, can always reach itself.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 from starlette.types import ASGIApp
 
+from understage.errors import ForeignError
 from understage.identity.outgoing import Answer
 from understage.platform.http import DEFAULT_TIMEOUT, HttpClient
 from understage.platform.json import loads
+from understage.sdk.ports import HttpResponse
 
 
 class ServiceFetch:
@@ -42,6 +45,21 @@ class ServiceFetch:
             return Answer(response.status_code, _parse(response.content))
         answer = await self._client.request(method, url, headers=headers, json=json, timeout=timeout)
         return Answer(answer.status, _parse(answer.body))
+
+    async def exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, timeout: float
+    ) -> HttpResponse:
+        """Send a request as it is; the answer with its headers and bytes. ForeignError when there is none in time."""
+        if self._own is None or not url.startswith(self._own_base):
+            return await self._client.request(method, url, headers=headers, content=content, timeout=timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await self._own.request(method, url, headers=dict(headers), content=content)
+        except TimeoutError as error:
+            raise ForeignError(f"{method} {url.partition('?')[0]} took longer than {timeout:g} seconds") from error
+        return HttpResponse(
+            answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content
+        )
 
     async def close(self) -> None:
         """Close what `attach` opened."""

@@ -1,10 +1,21 @@
-"""Asking the plugins of the installation on behalf of the catalog; implements `sdk.plugins.Plugins`."""
+"""Asking the plugins of the installation.
 
+On behalf of the catalog (implements `sdk.plugins.Plugins`), and of a task (implements `sdk.ports.Backstage`).
+"""
+
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from understage.app.http import ServiceFetch
 from understage.app.identity import Identity
+from understage.errors import InputError
+from understage.identity.credentials import Credentials
+from understage.sdk.ports import HttpResponse
+
+PLUGIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -20,3 +31,33 @@ class CatalogPlugins:
         headers = await issuer.headers(plugin_id, issuer.own_credentials)
         answer = await self.fetch(f"{self.identity.discovery.internal(plugin_id)}{path}", headers=headers)
         return answer.status, answer.body
+
+
+@dataclass(frozen=True)
+class TaskPlugins:
+    """By internal discovery, each request with a token for its plugin on behalf of `credentials`."""
+
+    identity: Identity
+    fetch: ServiceFetch
+    credentials: Credentials
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: float = 60.0,
+    ) -> HttpResponse:
+        """See `Backstage`."""
+        plugin_id, _, rest = path.lstrip("/").partition("/")
+        where = unquote(unquote(rest.partition("?")[0])).replace("\\", "/")
+        if not PLUGIN_ID.fullmatch(plugin_id) or any(part in (".", "..") for part in where.split("/")):
+            raise InputError(
+                f"path {path.partition('?')[0][:200]!r} must begin with the id of a plugin, and must not climb"
+            )
+        own = {name: value for name, value in (headers or {}).items() if name.lower() != "authorization"}
+        own |= await self.identity.plugins["scaffolder"].issuer.headers(plugin_id, self.credentials)
+        url = f"{self.identity.discovery.internal(plugin_id)}/{rest}"
+        return await self.fetch.exchange(method, url, headers=own, content=content, timeout=timeout)

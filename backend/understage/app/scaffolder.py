@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from understage.app.http import ServiceFetch
 from understage.app.identity import Identity
 from understage.app.integrations import Integrations
+from understage.app.plugins import TaskPlugins
 from understage.config.settings import Settings
 from understage.errors import InputError
 from understage.identity.actions import ActionsRegistry
@@ -126,6 +127,7 @@ def _assemble(
             argocd=integrations.argocd,
             templating=templating,
             http=integrations.http,
+            backstage=TaskPlugins(identity, fetch, credentials),
         )
 
     return assemble(

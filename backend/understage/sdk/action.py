@@ -17,7 +17,7 @@ The decorated name is an `Action`; the entry point group `understage.actions` na
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -70,6 +70,14 @@ class Action(Generic[InputT, OutputT]):
     async def __call__(self, ctx: ActionContext, input: InputT) -> OutputT | None:
         """Run the action on an already validated input."""
         return await self.handler(ctx, input)
+
+    def with_aliases(self, *ids: str) -> "list[Action[Any, Any]]":
+        """This action, and the same under other ids: what an entry point may name in place of one action.
+
+        For templates that know the action by the id of another implementation.
+        """
+        aliases = [replace(self, id=id, description=f"Another id of `{self.id}`. {self.description}") for id in ids]
+        return [self, *aliases]
 
     def parse_input(self, raw: Mapping[str, Any]) -> InputT:
         """The step's rendered `input` (camelCase keys) as the input model.

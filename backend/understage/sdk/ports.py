@@ -330,6 +330,24 @@ class Http(Protocol):
         """Send one request; any status is an answer, only a failed exchange raises ForeignError."""
 
 
+class Backstage(Protocol):
+    """The plugins of the installation, asked on behalf of the task's creator."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: float = 60.0,
+    ) -> HttpResponse:
+        """Send one request; `path` is the plugin's id and a path within it, such as `proxy/sonar/api`.
+
+        Any status is an answer. Raises InputError for a path that names no plugin or climbs, ForeignError when nobody answers.
+        """
+
+
 @dataclass(frozen=True)
 class Ports:
     """All ports of an action's context."""
@@ -343,3 +361,4 @@ class Ports:
     argocd: ArgoCds
     templating: Templating
     http: Http
+    backstage: Backstage

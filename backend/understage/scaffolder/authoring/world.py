@@ -198,6 +198,7 @@ class World:
         self.argocd = [HealthyArgoCd(name) for name in surroundings.argocd]
         self.helm = OfflineHelm()
         self.http = FakeHttp(surroundings.http)
+        self.backstage = FakeHttp(surroundings.http)
         self.catalog = OfflineCatalog(surroundings.entities, self.forges)
         self.filters: dict[str, Filter] = backstage_filters(host_type)
         self.ports: Ports = fake_ports(
@@ -210,13 +211,14 @@ class World:
             argocd=FakeArgoCds(self.argocd),
             templating=FileTemplating(Environment(filters=self.filters)),
             http=self.http,
+            backstage=self.backstage,
         )
         self._before = self._state()
 
     def effects(self) -> list[Effect]:
         """What changed since the world was made, in the order: repositories, clusters, Argo CD, requests, catalog."""
         messages = [(commit.remote_url, commit.branch, commit.message) for commit in self.git.commits]
-        requests = [(sent.method, sent.url, sent.content) for sent in self.http.sent]
+        requests = [(sent.method, sent.url, sent.content) for sent in (*self.http.sent, *self.backstage.sent)]
         return effects_of(self._before, self._state(), messages, requests, self.catalog.locations)
 
     def _seed(self, name: str, files: Mapping[str, str]) -> None:

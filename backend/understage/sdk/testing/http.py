@@ -22,7 +22,10 @@ Answer = HttpResponse | Callable[[SentRequest], HttpResponse]
 
 @dataclass
 class FakeHttp:
-    """Answers by `(method, url)`; anything else fails as an unreachable host does. `sent` are the requests so far."""
+    """Answers by `(method, url)`, as the port `backstage` by `(method, path)`; anything else fails as an unreachable host does.
+
+    `sent` are the requests so far.
+    """
 
     answers: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
     sent: list[SentRequest] = field(default_factory=list)

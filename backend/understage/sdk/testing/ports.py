@@ -1,6 +1,6 @@
 """All ports at once, each a fake that a test may replace."""
 
-from understage.sdk.ports import ArgoCds, Catalog, Clusters, Forges, Git, Helm, Http, Ports, Templating
+from understage.sdk.ports import ArgoCds, Backstage, Catalog, Clusters, Forges, Git, Helm, Http, Ports, Templating
 from understage.sdk.reader import UrlReader
 from understage.sdk.testing.argocd import FakeArgoCds
 from understage.sdk.testing.catalog import FakeCatalog
@@ -24,6 +24,7 @@ def fake_ports(
     argocd: ArgoCds | None = None,
     templating: Templating | None = None,
     http: Http | None = None,
+    backstage: Backstage | None = None,
 ) -> Ports:
     """Ports for a test: the given ones, and empty fakes for the others (no forge, no cluster, no Argo CD, no helm).
 
@@ -41,4 +42,5 @@ def fake_ports(
         argocd=argocd or FakeArgoCds(),
         templating=templating or FakeTemplating(),
         http=http or FakeHttp(),
+        backstage=backstage or FakeHttp(),
     )
