@@ -55,7 +55,7 @@ class Connection:
             self._socket = socket.create_connection(self._address, TIMEOUT)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reply = Reply(keep)
-        parser = httptools.HttpResponseParser(reply)
+        reply.parser = parser = httptools.HttpResponseParser(reply)
         began = time.perf_counter()
         self._socket.sendall(request)
         first = True
@@ -68,7 +68,8 @@ class Connection:
                 raise ConnectionError("the server closed the connection")
             parser.feed_data(data)
         reply.status = parser.get_status_code()
-        if not parser.should_keep_alive():
+        reply.parser = None
+        if not reply.keeps_alive:
             self.close()
         return reply
 
@@ -86,6 +87,8 @@ class Reply:
         self.status = 0
         self.size = 0
         self.complete = False
+        self.keeps_alive = False
+        self.parser: Any = None
         self.headers: dict[str, str] = {}
         self._parts: list[bytes] | None = [] if keep else None
 
@@ -106,6 +109,8 @@ class Reply:
             self._parts.append(data)
 
     def on_message_complete(self) -> None:
+        # The parser knows it now only: afterwards it has forgotten how the message ended.
+        self.keeps_alive = self.parser.should_keep_alive()
         self.complete = True
 
 
