@@ -18,6 +18,7 @@ from uvicorn.server import Server
 from understage import __version__
 from understage.app import Service, create_service
 from understage.cli.configuration import read_configuration
+from understage.cli.connection import GatheringProtocol
 from understage.cli.console import done, lack, say
 from understage.config.settings import Settings, read_settings
 from understage.config.sources import Configuration
@@ -158,7 +159,7 @@ class _Server(Server):
         super().__init__(
             Config(
                 web,
-                http="httptools",
+                http=GatheringProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

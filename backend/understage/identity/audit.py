@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
@@ -115,7 +116,7 @@ class Auditor:
         """`event` for what a request asks for, given its ASGI scope, by whoever its `state` has as `credentials`."""
         level = getattr(self._levels, severity)
         # Most events are of low severity, which is not logged as a rule: they shall cost nothing.
-        if not log.is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
+        if not _is_logged(structlog.get_config()["wrapper_class"], level):
             return nullcontext(AuditEvent(meta or {}))
         return self.event(
             event_id,
@@ -135,6 +136,12 @@ class Auditor:
         level = getattr(self._levels, fields["severityLevel"])
         # The line's own `event` is structlog's message.
         getattr(log, "warning" if level == "warn" else level)(message, **line)
+
+
+@lru_cache(maxsize=16)
+def _is_logged(_logger_class: type, level: str) -> bool:
+    """Whether loggers of the configured class log at a level; to make one for each question costs more than the answer."""
+    return bool(log.is_enabled_for(logging.getLevelNamesMapping()[level.upper()]))
 
 
 def _actor(plugin_id: str, credentials: Credentials | None, request: AuditRequest | None) -> dict[str, Any]:
