@@ -72,10 +72,12 @@ class Database:
         self.dialect: Dialect = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading; one snapshot on SQLite, read committed on PostgreSQL."""
+    async def read(self, *, is_one_snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; one snapshot on SQLite, on PostgreSQL each statement's own unless one is asked for."""
         with _refusing_zero_bytes():
             async with self._reader.connect() as connection:
+                if is_one_snapshot and self.dialect == "postgresql":
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection
 
     @asynccontextmanager
