@@ -18,11 +18,13 @@ from understage.catalog.query.snapshot import Snapshot
 from understage.catalog.store.changes import select_version
 from understage.catalog.store.count_entities import Text
 from understage.catalog.store.select_served import (
+    Sums,
     select_column,
     select_hashes,
     select_served,
     select_sums,
     select_values,
+    select_written,
 )
 from understage.catalog.store.version_reader import VersionReader
 from understage.platform.database import Database
@@ -33,6 +35,8 @@ MOST_BYTES = 256 << 20
 # Rows of all columns, for each entity: a page of the stock frontend asks for ten keys or so.
 MOST_ROWS = 24
 BATCH = 1000
+# A transaction may have been committed after one that wrote later.
+OVERLAP_MS = 200
 # The first snapshot is of everything: it waits until nothing has changed for a while, though not for ever.
 QUIET_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
@@ -169,9 +173,17 @@ class Served:
         async with self._database.read(is_one_snapshot=True) as connection:
             version = await select_version(connection)
             sums = await select_sums(connection)
+            if last is not None and (written := await _updates(connection, last, sums)):
+                served = await select_served(connection, sorted(written))
+                if all(map(last.has, served)):
+                    snapshot = last.updated(version, sums, served, began, written)
+                    await _take_columns(connection, snapshot, last, sorted(written))
+                    return snapshot
             hashes = await select_hashes(connection)
             known = {} if last is None else {id_: last.entity(number) for id_, number in last.numbers.items()}
-            entities = {id_: known[id_] for id_, hash_ in hashes.items() if id_ in known and known[id_].hash == hash_}
+            entities = {
+                id_: known[id_] for id_, (hash_, _) in hashes.items() if id_ in known and known[id_].hash == hash_
+            }
             wanted = sorted(hashes.keys() - entities.keys())
             size = sum(len(entity.body) for entity in entities.values())
             for start in range(0, len(wanted), BATCH):
@@ -183,10 +195,24 @@ class Served:
                     return None
                 entities.update((entity.id, entity) for entity in found)
             # In a thread, so that the API answers meanwhile.
-            snapshot = await asyncio.to_thread(Snapshot, version, sums, entities.values(), began)
+            times = {id_: at for id_, (_, at) in hashes.items()}
+            snapshot = await asyncio.to_thread(Snapshot, version, sums, entities.values(), began, times)
             if last is not None:
                 await _take_columns(connection, snapshot, last, wanted)
         return snapshot
+
+
+async def _updates(connection: AsyncConnection, last: Snapshot, sums: Sums) -> dict[int, int]:
+    """When those entities were written that were since the last snapshot; nothing unless it is sure that these are all changes.
+
+    Whatever else happened, the sums differ: then all hashes have to be compared.
+    """
+    written = await select_written(connection, last.newest - OVERLAP_MS, BATCH)
+    if len(written) == BATCH or not written.keys() <= last.numbers.keys():
+        return {}
+    later = sum(at - last.written[id_] for id_, at in written.items())
+    count, ids, times = last.sums
+    return written if sums == (count, ids, times + later) else {}
 
 
 async def _take_columns(connection: AsyncConnection, snapshot: Snapshot, last: Snapshot, changed: list[int]) -> None:

@@ -5,7 +5,8 @@ Kept up to date by `served`, which gives it the columns that a question is about
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 
 from understage.catalog.predicate import EVERYTHING, All, Any, Has, In, Not, Predicate, StartsWith
 from understage.catalog.query.column import Bits, Column, members
@@ -21,12 +22,22 @@ OVERHEAD = 200
 
 
 class Snapshot:
-    """The entities as of a version. `sums` are those of the table, `checked_at` when they were compared last (monotonic)."""
+    """The entities as of a version. `sums` are those of the table, `checked_at` when they were compared last (monotonic),
+    `written` tells when each was written in the database's milliseconds, by row id."""
 
-    def __init__(self, version: Version, sums: Sums, entities: Iterable[ServedEntity], checked_at: float) -> None:
+    def __init__(
+        self,
+        version: Version,
+        sums: Sums,
+        entities: Iterable[ServedEntity],
+        checked_at: float,
+        written: Mapping[int, int],
+    ) -> None:
         self.version = version
         self.sums = sums
         self.checked_at = checked_at
+        self.written = dict(written)
+        self.newest = max(self.written.values(), default=0)
         ordered = sorted(entities, key=lambda entity: entity.uid)
         self.ids = [entity.id for entity in ordered]
         self.hashes = [entity.hash for entity in ordered]
@@ -40,6 +51,31 @@ class Snapshot:
         self._all: Bits = (1 << len(ordered)) - 1
         self._kept: dict[tuple[str, ...], Bits] = {}
         self._most_kept = KEPT_BYTES // (len(ordered) // 8 + OVERHEAD)
+
+    def has(self, entity: ServedEntity) -> bool:
+        """Whether it is one of them, with any content: SQLite gives row ids of what is gone to what comes."""
+        number = self.numbers.get(entity.id)
+        return number is not None and (self._uids[number], self._refs[number]) == (entity.uid, entity.ref)
+
+    def updated(
+        self,
+        version: Version,
+        sums: Sums,
+        entities: Iterable[ServedEntity],
+        checked_at: float,
+        written: Mapping[int, int],
+    ) -> "Snapshot":
+        """The same entities but for the contents of some; without columns."""
+        new = copy(self)
+        new.version, new.sums, new.checked_at = version, sums, checked_at
+        new.written = {**self.written, **written}
+        new.newest = max(self.newest, *written.values())
+        new.hashes, new._bodies = self.hashes.copy(), self._bodies.copy()
+        for entity in entities:
+            number = self.numbers[entity.id]
+            new.hashes[number], new._bodies[number] = entity.hash, entity.body
+        new.columns, new.refused, new._kept = {}, set(), {}
+        return new
 
     def entity(self, number: int) -> ServedEntity:
         """One of them by its place in the order of uids."""

@@ -29,10 +29,17 @@ async def select_sums(connection: AsyncConnection) -> Sums:
     return int(row[0]), int(row[1]), int(row[2])
 
 
-async def select_hashes(connection: AsyncConnection) -> dict[int, str]:
-    """The hashes of all final entities, by row id."""
-    rows = await connection.execute(text("SELECT entity_id, hash FROM final_entities"))
-    return {row[0]: row[1] for row in rows}
+async def select_hashes(connection: AsyncConnection) -> dict[int, tuple[str, int]]:
+    """The hashes of all final entities and when each was written, in the database's milliseconds, by row id."""
+    rows = await connection.execute(text("SELECT entity_id, hash, last_updated_at FROM final_entities"))
+    return {id_: (hash_, at) for id_, hash_, at in rows}
+
+
+async def select_written(connection: AsyncConnection, since: int, most: int) -> dict[int, int]:
+    """When final entities were written, by row id: of those that were since then; at most so many."""
+    statement = "SELECT entity_id, last_updated_at FROM final_entities WHERE last_updated_at >= :since LIMIT :most"
+    rows = await connection.execute(text(statement), {"since": since, "most": most})
+    return {id_: at for id_, at in rows}
 
 
 async def select_served(connection: AsyncConnection, ids: Sequence[int]) -> list[ServedEntity]:
