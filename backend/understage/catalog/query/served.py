@@ -40,9 +40,9 @@ OVERLAP_MS = 200
 # The first snapshot is of everything: it waits until nothing has changed for a while, though not for ever.
 QUIET_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
-# One that is there follows at once after a while without changes, and takes a twentieth of the time at most.
+# One that is there follows at once after a while without changes, and takes a tenth of the time at most.
 FOLLOW_SECONDS = 0.02
-SHARE = 20
+SHARE = 10
 # For how long after a question the snapshot follows, so that the next one finds it.
 ASKED_SECONDS = 60.0
 # A replica of the first release notes no changes: the table itself is compared while the snapshot is used.
