@@ -15,6 +15,7 @@ from understage.sdk import (
     ForeignError,
     Forge,
     GitAuthor,
+    GitCredentials,
     InputError,
     NotAllowedError,
     NotFoundError,
@@ -60,21 +61,48 @@ async def publish(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Published
     if ctx.is_dry_run:
         return await _plan(ctx, forge, wanted, source)
     repository = await _create(ctx, forge, wanted)
-    ctx.log.info(f"Pushing to {repository.clone_url}, branch {wanted.branch}")
+    commit = await push_folder(
+        ctx,
+        source,
+        repository.clone_url,
+        branch=wanted.branch,
+        message=wanted.message,
+        author=wanted.author,
+        credentials=forge.credentials,
+        key=f"push.{forge.type}.{wanted.owner}.{wanted.name}",
+    )
+    await _wait_until_readable(ctx, forge, repository, wanted.branch, source)
+    return Published(repository, commit)
+
+
+async def push_folder(
+    ctx: ActionContext,
+    source: Path,
+    remote_url: str,
+    *,
+    branch: str,
+    message: str,
+    author: GitAuthor,
+    credentials: GitCredentials | None,
+    key: str,
+) -> str:
+    """Push a folder as the first commit of a branch, once a step; returns its hash. A dry run only says so."""
+    if ctx.is_dry_run:
+        ctx.log.info(f"Would push {count_files(source)} files to branch {branch} of {remote_url}")
+        return NO_COMMIT
+    ctx.log.info(f"Pushing to {remote_url}, branch {branch}")
 
     async def push() -> str:
         return await ctx.ports.git.publish(
-            source,
-            repository.clone_url,
-            branch=wanted.branch,
-            message=wanted.message,
-            author=wanted.author,
-            credentials=forge.credentials,
+            source, remote_url, branch=branch, message=message, author=author, credentials=credentials
         )
 
-    commit = await ctx.checkpoint(f"push.{forge.type}.{wanted.owner}.{wanted.name}", push)
-    await _wait_until_readable(ctx, forge, repository, wanted.branch, source)
-    return Published(repository, commit)
+    return await ctx.checkpoint(key, push)
+
+
+def count_files(folder: Path) -> int:
+    """How many files, links among them, a push of the folder holds."""
+    return sum(1 for _, path in walk(folder) if path.is_symlink() or not path.is_dir())
 
 
 def source_folder(ctx: ActionContext, path: str | None) -> Path:
@@ -107,8 +135,7 @@ def branch_folder_url(forge: Forge, repository: Repository, branch: str) -> str:
 async def _plan(ctx: ActionContext, forge: Forge, wanted: Wanted, source: Path) -> Published:
     await _check_free(forge, wanted)
     planned = forge.plan_repository(wanted.owner, wanted.name, default_branch=wanted.branch)
-    count = sum(1 for _, path in walk(source) if path.is_symlink() or not path.is_dir())
-    ctx.log.info(f"Would create {planned.web_url} and push {count} files to branch {wanted.branch}")
+    ctx.log.info(f"Would create {planned.web_url} and push {count_files(source)} files to branch {wanted.branch}")
     return Published(planned, NO_COMMIT)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,7 +13,7 @@ from understage_actions._tree import walk
 class ReadDirInput(ActionModel):
     """Which folders to read."""
 
-    paths: list[str] = Field(min_length=1, description="The paths to the directories to read")
+    paths: list[Annotated[str, Field(min_length=1)]] = Field(description="The paths to the directories to read")
     recursive: bool = Field(default=False, description="Whether to read the directories below too")
 
 

@@ -58,18 +58,24 @@ def install(node: Path | None = None) -> Installation:
 
     `node` runs the backend; None is that of the machine. What is installed is the same for every Node: nothing is compiled.
     """
-    own, npm = shutil.which("node"), shutil.which("npm")
+    own = shutil.which("node")
     assert own is not None
+    return Installation(node or Path(own), install_packages(REFERENCE, "stock-backend"))
+
+
+def install_packages(source: Path, name: str) -> Path:
+    """The folder, called after `name`, in which the packages of the lock file in `source` are installed."""
+    npm = shutil.which("npm")
     assert npm is not None
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
-    target = cache / f"stock-backend-{package_key()}"
-    with _lock(cache / "stock-backend.lock"):
+    target = cache / f"{name}-{package_key(source)}"
+    with _lock(cache / f"{name}.lock"):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                _install_into(Path(scratch) / "packages", npm)
+                _install_into(source, Path(scratch) / "packages", npm)
                 (Path(scratch) / "packages").rename(target)
-    return Installation(node or Path(own), target)
+    return target
 
 
 def cache_folder() -> Path:
@@ -77,22 +83,22 @@ def cache_folder() -> Path:
     return Path(os.environ.get("UNDERSTAGE_CACHE") or Path.home() / ".cache" / "understage")
 
 
-def package_key() -> str:
+def package_key(source: Path = REFERENCE) -> str:
     """Names the packages that the lock file names."""
-    content = b"\0".join((REFERENCE / name).read_bytes() for name in PACKAGE_FILES)
+    content = b"\0".join((source / name).read_bytes() for name in PACKAGE_FILES)
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _install_into(folder: Path, npm: str) -> None:
+def _install_into(source: Path, folder: Path, npm: str) -> None:
     folder.mkdir()
     for name in PACKAGE_FILES:
-        shutil.copy(REFERENCE / name, folder / name)
+        shutil.copy(source / name, folder / name)
     # Without scripts nothing is compiled: the SQLite client is left as it is and cannot be used, PostgreSQL needs none.
     command = [npm, "ci", "--ignore-scripts"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout or "it printed nothing; npm keeps logs in ~/.npm/_logs").splitlines()
-        raise RuntimeError("npm ci failed for the stock backend:\n" + "\n".join(lines[-LAST_LINES:]))
+        raise RuntimeError(f"npm ci failed for the packages of {source.name}:\n" + "\n".join(lines[-LAST_LINES:]))
 
 
 @contextmanager

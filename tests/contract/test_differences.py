@@ -29,6 +29,10 @@ CANCELS = {"cancelled-steps"}
 EVENTS = {"lost-events", "unsigned-events"}
 # Tested by tests/store/test_secret_matrix.py, for which the stock backend is no measure.
 SECRETS = {"shown-secrets"}
+# Tested by test_action_schemas.py.
+SCHEMAS = {"declared-defaults", "dry-forges", "unchanged-pull-requests"}
+# Tested by tests/unit/actions/test_github.py: no forge answers here.
+FORGES = {"failed-pushes"}
 # Tested by test_catalog_permissions.py.
 PERMISSIONS = {"hidden-ancestors", "hidden-origins"}
 
@@ -122,5 +126,5 @@ def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
 
 def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
     tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES | CANCELS | EVENTS
-    tested |= PERMISSIONS | SECRETS
+    tested |= PERMISSIONS | SECRETS | SCHEMAS | FORGES
     assert tested == listed_differences()

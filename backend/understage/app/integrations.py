@@ -6,6 +6,7 @@ from pathlib import Path
 from understage.config.settings import Settings
 from understage.config.sources import Configuration
 from understage.integrations.argocd import argocd_from_config
+from understage.integrations.forge_apis import create_forge_apis
 from understage.integrations.forges import create_forges
 from understage.integrations.git.command import GitCommand
 from understage.integrations.git.remotes import GitRemotes
@@ -18,7 +19,7 @@ from understage.integrations.local.source import LocalSource
 from understage.integrations.reader.readers import UrlReaders
 from understage.integrations.sources import create_policy, create_readers
 from understage.platform.http import HttpClient
-from understage.sdk.ports import ArgoCds, Clusters, Forges, Git, Helm, Http
+from understage.sdk.ports import ArgoCds, Clusters, ForgeApis, Forges, Git, Helm, Http
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Integrations:
     reader: UrlReaders
     git: Git
     forges: Forges
+    apis: ForgeApis
     clusters: Clusters
     helm: Helm
     argocd: ArgoCds
@@ -60,6 +62,7 @@ def create_integrations(
             LocalForge(repositories, command) if with_local_git else None,
             preferred=settings.understage.forge,
         ),
+        apis=create_forge_apis(settings.integrations, http),
         clusters=clusters_from_config(configuration.data, root),
         helm=helm_from_config(configuration.data),
         argocd=argocd_from_config(configuration.data),

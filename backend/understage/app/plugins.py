@@ -1,6 +1,7 @@
 """Asking the plugins of the installation.
 
-On behalf of the catalog (implements `sdk.plugins.Plugins`), and of a task (implements `sdk.ports.Backstage`).
+On behalf of the catalog (implements `sdk.plugins.Plugins`), of a task (implements `sdk.ports.Backstage`),
+and of the scaffolder itself for notifications.
 """
 
 import re
@@ -11,7 +12,7 @@ from urllib.parse import unquote
 
 from understage.app.http import ServiceFetch
 from understage.app.identity import Identity
-from understage.errors import InputError
+from understage.errors import ForeignError, InputError
 from understage.identity.credentials import Credentials
 from understage.sdk.ports import HttpResponse
 
@@ -20,7 +21,7 @@ PLUGIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 @dataclass(frozen=True)
 class CatalogPlugins:
-    """By internal discovery, each request with a token for its plugin."""
+    """Implements `sdk.plugins.Plugins`: by internal discovery, each request with a token for its plugin."""
 
     identity: Identity
     fetch: ServiceFetch
@@ -61,3 +62,28 @@ class TaskPlugins:
         own |= await self.identity.plugins["scaffolder"].issuer.headers(plugin_id, self.credentials)
         url = f"{self.identity.discovery.internal(plugin_id)}/{rest}"
         return await self.fetch.exchange(method, url, headers=own, content=content, timeout=timeout)
+
+
+@dataclass(frozen=True)
+class ScaffolderNotifications:
+    """Implements `sdk.Notifications`: the notifications plugin, asked by the scaffolder's own credentials.
+
+    As the stock notification service: `POST /api/notifications`.
+    """
+
+    identity: Identity
+    fetch: ServiceFetch
+
+    async def send(self, recipients: dict[str, Any], payload: dict[str, Any]) -> None:
+        """See `Notifications`."""
+        issuer = self.identity.plugins["scaffolder"].issuer
+        headers = await issuer.headers("notifications", issuer.own_credentials)
+        url = self.identity.discovery.internal("notifications")
+        answer = await self.fetch(
+            url, method="POST", headers=headers, json={"recipients": recipients, "payload": payload}
+        )
+        if answer.status >= 300:
+            raise ForeignError(
+                f"Failed to send notifications: {url} answered {answer.status}. Check that the notifications plugin is "
+                "installed, and that discovery.endpoints names where it is"
+            )

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from understage.app.http import ServiceFetch
 from understage.app.identity import Identity
 from understage.app.integrations import Integrations
-from understage.app.plugins import TaskPlugins
+from understage.app.plugins import ScaffolderNotifications, TaskPlugins
 from understage.config.settings import Settings
 from understage.errors import InputError
 from understage.identity.actions import ActionsRegistry
@@ -108,6 +108,7 @@ def _assemble(
     data_directory: Path,
 ) -> Assembly:
     catalog = ScaffolderCatalog(identity, fetch)
+    notifications = ScaffolderNotifications(identity, fetch)
 
     def host_type(host: str) -> str | None:
         if integrations.local is not None and host == integrations.local.repositories.host:
@@ -122,6 +123,8 @@ def _assemble(
             reader=integrations.reader,
             git=integrations.git,
             forges=integrations.forges,
+            apis=integrations.apis,
+            notifications=notifications,
             clusters=integrations.clusters,
             helm=integrations.helm,
             argocd=integrations.argocd,

@@ -7,11 +7,13 @@ NotAllowedError with what to do; anything else is ForeignError, the cause chaine
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from understage.sdk.reader import UrlReader
 
 Json = dict[str, Any]
+ForgeType = Literal["github", "gitlab", "bitbucketCloud"]
+Query = Mapping[str, str | int]
 
 
 class Catalog(Protocol):
@@ -141,6 +143,65 @@ class Forges(Protocol):
 
     def default(self) -> Forge:
         """The forge new repositories go to: `understage.forge`, else the only configured one, else the local git server."""
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """A successful answer: `body` is parsed JSON, None where there was none. Header names are lower-case."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ForgeApi(Protocol):
+    """The REST API of one forge, signed in with a given token or with what the configuration has for it."""
+
+    @property
+    def type(self) -> ForgeType:
+        """The integration's type."""
+
+    @property
+    def host(self) -> str:
+        """Host of the forge's pages."""
+
+    @property
+    def url(self) -> str:
+        """Address of the API, without a slash at its end."""
+
+    @property
+    def credentials(self) -> GitCredentials | None:
+        """What git signs in with, by the same token."""
+
+    async def request(self, method: str, path: str, *, query: Query | None = None, body: Any = None) -> ApiAnswer:
+        """Send one request to `path` below the API's address; `body` goes as JSON.
+
+        A read that fails for a moment, and whatever the forge puts off for less than a minute, is sent again. Raises
+        InputError (400, 422), NotAllowedError (401, 403), NotFoundError, ConflictError, ForeignError, in the forge's own
+        words with what to do; never with the token.
+        """
+
+
+class ForgeApis(Protocol):
+    """The APIs of the configured forges."""
+
+    async def get(
+        self, type: ForgeType, host: str, *, owner: str | None = None, repo: str | None = None, token: str | None = None
+    ) -> ForgeApi:
+        """The API of a host, signed in with `token`, else with what is configured for `owner` and `repo`.
+
+        Raises InputError for a host that is no forge of that type, or when there is no token.
+        """
+
+
+class Notifications(Protocol):
+    """The notifications plugin of the installation, asked as the scaffolder itself."""
+
+    async def send(self, recipients: Json, payload: Json) -> None:
+        """Send one: recipients `{type: broadcast}` or `{type: entity, entityRef: […]}`.
+
+        Raises ForeignError where it is not taken, or nobody listens.
+        """
 
 
 class Cluster(Protocol):
@@ -356,6 +417,8 @@ class Ports:
     reader: UrlReader
     git: Git
     forges: Forges
+    apis: ForgeApis
+    notifications: Notifications
     clusters: Clusters
     helm: Helm
     argocd: ArgoCds

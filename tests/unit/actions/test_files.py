@@ -117,7 +117,7 @@ async def test_readdir(workspace: Path) -> None:
     with pytest.raises(NotFoundError, match="no directory"):
         await run_action(readdir, {"paths": ["a.txt"]}, workspace=workspace)
     with pytest.raises(InputError, match="paths"):
-        await run_action(readdir, {"paths": []}, workspace=workspace)
+        await run_action(readdir, {"paths": [""]}, workspace=workspace)
     with pytest.raises(NotAllowedError):
         await run_action(readdir, {"paths": [".."]}, workspace=workspace)
 

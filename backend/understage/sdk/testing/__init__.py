@@ -15,6 +15,7 @@ from understage.sdk.testing.argocd import FakeArgoCd, FakeArgoCds
 from understage.sdk.testing.catalog import FakeCatalog
 from understage.sdk.testing.cluster import FakeCluster, FakeClusters
 from understage.sdk.testing.forge import FakeForge, FakeForges, FakeRepository
+from understage.sdk.testing.forge_api import FakeForgeApi, FakeForgeApis, FakeNotifications, SentCall
 from understage.sdk.testing.git import FakeCommit, FakeGit
 from understage.sdk.testing.helm import FakeHelm
 from understage.sdk.testing.http import FakeHttp
@@ -40,16 +41,20 @@ __all__ = [
     "FakeClusters",
     "FakeCommit",
     "FakeForge",
+    "FakeForgeApi",
+    "FakeForgeApis",
     "FakeForges",
     "FakeGit",
     "FakeHelm",
     "FakeHttp",
+    "FakeNotifications",
     "FakeProviderConnection",
     "FakeReader",
     "FakeRepository",
     "FakeScheduler",
     "FakeTemplating",
     "LogLine",
+    "SentCall",
     "check_entities",
     "check_incremental_provider",
     "check_provider",

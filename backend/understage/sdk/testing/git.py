@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understage.errors import ConflictError, InputError, NotAllowedError, NotFoundError
-from understage.sdk.ports import GitAuthor, GitCredentials
+from understage.sdk.ports import GitAuthor, GitCredentials, Repository
 from understage.sdk.testing.forge import FakeForge, FakeForges, FakeRepository
 
 
@@ -29,9 +29,14 @@ class _Clone:
 
 @dataclass
 class FakeGit:
-    """Work trees are real folders, remotes are the repositories of `forges`; `commits` are those pushed so far."""
+    """Work trees are real folders, remotes are the repositories of `forges`; `commits` are those pushed so far.
+
+    `others` are remotes beside these, by URL; with `takes_any` every URL is one, empty at first.
+    """
 
     forges: FakeForges = field(default_factory=FakeForges)
+    takes_any: bool = False
+    others: dict[str, FakeRepository] = field(default_factory=dict)
     commits: list[FakeCommit] = field(default_factory=list)
     clones: dict[Path, _Clone] = field(default_factory=dict)
 
@@ -99,6 +104,11 @@ class FakeGit:
                     if credentials is not None and credentials != forge.credentials:
                         raise NotAllowedError(f"git push to {url} failed: Authentication failed")
                     return found
+        if self.takes_any and url not in self.others:
+            owner, name = url.removesuffix(".git").split("/")[-2:]
+            self.others[url] = FakeRepository(Repository(owner, name, "main", url, url.removesuffix(".git")))
+        if url in self.others:
+            return self.others[url]
         raise NotFoundError(f"git could not read {url}: repository not found")
 
     def _commit(self, remote_url: str, branch: str, message: str, author: GitAuthor) -> str:

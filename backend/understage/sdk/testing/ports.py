@@ -1,11 +1,25 @@
 """All ports at once, each a fake that a test may replace."""
 
-from understage.sdk.ports import ArgoCds, Backstage, Catalog, Clusters, Forges, Git, Helm, Http, Ports, Templating
+from understage.sdk.ports import (
+    ArgoCds,
+    Backstage,
+    Catalog,
+    Clusters,
+    ForgeApis,
+    Forges,
+    Git,
+    Helm,
+    Http,
+    Notifications,
+    Ports,
+    Templating,
+)
 from understage.sdk.reader import UrlReader
 from understage.sdk.testing.argocd import FakeArgoCds
 from understage.sdk.testing.catalog import FakeCatalog
 from understage.sdk.testing.cluster import FakeClusters
 from understage.sdk.testing.forge import FakeForges
+from understage.sdk.testing.forge_api import FakeForgeApis, FakeNotifications
 from understage.sdk.testing.git import FakeGit
 from understage.sdk.testing.helm import FakeHelm
 from understage.sdk.testing.http import FakeHttp
@@ -19,6 +33,8 @@ def fake_ports(
     reader: UrlReader | None = None,
     git: Git | None = None,
     forges: Forges | None = None,
+    apis: ForgeApis | None = None,
+    notifications: Notifications | None = None,
     clusters: Clusters | None = None,
     helm: Helm | None = None,
     argocd: ArgoCds | None = None,
@@ -37,6 +53,8 @@ def fake_ports(
         reader=reader or FakeReader(),
         git=known_git,
         forges=known_forges,
+        apis=apis or FakeForgeApis(),
+        notifications=notifications or FakeNotifications(),
         clusters=clusters or FakeClusters(),
         helm=helm or FakeHelm(),
         argocd=argocd or FakeArgoCds(),
