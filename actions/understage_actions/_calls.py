@@ -91,6 +91,19 @@ class Calls:
 
         return await self.ctx.checkpoint(key, send)
 
+    async def has_begun(self, key: str) -> bool:
+        """Whether an earlier run of this step has begun the write of that key; unlike the write, notes nothing."""
+
+        async def refuse() -> None:
+            raise _NotBegunError
+
+        if self.ctx.is_dry_run:
+            return False
+        try:
+            return await begun_before(self.ctx, key, check_first=refuse)
+        except _NotBegunError:
+            return False
+
     def _kept(self, answer: ApiAnswer, keep: Keep | None) -> Any:
         return None if keep is None else keep(answer.body)
 
@@ -101,6 +114,10 @@ class Calls:
         if body is not None:
             parts.append(json.dumps(_hidden(body, hide), ensure_ascii=False))
         return " ".join(parts)
+
+
+class _NotBegunError(Exception):
+    """No earlier run of the step has come so far."""
 
 
 def given(**members: Any) -> dict[str, Any]:

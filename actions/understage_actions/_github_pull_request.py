@@ -12,6 +12,7 @@ from typing import Any
 
 from understage.sdk import ConflictError, GitAuthor, InputError
 from understage_actions._calls import given, segment
+from understage_actions._effects import begun_before
 from understage_actions._files import PlacedFile
 from understage_actions._github import Github
 
@@ -54,11 +55,14 @@ async def propose(github: Github, proposal: Proposal) -> dict[str, Any] | None:
     if not tree and not proposal.when_empty:
         return None
     existing = await _open_request(github, head.owner, proposal.branch)
-    if existing is not None and not proposal.update and not await _is_own(github, proposal):
+    begun = f"create.pr.{github.key}.{proposal.branch}"
+    if existing is not None and not proposal.update and not await github.calls.has_begun(begun):
         raise ConflictError(
             f"Pull request already exists: {existing['html_url']}. Set update: true to update it, or choose another branchName"
         )
-    await _begin(github, proposal)
+    if not github.calls.ctx.is_dry_run:
+        # From here on a pull request of the branch is this step's own, however often it runs.
+        await begun_before(github.calls.ctx, begun)
     commit = await _commit(head, parent, tree, proposal)
     await _move_branch(head, proposal.branch, commit)
     return await _open(github, head, base, proposal, existing)
@@ -175,36 +179,6 @@ async def _move_branch(head: Github, branch: str, commit: str) -> None:
 async def _open_request(github: Github, owner: str, branch: str) -> dict[str, Any] | None:
     rows = await github.calls.find(f"{github.path}/pulls", {"head": f"{owner}:{branch}", "state": "open"})
     return rows[0] if rows else None
-
-
-async def _begin(github: Github, proposal: Proposal) -> None:
-    """From here on a pull request of the branch is this step's own, however often it runs."""
-
-    async def begin() -> bool:
-        return True
-
-    if not github.calls.ctx.is_dry_run:
-        await github.calls.ctx.checkpoint(_begun(github, proposal), begin)
-
-
-async def _is_own(github: Github, proposal: Proposal) -> bool:
-    async def nothing() -> bool:
-        raise _NotBegunError
-
-    if github.calls.ctx.is_dry_run:
-        return False
-    try:
-        return await github.calls.ctx.checkpoint(_begun(github, proposal), nothing)
-    except _NotBegunError:
-        return False
-
-
-def _begun(github: Github, proposal: Proposal) -> str:
-    return f"begin.create.pr.{github.key}.{proposal.branch}"
-
-
-class _NotBegunError(Exception):
-    """No earlier run of the step came as far."""
 
 
 async def _open(

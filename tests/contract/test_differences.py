@@ -30,9 +30,9 @@ EVENTS = {"lost-events", "unsigned-events"}
 # Tested by tests/store/test_secret_matrix.py, for which the stock backend is no measure.
 SECRETS = {"shown-secrets"}
 # Tested by test_action_schemas.py.
-SCHEMAS = {"declared-defaults", "dry-forges", "unchanged-pull-requests"}
-# Tested by tests/unit/actions/test_github.py: no forge answers here.
-FORGES = {"failed-pushes"}
+SCHEMAS = {"declared-defaults", "dry-forges", "optional-outputs"}
+# Tested by tests/unit/actions/test_github.py and test_gitlab.py: no forge answers here.
+FORGES = {"failed-pushes", "made-tokens", "new-branches"}
 # Tested by test_catalog_permissions.py.
 PERMISSIONS = {"hidden-ancestors", "hidden-origins"}
 

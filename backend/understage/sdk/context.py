@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from understage.errors import NotAllowedError
 from understage.sdk.ports import Ports
+from understage.sdk.secret import Secret
 
 T = TypeVar("T")
 
@@ -96,6 +97,8 @@ class ActionContext:
     and by keys of our own: `userCredentialsHosts` (hosts that must not be read with the service's own credentials),
     `gitopsRepository` ({host?, owner, name}), `templateRoots` (absolute folders; templates read from files may fetch from
     the whole of the one they are in, else from beside them only). What is not configured is absent.
+    `hide` makes a secret of a text that the action was given by somebody else, such as a token that was made for it: from then on
+    it is shown nowhere, and is a secret to later steps, too. Call it before the text gets into a checkpoint.
     """
 
     task: TaskInfo
@@ -110,6 +113,7 @@ class ActionContext:
     run_checkpoint: Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
     temporary_directory: Callable[[], Path]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    hide: Callable[[str], str] = Secret
 
     async def checkpoint(self, key: str, function: Callable[[], Awaitable[T]]) -> T:
         """Run `function` once per task, step and `key`; return its stored result on every later run."""

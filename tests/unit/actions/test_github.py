@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from nacl.public import PrivateKey, SealedBox
+from tests.unit.actions.plans import PUSHED, comparable, planned
 
 from understage.config.integration_settings import GithubIntegration, IntegrationSettings
 from understage.errors import ConflictError, InputError, NotAllowedError, NotFoundError, UnderstageError
@@ -25,7 +26,6 @@ TOKEN = "ghp_configured-token"
 KEY = PrivateKey.generate()
 WEB = "/repos/acme/web"
 ACTIONS = [action for action in ActionRegistry.from_entry_points().all() if "github" in action.id]
-PUSHED = re.compile(r"Would push (\d+) files to branch (\S+) of (\S+)")
 REPOSITORY = {
     "clone_url": "https://github.com/acme/web.git",
     "html_url": "https://github.com/acme/web",
@@ -125,26 +125,6 @@ def bench(tmp_path: Path) -> Bench:
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         (workspace / name).write_bytes(content)
     return Bench(Github(), FakeGit(takes_any=True), workspace)
-
-
-def planned(log: list[str]) -> list[tuple[str, str, Any]]:
-    """The writes that a dry run told of."""
-    found = []
-    for line in log:
-        if match := re.fullmatch(r"Would ([A-Z]+) (https://\S+)(?: (\{.*\}))?", line):
-            found.append((match[1], match[2], json.loads(match[3]) if match[3] else None))
-    return found
-
-
-def comparable(plan: Any, sent: Any) -> Any:
-    """`sent`, with the plan's word wherever that hides a value or leaves it to GitHub."""
-    if plan in ("***", "(assigned by GitHub)"):
-        return plan
-    if isinstance(plan, dict) and isinstance(sent, dict):
-        return {name: comparable(plan.get(name), value) for name, value in sent.items()}
-    if isinstance(plan, list) and isinstance(sent, list) and len(plan) == len(sent):
-        return [comparable(*pair) for pair in zip(plan, sent, strict=True)]
-    return sent
 
 
 EXAMPLES = [(action, index) for action in ACTIONS for index in range(len(action.examples))]

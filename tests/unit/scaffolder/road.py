@@ -45,6 +45,17 @@ class NoInput(ActionModel):
     pass
 
 
+class TokenOutput(ActionModel):
+    token: str
+
+
+@action("test:token", description="Is given a token by somebody else")
+async def make_token(ctx: ActionContext, _input: NoInput) -> TokenOutput:
+    token = ctx.hide("glpat-fresh-token")
+    ctx.log.info(f"made {token}")
+    return TokenOutput(token=token)
+
+
 class CountOutput(ActionModel):
     count: int
 
@@ -88,7 +99,7 @@ async def tell(ctx: ActionContext, input: NoInput) -> SayOutput:
     return SayOutput(said=ctx.secrets["password"])
 
 
-ACTIONS = (say, effect, fail, crash, hang, tell)
+ACTIONS = (say, make_token, effect, fail, crash, hang, tell)
 
 
 class TemplateCatalog:

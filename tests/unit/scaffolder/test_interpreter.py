@@ -29,6 +29,23 @@ async def test_messages_come_in_the_order_of_backstage(tmp_path: Path) -> None:
     assert ran.outcome.output == {"result": "HELLO ADA"}
 
 
+async def test_a_token_that_an_action_makes_is_a_secret_to_those_who_look_and_a_text_to_later_steps(
+    tmp_path: Path,
+) -> None:
+    calls.clear()
+    use = {"message": "use ${{ steps.make.output.token }}"}
+    steps = (
+        {"id": "make", "action": "test:token"},
+        {**SAY, "input": use},
+        {"id": "do", "action": "test:effect", "input": use},
+    )
+    output = {"token": "${{ steps.make.output.token }}", "said": "${{ steps.say.output.said }}"}
+    ran = await interpret(tmp_path, *steps, output=output)
+    assert calls == ["use glpat-fresh-token"]
+    assert [line for line in ran.messages if "made" in line] == ["\x1b[32minfo\x1b[39m: made ***"]
+    assert "fresh-token" not in f"{ran.lines}{ran.outcome}".lower()
+
+
 async def test_metadata_of_a_log_line_is_appended_as_json(tmp_path: Path) -> None:
     ran = await interpret(tmp_path, {**SAY, "input": {"message": "hi", "times": 3}})
     assert '\x1b[32minfo\x1b[39m: hi {"times":3}' in ran.messages

@@ -57,6 +57,7 @@ class ActionCall:
                 run_checkpoint=lambda key, function: self.checkpoint(f"{key}{suffix}", function),
                 temporary_directory=make_folder,
                 defaults=self._facts.defaults,
+                hide=self._taint.hide,
             )
             return action.dump_output(await _interruptible(action, context, input))
 

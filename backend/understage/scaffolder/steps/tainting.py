@@ -37,6 +37,11 @@ class Taint:
         text = plain(text)
         return Secret(text, self._note, [part for part in self._given if part in text])
 
+    def hide(self, text: str) -> Secret:
+        """`text`, which an action was given from outside, as a Secret of this run and of those that follow it."""
+        self._note(text)
+        return self.secret(text)
+
     def learn(self, derived: Iterable[str]) -> None:
         """What an earlier run of the task found to be secret."""
         self.redactor.add(derived)

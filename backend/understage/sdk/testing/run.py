@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from understage.sdk.action import Action
 from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
 from understage.sdk.ports import Ports
+from understage.sdk.secret import Secret
 from understage.sdk.testing.ports import fake_ports
 
 Level = Literal["debug", "info", "warn", "error"]
@@ -82,10 +83,11 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class ActionResult:
-    """What a run gave: `output` as templates see it (camelCase), the texts of the log, and the log's lines with levels."""
+    """What a run gave: `output` as templates see it (camelCase), the log's lines with levels, and what was made a secret."""
 
     output: dict[str, Any]
     lines: tuple[LogLine, ...]
+    hidden: tuple[str, ...] = ()
 
     @property
     def log(self) -> list[str]:
@@ -106,6 +108,7 @@ def make_context(
     defaults: Mapping[str, Any] | None = None,
     task_id: str = "test-task",
     temporary_directory: Callable[[], Path] | None = None,
+    hide: Callable[[str], str] = Secret,
 ) -> ActionContext:
     """An `ActionContext` for a direct call of an action; what is not given is empty or a fake.
 
@@ -128,6 +131,7 @@ def make_context(
         run_checkpoint=(checkpoints or Checkpoints()).run,
         temporary_directory=temporary_directory or make_folder,
         defaults=defaults or {},
+        hide=hide,
     )
 
 
@@ -153,6 +157,12 @@ async def run_action(
         raise ValueError(f"action {action.id} does not support dry-run: the service would skip the step")
     log = RecordedLog(secrets or {})
     parsed: BaseModel = action.parse_input(input)
+    hidden: list[str] = []
+
+    def hide(text: str) -> Secret:
+        hidden.append(text)
+        return Secret(text)
+
     with ExitStack() as folders:
 
         def make_folder() -> Path:
@@ -169,6 +179,7 @@ async def run_action(
             checkpoints=checkpoints,
             defaults=defaults,
             temporary_directory=make_folder,
+            hide=hide,
         )
         output = await action(context, parsed)
-    return ActionResult(output=action.dump_output(output), lines=tuple(log.lines))
+    return ActionResult(output=action.dump_output(output), lines=tuple(log.lines), hidden=tuple(hidden))
