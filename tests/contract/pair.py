@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx
@@ -38,14 +38,18 @@ def compare(stock: Answer, ours: Answer) -> str:
 
 @dataclass
 class Pair:
-    """`token` is a user's, signed by the stock auth backend and taken by both; `metrics` what recording.cjs writes."""
+    """`token` is a user's, signed by the stock auth backend and taken by both; `folder` has the logs and what recording.cjs
+    writes.
+    """
+
+    METRICS: ClassVar[str] = "stock-metrics.json"
 
     stock: Backend
     ours: Backend
     token: str
     files: FileServer
     policy: Policy
-    metrics: Path
+    folder: Path
     uids: Set[str] = frozenset()
 
     def ask(self, case: Case) -> tuple[Answer, Answer]:
@@ -123,12 +127,13 @@ def running_pair(installation: Installation, database: URL, folder: Path, names:
     stock_port, our_port = free_port(), free_port()
     base = ROOT / "app-config.yaml"
     with serving() as files, serving_policy(folder / "policy.json") as policy:
-        metrics = folder / "stock-metrics.json"
         scripted = {
             "STOCK_POLICY": "scripted",
             "STOCK_POLICY_FILE": str(policy.file),
             "NODE_OPTIONS": f"--require {RECORDING}",
-            "METRICS_FILE": str(metrics),
+            "METRICS_FILE": str(folder / Pair.METRICS),
+            # Logs as JSON.
+            "NODE_ENV": "production",
         }
         same = write_overlay(folder / "same.yaml", _over_the_same_files(names, files.address))
         stock_place = write_overlay(folder / "stock.yaml", place(stock_port, database, folder))
@@ -141,7 +146,7 @@ def running_pair(installation: Installation, database: URL, folder: Path, names:
             UnderstageBackend.running(folder, [base, same, our_place], port=our_port) as ours,
         ):
             policy.catalog = f"{ours.url}/api/catalog"
-            pair = Pair(stock, ours, stock.sign_in(), files, policy, metrics)
+            pair = Pair(stock, ours, stock.sign_in(), files, policy, folder)
             pair.settle()
             give_the_same_uids(database, stock_port, our_port)
             pair.settle()
@@ -154,6 +159,7 @@ def _over_the_same_files(names: Sequence[str], http: str) -> dict[str, object]:
     return {
         "backend": {
             "reading": {"allow": [{"host": http}]},
+            "auditor": {"severityLogLevelMappings": {"low": "info"}},
             "actions": {"pluginSources": ["catalog", "scaffolder"]},
             "auth": {
                 "externalAccess": [{"type": "static", "options": {"token": SERVICE_TOKEN, "subject": "a-service"}}]

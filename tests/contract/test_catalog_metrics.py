@@ -24,7 +24,7 @@ def stock(pair: Pair) -> dict[str, list[dict[str, Any]]]:
 
     def recorded() -> dict[str, list[dict[str, Any]]] | None:
         try:
-            content = json.loads(pair.metrics.read_text())
+            content = json.loads((pair.folder / Pair.METRICS).read_text())
         except FileNotFoundError:
             return None
         return {

@@ -117,7 +117,8 @@ def _add_lists(router: APIRouter, database: Database, served: Served, access: Ac
             readable = await access.readable(request.state.credentials)
             predicate = both(filtered, meaning, readable)
             found = await _find_by_refs(database, served, body["entityRefs"], predicate)
-            event.meta |= {name: body[name] for name in BY_REFS_BODY.members if name in body}
+            told = {"entityRefs": "entityRefs", "fields": "fields", "query": "filter"}
+            event.meta |= {told[name]: body[name] for name in told if name in body}
         items = encode_array(map(found.get, body["entityRefs"]), projection)
         return answer_with_etag(request, encode_object([("items", items)]))
 

@@ -45,8 +45,8 @@ QUERY_PARAMETERS = {
 QUERY_BODY = Body(
     {
         "cursor": Member("string"),
-        "limit": Member("number", minimum=0),
-        "offset": Member("number", minimum=0),
+        "limit": Member("number"),
+        "offset": Member("number"),
         "orderBy": Member("array", items="object"),
         "fullTextFilter": Member("object"),
         "fields": Member("array", items="string"),
@@ -214,6 +214,8 @@ def question_of_body(body: dict[str, Any]) -> Question:
 
 def _integer(body: dict[str, Any], name: str, default: int) -> int:
     value = body.get(name, default)
+    if value < 0:
+        raise InputError(f"request/body/{name} must be >= 0")
     if value != int(value):
         raise InputError(f"request/body/{name} must be integer")
     return int(value)
