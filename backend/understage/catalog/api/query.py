@@ -197,16 +197,15 @@ def _parse_order_field(text: str) -> Order:
 
 def question_of_body(body: dict[str, Any]) -> Question:
     """What a checked body asks. Raises InputError for malformed cursors, orders and predicates."""
-    limit = _integer(body, "limit", DEFAULT_LIMIT)
     if "cursor" in body:
         if not body["cursor"]:
             raise InputError("Cursor cannot be empty")
-        return question_of(decode_cursor(body["cursor"]), limit)
+        return question_of(decode_cursor(body["cursor"]), _integer(body, "limit", DEFAULT_LIMIT))
     return Question(
         query=clean_predicate(body["query"]) if "query" in body else None,
         orders=_orders_of_body(body.get("orderBy", [])),
         full_text=_full_text_of_body(body["fullTextFilter"]) if "fullTextFilter" in body else None,
-        limit=limit,
+        limit=_integer(body, "limit", DEFAULT_LIMIT),
         offset=_integer(body, "offset", 0),
         with_total=body.get("totalItems") != "exclude",
     )
