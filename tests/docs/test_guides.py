@@ -73,7 +73,8 @@ def test_configuration_is_accepted_and_has_an_effect(page: Page, block: Block) -
 
 def test_the_template_guide_shows_parts_of_its_example() -> None:
     """Line by line and in order, so that the page cannot tell another story than the example that runs."""
-    sources = [(EXAMPLES / "new-library" / name).read_text("utf-8") for name in ("template.yaml", "app-config.yaml")]
+    names = ("template.yaml", "app-config.yaml", "new-library.test.yaml")
+    sources = [(EXAMPLES / "new-library" / name).read_text("utf-8") for name in names]
     blocks = [block for block in Page(ROOT / "docs/guides/templates.md").blocks if block.language == "yaml"]
     assert blocks
     for block in blocks:

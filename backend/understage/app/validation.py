@@ -1,5 +1,6 @@
 """Wires the validation of catalog files: what the service would use for ingestion, without database and server."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from understage.catalog.validation.finding import Finding
 from understage.catalog.validation.problems import find_problems
 from understage.catalog.validation.references import FindExisting, check_references
 from understage.catalog.validation.targets import find_roots, given_texts, standard_input
-from understage.catalog.validation.walk import Walk
+from understage.catalog.validation.walk import Checked, Walk
 from understage.config.settings import Settings
 from understage.config.sources import Configuration
 from understage.integrations.sources import create_readers
@@ -22,7 +23,8 @@ from understage.platform.http import HttpClient
 class ValidationOptions:
     """`references`: whether they must lead into the files, or into the catalog at `against`, asked with `token`.
 
-    `with_rules`: whether the configuration says which kinds are allowed. `text` is what `-` stands for.
+    `with_rules`: whether the configuration says which kinds are allowed. `text` is what `-` stands for. `skeletons`: whether the
+    files that templates render are looked at, where they lie on this machine.
     """
 
     references: bool = False
@@ -30,6 +32,7 @@ class ValidationOptions:
     token: str | None = None
     with_rules: bool = True
     text: bytes | None = None
+    skeletons: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ async def validate(
         )
         walk = Walk(orchestrator, sources)
         await walk.run(roots)
-        findings = [*await find_problems(walk), *await _check_templates(walk)]
+        findings = [*await find_problems(walk), *await _check_templates(walk, options)]
         if options.references or options.against is not None:
             existing, where = _live_catalog(http, options)
             findings += await check_references(walk, existing, where)
@@ -104,7 +107,7 @@ def _live_catalog(http: HttpClient, options: ValidationOptions) -> tuple[FindExi
     return HttpCatalog(ServiceFetch(http, f"{url}#"), url, token_of).existing, f"these files or the catalog at {base}"
 
 
-async def _check_templates(walk: Walk) -> list[Finding]:
+async def _check_templates(walk: Walk, options: ValidationOptions) -> list[Finding]:
     templates = [
         checked
         for checked in walk.checked
@@ -125,4 +128,15 @@ async def _check_templates(walk: Walk) -> list[Finding]:
                     problem.rule, problem.level, problem.message, checked.ref, position, str(checked.location)
                 )
             )
+        if options.skeletons and checked.location.type == "file":
+            findings += await asyncio.to_thread(_check_skeletons, checked)
     return findings
+
+
+def _check_skeletons(checked: Checked) -> list[Finding]:
+    from understage.scaffolder.skeleton_check import skeleton_problems
+
+    return [
+        Finding.of_check(problem.rule, problem.level, problem.message, checked.ref, problem.position, problem.file)
+        for problem in skeleton_problems(checked.entity, Path(checked.location.target))
+    ]

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Templates before anybody uses them: test, plan, run. Offline.", no_args_is_help=True)
+from understage.cli.output_form import OutputForm
+
+app = typer.Typer(help="Templates before anybody uses them: lint, test, plan, run. Offline.", no_args_is_help=True)
 
 TemplateArgument = Annotated[Path, typer.Argument(help="The template's file.", metavar="TEMPLATE")]
 ValuesOption = Annotated[Path | None, typer.Option("--values", help="A YAML or JSON file with the values of the form.")]
@@ -20,6 +22,34 @@ WorldOption = Annotated[
 RootOption = Annotated[
     list[Path] | None, typer.Option("--root", help="A folder the template may fetch from as a whole; may be repeated.")
 ]
+
+
+@app.command()
+def lint(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files, or folders whose templates are all looked at.", metavar="PATH...")
+    ],
+    form: Annotated[
+        OutputForm,
+        typer.Option("--format", help="For people, or for tools: json, sarif (2.1.0), github (annotations)."),
+    ] = OutputForm.text,
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+) -> None:
+    """Say what is wrong with templates and with the files that they render, at file:line:column.
+
+    Templates: their schema; expressions, filters and functions; ids and inputs of actions; names that are not there, such as
+    the output of a step that does not come before. Files that fetch:template renders: what would vanish without a word, such as
+    secrets of GitHub's workflows, and what would fail. Exit codes: 0 nothing is wrong, 1 something is, 2 it could not be found
+    out.
+
+    Examples:
+      understage template lint .
+      understage template lint skeletons/new-service/template.yaml --strict
+      understage template lint templates --format github
+    """
+    from understage.cli.template_lint import run_lint
+
+    raise typer.Exit(run_lint(paths, form, strict=strict))
 
 
 @app.command("test")

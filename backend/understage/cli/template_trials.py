@@ -1,6 +1,7 @@
 """`understage template plan` and `understage template run`: one template, once, its log or its plan in the terminal."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from understage.scaffolder.authoring.world import Surroundings
 from understage.sdk.yaml import dump, parse_document
 
 FINE, WRONG, FAILED = 0, 1, 2
+COLORS = re.compile(r"\x1b\[[0-9;]*m")
 STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -55,8 +57,9 @@ def follow_run(command: TrialCommand, target: Path | None, *, is_dry_run: bool) 
 
     def follow(line: Mapping[str, Any]) -> None:
         place = f"[{line['stepId']}] " if "stepId" in line else ""
-        # The log is text for a terminal, colours included.
-        console().file.write(f"{place}{line['message']}\n")
+        # The log is text for a terminal, colours included; a file gets it without.
+        message = line["message"] if console().is_terminal else COLORS.sub("", line["message"])
+        console().file.write(f"{place}{message}\n")
         console().file.flush()
 
     trial = _try(command, is_dry_run=is_dry_run, follow=follow)

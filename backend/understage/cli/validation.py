@@ -1,9 +1,12 @@
-"""`understage catalog validate`: reads the configuration, validates, prints, and says by the exit code how it went."""
+"""`understage catalog validate`: reads the configuration, validates, prints, and says by the exit code how it went.
+
+`understage template lint` prints by it, too.
+"""
 
 import asyncio
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +51,20 @@ def run_validation(command: Command) -> int:
     """Print what is wrong; returns the exit code."""
     # What the ingestion logs are the findings, once more.
     configure_logging(json=False, level="error")
+    return print_report(lambda: _validate(command), command.form, strict=command.strict)
+
+
+def print_report(find: Callable[[], Report], form: OutputForm, *, strict: bool) -> int:
+    """Print the report that `find` makes; returns the exit code. `strict` takes warnings for errors."""
     take_any_text()
     try:
-        report = _validate(command)
+        report = find()
     except UnderstageError as error:
         fail(error.message)
         return FAILED
-    findings = [_strictly(found) if command.strict else found for found in report.findings]
+    findings = [_strictly(found) if strict else found for found in report.findings]
     report = dataclasses.replace(report, findings=findings)
-    PRINTERS[command.form](report, Path.cwd())
+    PRINTERS[form](report, Path.cwd())
     return WRONG if any(found.level == "error" for found in findings) else FINE
 
 

@@ -1,6 +1,6 @@
-"""What is wrong with a template before anybody runs it: expressions, actions, their literal input, ids of steps.
+"""What is wrong with a template before anybody runs it: expressions, actions, their literal input, ids of steps, names.
 
-Called by `understage catalog validate` for entities that keep the schema of templates.
+Called by `understage catalog validate` and `understage template lint` for entities that keep the schema of templates.
 """
 
 import difflib
@@ -12,14 +12,14 @@ from understage.errors import NotFoundError, Place
 from understage.model.entity import Entity
 from understage.model.violations import Schema, Violation
 from understage.scaffolder.actions import ActionRegistry, AnyAction
-from understage.templating import check_syntax
+from understage.scaffolder.template_names import Scope, Scopes
+from understage.templating import TemplateError
+from understage.templating.analysis import find_uses
 
 Path = tuple[str | int, ...]
 
 # One value may break these more than once.
 _OF_WHOLE = ("required", "additionalProperties")
-# Backstage renders these fields of a step, and the output.
-RENDERED = ("if", "each", "input")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class TemplateCheck:
     def problems(self, template: Entity) -> Iterator[TemplateProblem]:
         """All problems, in the order of the template; it must keep the schema of its kind."""
         first_at: dict[str, int] = {}
+        scopes = Scopes(template["spec"], self._registry.get)
         for index, step in enumerate(template["spec"]["steps"]):
             path: Path = ("spec", "steps", index)
             id_ = step.get("id")
@@ -51,10 +52,10 @@ class TemplateCheck:
                     f"the step id {id_!r} is that of step {first_at[id_] + 1}, too: the later output hides the earlier"
                 )
                 yield TemplateProblem("template-step-id", "error", message, Place((*path, "id")))
-            for field in RENDERED:
-                yield from _expressions(step.get(field), (*path, field))
+            for field, scope in scopes.of_step(index):
+                yield from _expressions(step.get(field), (*path, field), scope)
             yield from self._call(step, path)
-        yield from _expressions(template["spec"].get("output"), ("spec", "output"))
+        yield from _expressions(template["spec"].get("output"), ("spec", "output"), scopes.of_output)
 
     def _call(self, step: Mapping[str, Any], path: Path) -> Iterator[TemplateProblem]:
         action_id: str = step["action"]
@@ -101,17 +102,23 @@ def has_expression(value: Any) -> bool:
     return isinstance(value, list) and any(map(has_expression, value))
 
 
-def _expressions(value: Any, path: Path) -> Iterator[TemplateProblem]:
+def _expressions(value: Any, path: Path, scope: Scope) -> Iterator[TemplateProblem]:
     if isinstance(value, str):
-        if error := check_syntax(value):
+        try:
+            uses = find_uses(value)
+        except TemplateError as error:
             where = f" in {error.construct}" if error.construct else ""
             yield TemplateProblem("template-expression", "error", f"{error.reason}{where}", Place(path))
+            return
+        for problem in scope.problems(uses):
+            level: Literal["error", "warning"] = "error" if problem.is_certain else "warning"
+            yield TemplateProblem(f"template-{problem.kind}", level, problem.message, Place(path))
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _expressions(item, (*path, key))
+            yield from _expressions(item, (*path, key), scope)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _expressions(item, (*path, index))
+            yield from _expressions(item, (*path, index), scope)
 
 
 def _is_open(given: Mapping[str, Any], violation: Violation) -> bool:

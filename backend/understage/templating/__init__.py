@@ -17,7 +17,7 @@ number literals and in tuples, and its nodes carry no columns for error messages
 
 from understage.templating.errors import TemplateError, TemplateLimitError
 from understage.templating.limits import Limits
-from understage.templating.render import Environment, Filter, Function, check_syntax
+from understage.templating.render import Environment, Filter, Function
 from understage.templating.values import UNDEFINED, Undefined
 from understage.templating.values import truthy as is_truthy
 
@@ -30,6 +30,5 @@ __all__ = [
     "TemplateError",
     "TemplateLimitError",
     "Undefined",
-    "check_syntax",
     "is_truthy",
 ]

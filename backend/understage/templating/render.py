@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from understage.templating.errors import Fault, TemplateError, TemplateLimitError, explain
+from understage.templating.errors import Fault, TemplateLimitError, explain
 from understage.templating.export import clone, to_json
 from understage.templating.limits import ACTIVE, DEFAULT_LIMITS, Limits
 from understage.templating.parsing import parse_template
@@ -119,17 +119,6 @@ class Environment:
             raise explain(fault, source) from fault.__cause__
         except RecursionError:
             raise TemplateLimitError("The template exceeded its limit of nesting", limit="nesting") from None
-
-
-def check_syntax(source: str, *, variable_start: str = "${{", limits: Limits = DEFAULT_LIMITS) -> TemplateError | None:
-    """The error that every render of `source` would meet, None when its syntax is right."""
-    try:
-        parse_template(source, Syntax(variable_start), limits)
-    except Fault as fault:
-        return explain(fault, source)
-    except RecursionError:
-        return TemplateLimitError("The template exceeded its limit of nesting", limit="nesting")
-    return None
 
 
 def _compile(source: str, syntax: Syntax, limits: Limits) -> Template:

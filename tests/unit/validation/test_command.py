@@ -236,7 +236,7 @@ def test_sarif_keeps_its_published_structure(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_pre_commit_hook_runs_the_command_on_the_files_it_selects(run: Run, tmp_path: Path) -> None:
-    [hook] = parse_document((ROOT / ".pre-commit-hooks.yaml").read_text()).value
+    [hook, _] = parse_document((ROOT / ".pre-commit-hooks.yaml").read_text()).value
     names = ["catalog-info.yaml", "svc/catalog-info.yml", "svc/values.yaml", "my-catalog-info.yaml"]
     selected = [name for name in names if re.search(hook["files"], name)]
     assert selected == ["catalog-info.yaml", "svc/catalog-info.yml"]

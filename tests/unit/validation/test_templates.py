@@ -65,7 +65,7 @@ BAD = {
 }
 GOOD = {
     "expressions": "- {id: a, action: fs:rename, input: {files: '${{ parameters.files }}'}}",
-    "expressions within": "- {id: a, action: fs:rename, input: {files: [{from: '${{ a }}', to: b, overwrite: '${{ c }}'}]}}",
+    "expressions within": "- action: fs:rename\n  input: {files: [{from: '${{ user.ref }}', to: b, overwrite: '${{ 1 }}'}]}",
     "an action that an expression names": "- {id: a, action: '${{ parameters.action }}'}",
     "a loop": "- {id: a, action: debug:log, each: '${{ parameters.list }}', input: {message: '${{ each.value }}'}}",
     "no ids": "- {action: debug:log, input: {message: x}}\n- {action: debug:log, input: {message: x}}",

@@ -31,6 +31,9 @@ RULES = {
     "template-action": "The actions of templates are registered.",
     "template-input": "The input of steps keeps the schema of their action.",
     "template-step-id": "The ids of a template's steps are unique.",
+    "template-name": "What expressions of templates name is there when they are rendered.",
+    "skeleton-expression": "Expressions of the files that templates render can be rendered.",
+    "skeleton-name": "Nothing vanishes from the files that templates render.",
 }
 """Every check by its id."""
 

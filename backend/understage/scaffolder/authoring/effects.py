@@ -82,6 +82,8 @@ def _diff_file(name: str, before: bytes | None, after: bytes | None) -> Iterator
         yield f"--- {old}\n+++ {new}\n(no text: {len(after or b'')} bytes)\n"
         return
     first, second = ((text or "").splitlines(keepends=True) for text in texts)
+    if not first and not second:
+        yield f"--- {old}\n+++ {new}\n(empty)\n"
     for line in difflib.unified_diff(first, second, fromfile=old, tofile=new):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
