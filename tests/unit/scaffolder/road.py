@@ -99,7 +99,22 @@ async def tell(ctx: ActionContext, input: NoInput) -> SayOutput:
     return SayOutput(said=ctx.secrets["password"])
 
 
-ACTIONS = (say, make_token, effect, fail, crash, hang, tell)
+@action("test:keep", description="Makes something once, by a checkpoint of each kind")
+async def keep(ctx: ActionContext, input: SayInput) -> SayOutput:
+    async def make() -> dict[str, str]:
+        calls.append("made")
+        return {"token": input.message}
+
+    async def number() -> int:
+        calls.append("numbered")
+        return 7
+
+    await ctx.checkpoint("number", number)
+    made: dict[str, str] = await ctx.checkpoint("token", make)
+    return SayOutput(said=made["token"])
+
+
+ACTIONS = (say, make_token, effect, fail, crash, hang, tell, keep)
 
 
 class TemplateCatalog:

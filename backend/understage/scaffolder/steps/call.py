@@ -69,6 +69,7 @@ class ActionCall:
         value = loads(dumps(await function()))
         await self._lines.drain()
         await self._run.save_checkpoint(self._step.id, key, value)
+        self._taint.stored[self._step.id, key] = value
         self._stored[key] = value
         return value
 

@@ -69,6 +69,7 @@ class Interpreter:
         """
         secrets = [*_hidden_in(run.secrets), *self._settings.environment_secrets.values()]
         taint = Taint(secrets, redactor)
+        taint.stored.update(run.state.checkpoints)
         progress = _restore(run, taint)
         async with Lines(run) as lines:
             try:
@@ -86,7 +87,7 @@ class Interpreter:
             await lines.drain()
         if progress.failure is not None:
             return Outcome(error=progress.failure.to_json())
-        return Outcome(output=output)
+        return Outcome(output=output, secret_checkpoints=taint.secret_checkpoints())
 
     async def _run_steps(
         self, run: TaskRun, lines: Lines, progress: Progress, taint: Taint, is_dry_run: bool

@@ -57,12 +57,14 @@ class Portion:
 class Outcome:
     """How a task ended: with its output, or with an error `{name, message}` that is safe to show.
 
-    `next_step`, the position of a step, says instead that a portion has ended and the task has not.
+    `next_step`, the position of a step, says instead that a portion has ended and the task has not. `secret_checkpoints` are
+    those, by step id and key, that hold a secret.
     """
 
     output: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
     next_step: int | None = None
+    secret_checkpoints: Sequence[tuple[str, str]] = field(default=(), repr=False)
 
 
 class TaskRun(Protocol):

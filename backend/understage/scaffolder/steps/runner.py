@@ -29,7 +29,7 @@ from understage.scaffolder.steps.measures import measure_step
 from understage.scaffolder.steps.rendering import Renderer, TemplateExtensions
 from understage.scaffolder.steps.run import FinishedStep, LostTaskError, StepStatus, TaskRun
 from understage.scaffolder.steps.tainting import Taint
-from understage.scaffolder.store.retry_task import ITERATION_KEY
+from understage.scaffolder.store.forget_results import ITERATION_KEY
 from understage.sdk import StepInfo
 
 

@@ -31,6 +31,8 @@ class Taint:
         self.redactor.add(self._given)
         self.lines = Redactor(parent=self.redactor)
         self._derived: dict[str, None] = {}
+        self.stored: dict[tuple[str, str], Any] = {}
+        """The checkpoints of the task, by step id and key."""
 
     def secret(self, text: str) -> Secret:
         """`text` as a Secret of this run."""
@@ -51,6 +53,10 @@ class Taint:
         taken = tuple(self._derived)
         self._derived.clear()
         return taken
+
+    def secret_checkpoints(self) -> tuple[tuple[str, str], ...]:
+        """Those that hold what is known to be secret by now."""
+        return tuple(place for place, value in self.stored.items() if any(map(self.redactor.finds, strings_of(value))))
 
     def render(
         self,

@@ -234,7 +234,8 @@ class Execution:
         body |= {"output": dict(outcome.output or {})} if outcome.error is None else {"error": dict(outcome.error)}
 
         async def write(connection: AsyncConnection) -> None:
-            await finish_task(connection, claim.task_id, status)
+            secret = outcome.secret_checkpoints
+            await finish_task(connection, claim.task_id, status, secret_checkpoints=secret)
 
         await journal.commit([NewEvent(claim.task_id, "completion", body)], write, last=True)
         control.is_over = True
