@@ -219,7 +219,8 @@ async def read_body(request: Request, limit: int) -> bytes:
 class Member:
     """A declared member of a body: its JSON type and, for arrays, that of the items.
 
-    `members` declares those of the object, or of each object in the array, and `additional` whether it may have others.
+    `members` declares those of the object, or of each object in the array, and `additional` whether it may have others;
+    `values` is the type of every member of an object.
     """
 
     type: Literal["string", "number", "integer", "boolean", "object", "array"]
@@ -229,6 +230,7 @@ class Member:
     choices: tuple[str, ...] = ()
     members: "Mapping[str, Member] | None" = None
     additional: bool = True
+    values: Literal["string"] | None = None
 
 
 def check_body(
@@ -304,6 +306,10 @@ def _check_member(value: Any, member: Member, path: str) -> None:
         raise InputError(f"{path} must be >= {member.minimum}")
     if member.choices and value not in member.choices:
         raise InputError(f"{path} must be equal to one of the allowed values: {', '.join(member.choices)}")
+    if member.values is not None:
+        for name, item in value.items():
+            if not _is_type(item, member.values):
+                raise InputError(f"{path}/{name} must be {member.values}")
     if member.items == "string" and set(map(type, value)) <= {str}:
         return
     if member.items is not None:

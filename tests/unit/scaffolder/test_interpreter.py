@@ -91,7 +91,7 @@ async def test_failure_is_false_while_nothing_has_failed(tmp_path: Path) -> None
 async def test_a_second_failure_is_told_and_the_first_decides(tmp_path: Path) -> None:
     second = {"id": "second", "action": "test:fail", "input": {"message": "that"}, "if": "${{ always() }}"}
     ran = await interpret(tmp_path, FAIL, second)
-    assert "Additional error occurred: no luck with that" in ran.messages
+    assert "Additional error occurred: no luck with that\nConflictError: no luck with that" in ran.messages
     assert ran.outcome.error == {"name": "ConflictError", "message": "no luck with this"}
 
 

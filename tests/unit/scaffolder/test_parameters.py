@@ -30,7 +30,7 @@ def errors_of(schema: dict[str, Any], values: dict[str, Any]) -> list[dict[str, 
         ({"exclusiveMinimum": 3}, 3, "must be strictly greater than 3"),
         ({"minItems": 2}, [1], "does not meet minimum length of 2"),
         ({"uniqueItems": True}, [1, 1], "contains duplicate item"),
-        ({"anyOf": [{"type": "number"}, {"title": "T", "type": "null"}]}, "x", "is not any of [subschema 0],T"),
+        ({"anyOf": [{"type": "number"}, {"title": "T", "type": "null"}]}, "x", 'is not any of [subschema 0],"T"'),
     ],
 )
 def test_messages(schema: dict[str, Any], value: Any, message: str) -> None:

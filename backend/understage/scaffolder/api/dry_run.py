@@ -4,11 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from understage.errors import InputError
 from understage.identity.audit import Auditor
 from understage.platform.openapi import OBJECT, array_of, describe, object_of
 from understage.platform.plugin import json_response
-from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Body, Member, check_body, read_json
+from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Body, Member, check_body, parse_query, read_json
 from understage.scaffolder.api.answers import VALUES_ERROR, answering_values_errors
 from understage.scaffolder.dry_run import DryRun, DryRunRequest
 
@@ -17,7 +16,7 @@ BODY = Body(
     {
         "template": Member("object", required=True),
         "values": Member("object", required=True),
-        "secrets": Member("object"),
+        "secrets": Member("object", values="string"),
         "directoryContents": Member("array", required=True, items="object", members=FILE_MEMBERS),
     }
 )
@@ -34,23 +33,16 @@ def create_dry_run_router(dry_run: DryRun, auditor: Auditor) -> APIRouter:
     )
     @answering_values_errors
     async def run_dry(request: Request) -> Response:
+        parse_query(request, {})
         body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), BODY.members)
         asked = DryRunRequest(
-            template=body["template"], values=body["values"], secrets=_read_secrets(body), files=_read_files(body)
+            template=body["template"], values=body["values"], secrets=body.get("secrets", {}), files=_read_files(body)
         )
         credentials = request.state.credentials
         with auditor.event("task", credentials=credentials, meta={"actionType": "dry-run"}):
             return json_response(await dry_run.run(asked, credentials))
 
     return router
-
-
-def _read_secrets(body: dict[str, Any]) -> dict[str, str]:
-    secrets: dict[str, str] = body.get("secrets") or {}
-    for name, value in secrets.items():
-        if not isinstance(value, str):
-            raise InputError(f"request/body/secrets/{name} must be string")
-    return secrets
 
 
 def _read_files(body: dict[str, Any]) -> list[tuple[str, str]]:

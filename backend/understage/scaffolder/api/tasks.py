@@ -42,10 +42,10 @@ CREATE_BODY = Body(
     {
         "templateRef": Member("string", required=True),
         "values": Member("object", required=True),
-        "secrets": Member("object"),
+        "secrets": Member("object", values="string"),
     }
 )
-RETRY_BODY = Body({"secrets": Member("object")}, required=False)
+RETRY_BODY = Body({"secrets": Member("object", values="string")}, required=False)
 
 TASK = object_of(dict.fromkeys(("id", "status", "createdAt"), STRING), {"spec": OBJECT, "createdBy": STRING})
 TASKS = object_of({"tasks": array_of(TASK), "totalTasks": {"type": "integer"}})
@@ -63,8 +63,9 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
     )
     @answering_values_errors
     async def create_task(request: Request) -> Response:
+        parse_query(request, {})
         body = check_body(await _read(request), CREATE_BODY.members)
-        secrets = _check_secrets(body)
+        secrets = body.get("secrets", {})
         credentials = request.state.credentials
         meta = {"actionType": "create", "templateRef": body["templateRef"]}
         with auditor.event("task", credentials=credentials, severity="medium", meta=meta) as event:
@@ -77,7 +78,7 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
     async def list_tasks(request: Request) -> Response:
         sent = parse_query(request, LIST_PARAMETERS)
         query = TaskQuery(
-            created_by=sent.get("createdBy", ()),
+            created_by=[name for name in sent.get("createdBy", ()) if name],
             statuses=sent.get("status", ()),
             order=[_read_order(text) for text in sent.get("order", ())],
             limit=sent.get("limit"),
@@ -90,6 +91,7 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
 
     @router.get("/v2/tasks/{task_id}", openapi_extra=describe("One task", answers={200: TASK}))
     async def get_task(request: Request, task_id: str) -> Response:
+        parse_query(request, {})
         credentials = request.state.credentials
         with auditor.event("task", credentials=credentials, meta={"actionType": "get", "taskId": task_id}):
             task = await access.find(task_id, credentials, SCAFFOLDER_TASK_READ)
@@ -100,6 +102,7 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
         openapi_extra=describe("Cancel a task", answers={200: object_of({"status": STRING})}),
     )
     async def cancel_task(request: Request, task_id: str) -> Response:
+        parse_query(request, {})
         credentials = request.state.credentials
         meta = {"actionType": "cancel", "taskId": task_id}
         with auditor.event("task", credentials=credentials, severity="medium", meta=meta):
@@ -113,8 +116,10 @@ def create_tasks_router(service: ScaffolderService, authorizer: Authorizer, audi
     )
     @answering_values_errors
     async def retry_task(request: Request, task_id: str) -> Response:
-        body = check_body(await _read(request) or {}, RETRY_BODY.members)
-        secrets = _check_secrets(body)
+        parse_query(request, {})
+        sent = await _read(request)
+        body = check_body({} if sent is None else sent, RETRY_BODY.members)
+        secrets = body.get("secrets", {})
         credentials = request.state.credentials
         meta = {"actionType": "retry", "taskId": task_id}
         with auditor.event("task", credentials=credentials, severity="medium", meta=meta):
@@ -131,17 +136,9 @@ async def _read(request: Request) -> Any:
     return await read_json(request, limit=SCAFFOLDER_BODY_LIMIT)
 
 
-def _check_secrets(body: dict[str, Any]) -> dict[str, str]:
-    secrets: dict[str, str] = body.get("secrets") or {}
-    for name, value in secrets.items():
-        if not isinstance(value, str):
-            raise InputError(f"request/body/secrets/{name} must be string")
-    return secrets
-
-
 def _read_order(text: str) -> Order:
     direction, separator, field = text.partition(":")
-    if not separator or direction not in ("asc", "desc"):
+    if not separator or not field or direction not in ("asc", "desc"):
         raise InputError(f'Invalid order parameter "{text}", expected "<asc or desc>:<field name>"')
     if field not in ORDER_FIELDS:
         raise InputError(f'Invalid order field "{field}"')

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Request, Response
 
-from understage.errors import InputError
 from understage.identity.audit import Auditor
 from understage.model.ref import EntityRef
 from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
@@ -11,7 +10,9 @@ from understage.platform.requests import SCAFFOLDER_BODY_LIMIT, Body, Member, ch
 from understage.scaffolder.assembly import Assembly
 
 FORM = object_of({"title": STRING, "steps": array_of(OBJECT)}, {"description": STRING})
-SUGGEST_BODY = Body({"context": Member("object", required=True), "token": Member("string", required=True)})
+SUGGEST_BODY = Body(
+    {"context": Member("object", required=True, values="string"), "token": Member("string", required=True)}
+)
 SUGGESTIONS = object_of({"results": array_of(OBJECT)})
 
 
@@ -51,13 +52,9 @@ def create_template_router(assembly: Assembly, auditor: Auditor) -> APIRouter:
         openapi_extra=describe("Suggest values for a field", body=SUGGEST_BODY, answers={200: SUGGESTIONS}),
     )
     async def suggest(request: Request, provider: str, resource: str) -> Response:
+        parse_query(request, {})
         body = check_body(await read_json(request, limit=SCAFFOLDER_BODY_LIMIT), SUGGEST_BODY.members)
-        context = body["context"]
-        for key, value in context.items():
-            if not isinstance(value, str):
-                raise InputError(f"request/body/context/{key} must be string")
-        return json_response(
-            {"results": await assembly.autocomplete.suggest(provider, resource, body["token"], context)}
-        )
+        results = await assembly.autocomplete.suggest(provider, resource, body["token"], body["context"])
+        return json_response({"results": results})
 
     return router

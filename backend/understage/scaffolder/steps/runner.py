@@ -175,7 +175,7 @@ class StepRunner:
         if progress.failure is None:
             progress.failure = failure
         else:
-            self._say(step, f"Additional error occurred: {failure.message}\n{failure.stack}".rstrip(), "failed")
+            self._say(step, f"Additional error occurred: {failure.message}\n{failure.text}", "failed")
         return "failed"
 
     async def _finish(self, step: Step, finished: FinishedStep, message: str) -> None:
