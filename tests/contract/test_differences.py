@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from tests.contract.backend import Backend
 from tests.contract.cases import listed_differences, load_cases
 from tests.contract.comparison import UUID
 from tests.contract.installation import Installation
 from tests.contract.pair import Pair, running_pair
-from tests.contract.tasks import Run, cancel_task, run_task
+from tests.contract.tasks import ENDED, TASKS, Run, cancel_task, create_task, run_task, wait_for_task
 from tests.databases import PostgresServer
 
 BAD_FILES = ("kinds", "missing-target", "not-there", "placeholders")
@@ -23,6 +24,9 @@ RUNS: dict[str, tuple[Run, str, str]] = {
     ),
     "missing-folders": (("fail", {}, {}), "failed", "NotFoundError: ./nope is no folder beside the template"),
 }
+# Tested by test_scaffolder_runner.py and test_scaffolder_generated.py.
+SCAFFOLDER = {"error-names", "null-inputs", "value-errors"}
+STREAMS = {"event-streams"}
 FILES = {"failed-locations", "file-placeholders", "status-notes"}
 CANCELS = {"cancelled-steps"}
 # Tested by tests/store/test_scm_events.py and tests/unit/events: the stock backend here has no events plugin.
@@ -52,6 +56,26 @@ def test_a_cancelled_task_tells_of_the_step_that_was_cancelled(pair: Pair) -> No
 
     assert ("w1", "failed") in told(pair.stock)
     assert told(pair.ours) == {("w1", "processing"), ("w1", "cancelled")}
+
+
+def test_event_streams_have_numbers_and_are_kept_open(pair: Pair) -> None:
+    """Compressed for those who ask, too: each event arrives although the stream goes on."""
+    streams: dict[str, list[str]] = {}
+    for backend in (pair.stock, pair.ours):
+        task = create_task(pair, backend, ("wait", {}, {}))
+        headers = {"accept": "text/event-stream", "accept-encoding": "gzip", "authorization": f"Bearer {pair.token}"}
+        url = f"{backend.url}{TASKS}/{task}/eventstream"
+        with httpx.stream("GET", url, headers=headers, timeout=30, trust_env=False) as stream:
+            lines = stream.iter_lines()
+            streams[backend.name] = [next(lines) for _ in range(4)]
+        pair.send(backend, "POST", f"{TASKS}/{task}/cancel", json={})
+        wait_for_task(pair, backend, task, lambda content: content["status"] in ENDED)
+        numbers = [event["id"] for event in pair.send(backend, "GET", f"{TASKS}/{task}/events").json()]
+        last = {"headers": {"Last-Event-ID": str(numbers[-2])}}
+        again = pair.send(backend, "GET", f"{TASKS}/{task}/eventstream", **last).text
+        assert again.count("data: ") == (len(numbers) if backend is pair.stock else 1)
+    assert not any(line.startswith("id:") for line in streams["stock"])
+    assert streams["understage"][0].startswith("id: ")
 
 
 def test_the_location_of_an_entity_that_was_never_admitted_tells_of_it(pair: Pair) -> None:
@@ -126,5 +150,5 @@ def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
 
 def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
     tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES | CANCELS | EVENTS
-    tested |= PERMISSIONS | SECRETS | SCHEMAS | FORGES
+    tested |= PERMISSIONS | SECRETS | SCHEMAS | FORGES | SCAFFOLDER | STREAMS
     assert tested == listed_differences()
