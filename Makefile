@@ -100,6 +100,10 @@ bench-large: install ## Understage alone with 10 000 and 100 000 entities, and h
 bench-pages: install ## the stock catalog pages over 10 000 entities in Chromium: docs/performance.md
 	@$(RUN) python -m tests.perf.browser --write $(OPTIONS)
 
+.PHONY: bench-tasks
+bench-tasks: install ## tasks and 1 000 event streams, beside the stock scaffolder: docs/performance.md
+	@$(RUN) --group bench python -m tests.perf.tasks --write $(OPTIONS)
+
 .PHONY: bench-templates
 bench-templates: install ## renders of small templates a millisecond of processor time; fails below two
 	@$(RUN) python -m tests.perf.rendering

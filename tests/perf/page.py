@@ -5,7 +5,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 INTRODUCTION = Path(__file__).with_name("introduction.md")
-SECTIONS = ("bench", "bench-large", "bench-pages")
+SECTIONS = ("bench", "bench-tasks", "bench-large", "bench-pages")
 
 
 def write_section(name: str, text: str) -> None:
