@@ -1,7 +1,7 @@
 """`make bench-tasks`: tasks and their event streams, the stock scaffolder and Understage on the same PostgreSQL.
 
-One-step tasks one after the other, each from its POST to the completion in its stream; 50 tasks at once; then, Understage alone, 1 000
-streams that wait while another task runs, the memory of the service meanwhile, and how late its events arrive.
+One-step tasks one after the other, each from its POST to the completion in its stream; 50 tasks at once; then, Understage alone,
+1 000 streams that wait while another task runs, the memory of the service meanwhile, and how late its events arrive.
 The lag is from the time that the event itself tells to its arrival here, on one machine with one clock.
 """
 
