@@ -6,6 +6,8 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from understage.identity.tokens import identity_proof
+
 HOUR = 3600
 
 
@@ -14,7 +16,10 @@ class MemoryIssuer:
         self._key = ECKey.generate_key("P-256", {"kid": "test", "alg": "ES256"})
 
     def issue(self, user_entity_ref: str, ownership: list[str]) -> tuple[str, int]:
-        return self.sign({"sub": user_entity_ref, "iat": int(time.time()), "exp": int(time.time()) + HOUR}), HOUR
+        claims: dict[str, Any] = {"sub": user_entity_ref, "iat": int(time.time()), "exp": int(time.time()) + HOUR}
+        # By it a plugin makes the token with which it calls another one for the user.
+        proof = identity_proof(self._key, sub=user_entity_ref, iat=claims["iat"], exp=claims["exp"])
+        return self.sign({**claims, "uip": proof}), HOUR
 
     def sign(self, claims: dict[str, Any], typ: str = "vnd.backstage.user") -> str:
         return jwt.encode({"alg": "ES256", "kid": "test", "typ": typ}, claims, self._key)
