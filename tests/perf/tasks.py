@@ -64,10 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of one-step tasks, and of many at once")
     parser.add_argument("--streams", type=int, default=STREAMS, help="how many wait")
     parser.add_argument("--only", choices=("ours", "stock"), help="measure one of them")
+    parser.add_argument("--node", type=Path, help="the binary that runs the stock backend; default: of the lock file")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md; needs both columns")
     options = parser.parse_args(arguments)
     missing = None if options.only == "ours" else lacking()
-    node = locked_node()
+    node = options.node or locked_node()
     if missing or (node is None and options.only != "ours"):
         print(
             missing or "The Node of the lock file is missing: use `make bench-tasks`, or `uv sync --group bench` before"
