@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from tests.docs.chart_page import describe_values
 from tests.docs.command_page import describe_commands
 from tests.docs.configuration_page import describe_configuration
 
@@ -26,6 +27,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/actions.md": describe_own_actions,
     "docs/reference/cli.md": describe_commands,
     "docs/reference/configuration.md": describe_configuration,
+    "skeletons/charts/base-service/VALUES.md": describe_values,
 }
 
 

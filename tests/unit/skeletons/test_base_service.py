@@ -1,12 +1,12 @@
-"""The chart that services extend: what it renders, what its schema refuses, that its README tells of every value."""
+"""The chart that services extend: what it renders, what its schema refuses, that its schema knows every value."""
 
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 
 from understage.errors import InputError
@@ -32,7 +32,7 @@ def pod(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 async def test_the_defaults(helm_binary: Path, tmp_path: Path) -> None:
     objects = await render(helm_binary, tmp_path, {"image": IMAGE})
-    assert sorted(objects) == ["Deployment", "NetworkPolicy", "Service", "ServiceAccount"]
+    assert sorted(objects) == ["Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"]
     assert objects["Deployment"]["spec"]["replicas"] == 2
     container = pod(objects)["containers"][0]
     assert container["image"] == "registry.example.com/payments/ledger:1.0.0"
@@ -47,7 +47,7 @@ async def test_the_defaults(helm_binary: Path, tmp_path: Path) -> None:
     for made in objects.values():
         labels = made["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/instance"] == "ledger"
-        assert labels["helm.sh/chart"] == "base-service-1.0.0"
+        assert labels["helm.sh/chart"] == "base-service-1.1.0"
         assert made["metadata"]["namespace"] == "payments"
     selector = objects["Service"]["spec"]["selector"]
     assert selector == objects["Deployment"]["spec"]["selector"]["matchLabels"]
@@ -86,6 +86,8 @@ async def test_switches(helm_binary: Path, tmp_path: Path) -> None:
         "image": IMAGE,
         "name": "books",
         "networkPolicy": {"enabled": False},
+        "disruptionBudget": {"enabled": False},
+        "topologySpread": {"enabled": False},
         "serviceAccount": {"create": False, "name": "shared"},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "env": {"DEBUG": True, "WORKERS": 4, "TEMPLATE": "{{ .Values.image }}"},
@@ -96,12 +98,149 @@ async def test_switches(helm_binary: Path, tmp_path: Path) -> None:
     assert sorted(objects) == ["Deployment", "Service", "ServiceMonitor"]
     spec = pod(objects)
     assert (spec["serviceAccountName"], spec["imagePullSecrets"]) == ("shared", [{"name": "pull"}])
+    assert "topologySpreadConstraints" not in spec
     environment = {entry["name"]: entry["value"] for entry in spec["containers"][0]["env"]}
     assert environment == {"PORT": "8080", "DEBUG": "true", "WORKERS": "4", "TEMPLATE": "{{ .Values.image }}"}
     monitor = objects["ServiceMonitor"]
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] == "books"
     assert all(made["metadata"]["labels"]["team"] == "payments" for made in objects.values())
+
+
+async def test_probes_differ_in_patience_and_may_differ_in_path(helm_binary: Path, tmp_path: Path) -> None:
+    probes = {"readiness": {"path": "/ready", "periodSeconds": 1}, "liveness": {"failureThreshold": 9}}
+    container = pod(await render(helm_binary, tmp_path, {"image": IMAGE, "probes": probes}))["containers"][0]
+    asked = {name: container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")}
+    assert asked == {"startupProbe": "/health", "readinessProbe": "/ready", "livenessProbe": "/health"}
+    patience = [container[f"{name}Probe"]["periodSeconds"] for name in ("startup", "readiness", "liveness")]
+    assert patience == [2, 1, 10]
+    assert container["livenessProbe"]["failureThreshold"] == 9
+
+
+async def test_pods_are_spread_and_drained_one_after_the_other(helm_binary: Path, tmp_path: Path) -> None:
+    objects = await render(helm_binary, tmp_path, {"image": IMAGE, "replicas": 1})
+    budget = objects["PodDisruptionBudget"]["spec"]
+    # No `minAvailable`: with it the only pod could never be moved.
+    assert (budget["maxUnavailable"], "minAvailable" in budget) == (1, False)
+    assert budget["selector"] == objects["Deployment"]["spec"]["selector"]
+    spread = pod(objects)["topologySpreadConstraints"]
+    assert [item["topologyKey"] for item in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert all(item["labelSelector"] == budget["selector"] for item in spread)
+    assert pod(objects)["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert pod(objects)["terminationGracePeriodSeconds"] == 30
+    assert objects["Deployment"]["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+async def test_an_autoscaler_takes_the_number_of_pods_over(helm_binary: Path, tmp_path: Path) -> None:
+    values = {"image": IMAGE, "autoscaling": {"enabled": True, "maxReplicas": 6}}
+    objects = await render(helm_binary, tmp_path, values)
+    assert "replicas" not in objects["Deployment"]["spec"]
+    scaler = objects["HorizontalPodAutoscaler"]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 6)
+    assert scaler["scaleTargetRef"]["name"] == objects["Deployment"]["metadata"]["name"]
+    assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300
+
+
+async def test_pods_are_replaced_when_their_configuration_changes(helm_binary: Path, tmp_path: Path) -> None:
+    first = await render(helm_binary, tmp_path, {"image": IMAGE, "config": {"files": {"app.yaml": "level: 1\n"}}})
+    again = await render(helm_binary, tmp_path, {"image": IMAGE, "config": {"files": {"app.yaml": "level: 1\n"}}})
+    other = await render(helm_binary, tmp_path, {"image": IMAGE, "config": {"files": {"app.yaml": "level: 2\n"}}})
+    sums = [made["Deployment"]["spec"]["template"]["metadata"]["annotations"] for made in (first, again, other)]
+    assert sums[0] == sums[1] != sums[2]
+    assert first["ConfigMap"]["data"] == {"app.yaml": "level: 1\n"}
+    spec = pod(first)
+    assert {"name": "config", "configMap": {"name": "ledger"}} in spec["volumes"]
+    assert {"name": "config", "mountPath": "/etc/service", "readOnly": True} in spec["containers"][0]["volumeMounts"]
+
+
+async def test_requests_come_by_the_gateway_or_by_an_ingress(helm_binary: Path, tmp_path: Path) -> None:
+    hosts = ["ledger.example.com", "*.ledger.example.com"]
+    values = {
+        "image": IMAGE,
+        "route": {"enabled": True, "hostnames": hosts},
+        "ingress": {
+            "enabled": True,
+            "className": "traefik",
+            "hostnames": hosts,
+            "tlsSecretName": "ledger-tls",
+            "annotations": {"acme": "yes"},
+        },
+    }
+    objects = await render(helm_binary, tmp_path, values)
+    route, ingress = objects["HTTPRoute"], objects["Ingress"]
+    assert route["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert route["spec"]["parentRefs"] == [{"name": "default", "namespace": "gateway-system"}]
+    assert route["spec"]["hostnames"] == hosts
+    assert route["spec"]["rules"][0]["backendRefs"] == [{"name": "ledger", "port": 80}]
+    assert [rule["host"] for rule in ingress["spec"]["rules"]] == hosts
+    assert ingress["spec"]["tls"] == [{"secretName": "ledger-tls", "hosts": hosts}]
+    assert (ingress["spec"]["ingressClassName"], ingress["metadata"]["annotations"]) == ("traefik", {"acme": "yes"})
+
+
+async def test_alerts_tell_when_the_error_budget_burns(helm_binary: Path, tmp_path: Path) -> None:
+    values = {"image": IMAGE, "slo": {"enabled": True, "objective": 99.5, "labels": {"release": "prometheus"}}}
+    rule = (await render(helm_binary, tmp_path, values))["PrometheusRule"]
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    ratios, burns = [group["rules"] for group in rule["spec"]["groups"]]
+    for each in (*ratios, *burns):
+        promql_parser.parse(each["expr"])
+    recorded = {each["record"] for each in ratios}
+    used = {name for each in burns for name in re.findall(r"service:\w+:\w+", each["expr"])}
+    assert used == recorded
+    assert [each["labels"]["severity"] for each in burns] == ["critical", "critical", "warning", "warning"]
+    # 30 days of budget in two days, five, ten, thirty.
+    factors = [re.findall(r"> ([0-9.]+) \* ([0-9.]+)", each["expr"]) for each in burns]
+    assert factors == [[(factor, "0.005000")] * 2 for factor in ("14.4", "6", "3", "1")]
+
+
+async def test_secrets_come_from_a_store_of_the_namespace(helm_binary: Path, tmp_path: Path) -> None:
+    data = {"DATABASE_PASSWORD": {"key": "payments/ledger", "property": "password"}}
+    objects = await render(helm_binary, tmp_path, {"image": IMAGE, "externalSecret": {"enabled": True, "data": data}})
+    secret = objects["ExternalSecret"]
+    assert secret["apiVersion"] == "external-secrets.io/v1"
+    assert secret["spec"]["secretStoreRef"] == {"kind": "SecretStore", "name": "team-secrets"}
+    assert secret["spec"]["data"] == [{"secretKey": "DATABASE_PASSWORD", "remoteRef": data["DATABASE_PASSWORD"]}]
+    container = pod(objects)["containers"][0]
+    assert container["envFrom"] == [{"secretRef": {"name": secret["spec"]["target"]["name"]}}]
+
+
+async def test_ways_out_of_the_chart(helm_binary: Path, tmp_path: Path) -> None:
+    values = {
+        "image": IMAGE,
+        "envFrom": [{"configMapRef": {"name": "shared"}}],
+        "extraContainers": [{"name": "proxy", "image": "registry.example.com/proxy:2.0.0"}],
+        "extraInitContainers": [{"name": "migrate", "image": "registry.example.com/payments/ledger:1.0.0"}],
+        "extraVolumes": [{"name": "cache", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "cache", "mountPath": "/cache"}],
+        "podOverrides": {
+            "nodeSelector": {"disk": "fast"},
+            "securityContext": {"fsGroup": 20000},
+            "topologySpreadConstraints": [],
+        },
+        "extraManifests": [
+            {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}},
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}-extra\n",
+        ],
+    }
+    objects = await render(helm_binary, tmp_path, values)
+    spec = pod(objects)
+    assert [container["name"] for container in spec["containers"]] == ["ledger", "proxy"]
+    assert spec["containers"][0]["envFrom"] == [{"configMapRef": {"name": "shared"}}]
+    assert [container["name"] for container in spec["initContainers"]] == ["migrate"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["tmp", "cache"]
+    assert spec["containers"][0]["volumeMounts"][-1] == {"name": "cache", "mountPath": "/cache"}
+    assert (spec["nodeSelector"], spec["topologySpreadConstraints"]) == ({"disk": "fast"}, [])
+    # Objects are merged by their members.
+    assert (spec["securityContext"]["fsGroup"], spec["securityContext"]["runAsNonRoot"]) == (20000, True)
+    assert (objects["CronJob"]["metadata"]["name"], objects["Secret"]["metadata"]["name"]) == ("nightly", "ledger-extra")
+
+
+async def test_two_renderings_are_the_same(helm_binary: Path, tmp_path: Path) -> None:
+    """What overrides change is not kept in the values, where the next object would find it."""
+    values = {"image": IMAGE, "podAnnotations": {"a": "b"}, "config": {"files": {"x": "y"}}, "annotations": {"c": "d"}}
+    objects = await render(helm_binary, tmp_path, values)
+    assert objects["Service"]["metadata"]["annotations"] == {"c": "d"}
+    assert objects == await render(helm_binary, tmp_path, values)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +257,17 @@ async def test_switches(helm_binary: Path, tmp_path: Path) -> None:
         ({"image": IMAGE, "resources": {"limits": {"memory": None}}}, "/resources/limits"),
         ({"image": IMAGE, "env": {"A-B": "x"}}, "A-B"),
         ({"image": IMAGE, "name": "../x"}, "/name"),
+        ({"image": IMAGE, "disruptionBudget": {"maxUnavailable": 0}}, "/disruptionBudget/maxUnavailable"),
+        ({"image": IMAGE, "disruptionBudget": {"maxUnavailable": "0%"}}, "/disruptionBudget/maxUnavailable"),
+        ({"image": IMAGE, "route": {"enabled": True, "hostnames": ["Not a host"]}}, "/route/hostnames/0"),
+        ({"image": IMAGE, "route": {"enabled": True, "parentRefs": []}}, "/route/parentRefs"),
+        ({"image": IMAGE, "ingress": {"enabled": True}}, "ingress.hostnames is empty"),
+        ({"image": IMAGE, "autoscaling": {"enabled": True, "maxReplicas": 1}}, "autoscaling.maxReplicas"),
+        ({"image": IMAGE, "externalSecret": {"enabled": True}}, "externalSecret.data is empty"),
+        ({"image": IMAGE, "externalSecret": {"kind": "ClusterSecretStore"}}, "kind"),
+        ({"image": IMAGE, "slo": {"enabled": True, "errors": "a} or vector(1)"}}, "/slo/errors"),
+        ({"image": IMAGE, "slo": {"enabled": True, "objective": 100}}, "/slo/objective"),
+        ({"image": IMAGE, "extraContainers": [{"image": "x"}]}, "/extraContainers/0"),
     ],
 )
 async def test_the_schema_refuses(values: dict[str, Any], words: str, helm_binary: Path, tmp_path: Path) -> None:
@@ -125,8 +275,9 @@ async def test_the_schema_refuses(values: dict[str, Any], words: str, helm_binar
         await render(helm_binary, tmp_path, values)
 
 
-def test_helm_finds_nothing_to_complain_about(helm_binary: Path) -> None:
-    command = [str(helm_binary), "lint", "--strict", str(CHART), "--values", str(CHART / "ci" / "values.yaml")]
+@pytest.mark.parametrize("values", sorted(path.name for path in (CHART / "ci").iterdir()))
+def test_helm_finds_nothing_to_complain_about(helm_binary: Path, values: str) -> None:
+    command = [str(helm_binary), "lint", "--strict", str(CHART), "--values", str(CHART / "ci" / values)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
@@ -137,30 +288,16 @@ def test_the_changelog_begins_with_the_charts_version() -> None:
     assert versions[0] == about["version"]
 
 
-def paths(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from paths(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
-
-
-def test_the_readme_tells_of_every_value() -> None:
-    values = parse_document((CHART / "values.yaml").read_bytes()).value
-    told: set[str] = set()
-    for row in re.findall(r"^\| (`.*?) \|", (CHART / "README.md").read_text(), re.MULTILINE):
-        first, *others = re.findall(r"`([^`]+)`", row)
-        told.add(first)
-        told |= {first.rpartition(".")[0] + name if name.startswith(".") else name for name in others}
-    for path in paths(values):
-        assert any(path == known or path.startswith(f"{known}.") for known in told), path
-
-
 def test_the_schema_knows_every_value_and_no_other() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = parse_document((CHART / "values.yaml").read_bytes()).value
 
     def compare(part: dict[str, Any], node: dict[str, Any], path: str) -> None:
+        reference = node.get("$ref")
+        if reference is not None:
+            # A shape that several values have, of which not each uses all.
+            shape = schema["definitions"][reference.rpartition("/")[2]]
+            assert set(part) <= set(shape.get("properties", part)), path
         if "properties" not in node:
             return
         assert set(node["properties"]) - {"global"} == set(part), path

@@ -7,6 +7,11 @@
 {{- .Values.serviceAccount.name | default (include "base-service.name" .) -}}
 {{- end -}}
 
+{{/* Name of the secret that the ExternalSecret makes. */}}
+{{- define "base-service.secretName" -}}
+{{- include "base-service.name" . | trunc 55 | trimSuffix "-" }}-secrets
+{{- end -}}
+
 {{/* What selects the pods: never changes in the life of a release. */}}
 {{- define "base-service.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "base-service.name" . }}
@@ -23,21 +28,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end -}}
 
-{{/* Metadata of every object. */}}
+{{/* Metadata of an object, called with the root, and with what it has of its own: name, labels, annotations. */}}
 {{- define "base-service.metadata" -}}
-name: {{ include "base-service.name" . }}
-namespace: {{ .Release.Namespace }}
+{{- $root := .root -}}
+name: {{ .name | default (include "base-service.name" $root) }}
+namespace: {{ $root.Release.Namespace }}
 labels:
-  {{- include "base-service.labels" . | nindent 2 }}
-{{- with .Values.annotations }}
+  {{- include "base-service.labels" $root | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) $root.Values.annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* The one question that all probes ask; they differ in patience. */}}
-{{- define "base-service.healthCheck" -}}
+{{/* A probe, called with the root and the values of the probe. */}}
+{{- define "base-service.probe" -}}
 httpGet:
-  path: {{ .Values.health.path | quote }}
+  path: {{ .probe.path | default .root.Values.health.path | quote }}
   port: http
+periodSeconds: {{ .probe.periodSeconds }}
+failureThreshold: {{ .probe.failureThreshold }}
 {{- end -}}

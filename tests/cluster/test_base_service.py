@@ -1,0 +1,76 @@
+"""What the chart renders, before a real API server: every object is taken, and its pods pass Pod Security *restricted*."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.bench import Cluster
+from tests.cluster.test_kubernetes import reach
+
+from understage.errors import ForeignError, NotAllowedError
+from understage.integrations.helm import HelmBinary
+from understage.sdk.yaml import parse_documents
+
+CHART = Path(__file__).parents[2] / "skeletons" / "charts" / "base-service"
+NAMESPACE = "base-service-probe"
+# What needs nothing that is installed beside the API server.
+VALUES: dict[str, Any] = {
+    "image": {"repository": "registry.example.com/payments/ledger", "tag": "1.0.0"},
+    "autoscaling": {"enabled": True},
+    "ingress": {"enabled": True, "hostnames": ["ledger.example.com"], "tlsSecretName": "ledger-tls"},
+    "config": {"files": {"app.yaml": "level: 1\n"}},
+    "extraVolumes": [{"name": "cache", "emptyDir": {}}],
+    "extraVolumeMounts": [{"name": "cache", "mountPath": "/cache"}],
+}
+
+
+async def render(helm_binary: Path, folder: Path, values: dict[str, Any]) -> list[dict[str, Any]]:
+    file = folder / "values.json"
+    file.write_text(json.dumps(values))
+    text = await HelmBinary(str(helm_binary)).template(CHART, release="ledger", namespace=NAMESPACE, values=[file])
+    return [document.value for document in parse_documents(text) if document.value]
+
+
+def a_pod(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """One as the Deployment's controller would make it."""
+    (template,) = [made["spec"]["template"] for made in objects if made["kind"] == "Deployment"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "ledger-probe", "namespace": NAMESPACE, "labels": template["metadata"]["labels"]},
+        "spec": template["spec"],
+    }
+
+
+@pytest.fixture
+async def restricted(cluster: Cluster) -> Cluster:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    await reach(cluster).apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    )
+    return cluster
+
+
+async def test_a_real_api_server_takes_all_of_it(restricted: Cluster, helm_binary: Path, tmp_path: Path) -> None:
+    api = reach(restricted)
+    objects = await render(helm_binary, tmp_path, VALUES)
+    kinds = sorted(made["kind"] for made in objects)
+    assert kinds == [
+        *("ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget"),
+        *("Service", "ServiceAccount"),
+    ]
+    for made in objects:
+        await api.apply(made)
+        stored = await api.get(made["apiVersion"], made["kind"], made["metadata"]["name"], NAMESPACE)
+        assert stored is not None
+        assert stored["metadata"]["labels"]["helm.sh/chart"] == made["metadata"]["labels"]["helm.sh/chart"]
+    assert (await api.apply(a_pod(objects), dry_run=True))["spec"]["containers"][0]["name"] == "ledger"
+
+
+async def test_a_way_out_of_the_chart_is_none_out_of_the_guardrails(
+    restricted: Cluster, helm_binary: Path, tmp_path: Path
+) -> None:
+    objects = await render(helm_binary, tmp_path, {**VALUES, "podOverrides": {"hostNetwork": True}})
+    with pytest.raises((ForeignError, NotAllowedError), match="host namespaces"):
+        await reach(restricted).apply(a_pod(objects), dry_run=True)
