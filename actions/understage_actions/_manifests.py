@@ -1,6 +1,6 @@
 """Kubernetes manifests that a step names: inline, as text, or as files of the workspace.
 
-Called by `kubernetes:apply`, `kubernetes:wait` and `helm:template`.
+Called by `kubernetes:apply`, `kubernetes:wait`, `helm:template` and `policy:check`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ def read_manifests(ctx: ActionContext, inline: str | Json | Sequence[Json], file
         for name, content in _read(ctx, pattern):
             found += parse_manifests(content, name)
     if not found:
-        raise InputError("There is nothing to apply: give `manifests`, or `files` that hold some")
+        raise InputError("There are no objects: give `manifests`, or `files` that hold some")
     if len(found) > MAX_OBJECTS:
         raise InputError(f"{len(found)} objects are more than the {MAX_OBJECTS} of one step: use several steps")
     for manifest in found:

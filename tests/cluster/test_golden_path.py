@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.cluster.bench import Platform
 from tests.cluster.bench.process import wait_for
-from tests.unit.skeletons.golden_path import Run, StepFailedError, run_steps, templating
+from tests.unit.skeletons.golden_path import GUARDRAILS, Run, StepFailedError, run_steps, templating
 
 from understage.integrations.argocd import argocd_from_config
 from understage.integrations.git.remotes import GitRemotes
@@ -56,6 +56,7 @@ def ports_of(platform: Platform, http: HttpClient, helm_binary: Path, tmp_path: 
         argocd=argocd_from_config(config),
         catalog=FakeCatalog(reachable={location: [component]}),
         templating=templating(),
+        guardrails=GUARDRAILS,
     )
 
 
@@ -106,7 +107,12 @@ async def test_the_embedded_default_writes_repositories_that_git_can_clone(helm_
         reachable={repositories.contents_url("treasury", "journal", "main", "catalog-info.yaml"): [component]}
     )
     ports = fake_ports(
-        forges=FakeForges([forge]), git=git, helm=HelmBinary(str(helm_binary)), catalog=catalog, templating=templating()
+        forges=FakeForges([forge]),
+        git=git,
+        helm=HelmBinary(str(helm_binary)),
+        catalog=catalog,
+        templating=templating(),
+        guardrails=GUARDRAILS,
     )
     done = await run(tmp_path, "first", ports)
     assert done.skipped == []

@@ -1,4 +1,4 @@
-"""The pages of docs/reference that are made of code: `python -m tests.docs.pages` (`make docs`) writes them."""
+"""Pages and policies that are made of code and rules: `python -m tests.docs.pages` (`make docs`) writes them."""
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -8,10 +8,12 @@ from tests.docs.chart_page import describe_values
 from tests.docs.command_page import describe_commands
 from tests.docs.configuration_page import describe_configuration
 
+from understage.cli.policies import render_policies
 from understage.cli.reference import describe_actions
 from understage.scaffolder.actions import GROUP, ActionRegistry
 
 ROOT = Path(__file__).parents[2]
+RULES = ROOT / "skeletons" / "policies" / "rules.yaml"
 COMMAND = "make docs"
 
 
@@ -28,6 +30,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": describe_commands,
     "docs/reference/configuration.md": describe_configuration,
     "skeletons/charts/base-service/VALUES.md": describe_values,
+    "skeletons/policies/admission.yaml": lambda: render_policies("admission", RULES),
+    "skeletons/policies/kyverno.yaml": lambda: render_policies("kyverno", RULES),
 }
 
 

@@ -16,10 +16,11 @@ from understage.integrations.kubernetes import clusters_from_config
 from understage.integrations.local.forge import LocalForge
 from understage.integrations.local.repositories import LocalRepositories
 from understage.integrations.local.source import LocalSource
+from understage.integrations.policies import PolicyFile
 from understage.integrations.reader.readers import UrlReaders
 from understage.integrations.sources import create_policy, create_readers
 from understage.platform.http import HttpClient
-from understage.sdk.ports import ArgoCds, Clusters, ForgeApis, Forges, Git, Helm, Http
+from understage.sdk.ports import ArgoCds, Clusters, ForgeApis, Forges, Git, Guardrails, Helm, Http
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Integrations:
     apis: ForgeApis
     clusters: Clusters
     helm: Helm
+    guardrails: Guardrails
     argocd: ArgoCds
     http: Http
     local: LocalSource | None
@@ -65,6 +67,7 @@ def create_integrations(
         apis=create_forge_apis(settings.integrations, http),
         clusters=clusters_from_config(configuration.data, root),
         helm=helm_from_config(configuration.data),
+        guardrails=PolicyFile.from_settings(settings.understage.policies, root),
         argocd=argocd_from_config(configuration.data),
         http=PolicedHttp(http, create_policy(settings.integrations, settings.backend.reading, http)),
         local=local,

@@ -127,6 +127,7 @@ def _assemble(
             notifications=notifications,
             clusters=integrations.clusters,
             helm=integrations.helm,
+            guardrails=integrations.guardrails,
             argocd=integrations.argocd,
             templating=templating,
             http=integrations.http,

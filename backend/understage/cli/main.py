@@ -8,6 +8,7 @@ import typer
 from understage import __version__
 from understage.cli.console import say
 from understage.cli.output_form import OutputForm
+from understage.cli.policy_commands import app as policy_commands
 from understage.cli.status_form import StatusForm
 from understage.cli.template_commands import app as template_commands
 
@@ -29,6 +30,7 @@ catalog_commands = typer.Typer(
 )
 app.add_typer(catalog_commands, name="catalog")
 app.add_typer(template_commands, name="template")
+app.add_typer(policy_commands, name="policy")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
 app.add_typer(docs_commands, name="docs")
 

@@ -137,6 +137,13 @@ class HelmSettings(Section):
     repositories: tuple[HelmRepository, ...] = ()
 
 
+class PolicySettings(Section):
+    """`understage.policies`: the file of the platform's rules, and settings over its own."""
+
+    rules: Text | None = None
+    settings: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+
+
 class WorkspaceSettings(Section):
     """`understage.tasks.workspaces`: where workspaces are kept between steps that are too large for the database."""
 
@@ -193,6 +200,7 @@ class UnderstageSettings(Section):
     gitops: GitopsSettings = GitopsSettings()
     argocd: OwnArgocdSettings = OwnArgocdSettings()
     helm: HelmSettings = HelmSettings()
+    policies: PolicySettings = PolicySettings()
     tasks: TaskEngineSettings = TaskEngineSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     catalog_memory: int = Field(default=256, ge=0)

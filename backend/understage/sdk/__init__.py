@@ -42,6 +42,7 @@ from understage.sdk.ports import (
     Git,
     GitAuthor,
     GitCredentials,
+    Guardrails,
     Helm,
     Http,
     HttpResponse,
@@ -52,6 +53,7 @@ from understage.sdk.ports import (
     Query,
     Repository,
     Templating,
+    Violation,
 )
 from understage.sdk.processor import Cache, Emit, ProcessingContext, Processor, ProcessorSetup
 from understage.sdk.provider import EntityProvider, ProvidedEntity, ProviderConnection, ProviderSetup
@@ -91,6 +93,7 @@ __all__ = [
     "Git",
     "GitAuthor",
     "GitCredentials",
+    "Guardrails",
     "Helm",
     "Http",
     "HttpResponse",
@@ -137,6 +140,7 @@ __all__ = [
     "UnderstageError",
     "UrlReader",
     "UserInfo",
+    "Violation",
     "Workspace",
     "action",
     "compile_glob",

@@ -4,7 +4,7 @@ Errors: what the other side refuses for a reason the user can mend is InputError
 NotAllowedError with what to do; anything else is ForeignError, the cause chained.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -305,6 +305,26 @@ class Helm(Protocol):
 
 
 @dataclass(frozen=True)
+class Violation:
+    """One rule of the platform that one object breaks; `message` says by what, and what to do."""
+
+    rule: str
+    kind: str
+    name: str
+    message: str
+
+
+class Guardrails(Protocol):
+    """The rules of the platform for what teams deploy: those with which the cluster itself refuses."""
+
+    def is_configured(self) -> bool:
+        """Whether there are any."""
+
+    def check(self, objects: Iterable[Json]) -> list[Violation]:
+        """What is wrong with manifests, object by object in their order; members of a `List` are objects of their own."""
+
+
+@dataclass(frozen=True)
 class Application:
     """State of an Argo CD Application: `sync` (Synced, OutOfSync, Unknown), `health` (Healthy, Progressing, Degraded …).
 
@@ -421,6 +441,7 @@ class Ports:
     notifications: Notifications
     clusters: Clusters
     helm: Helm
+    guardrails: Guardrails
     argocd: ArgoCds
     templating: Templating
     http: Http

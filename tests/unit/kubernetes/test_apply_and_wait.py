@@ -80,7 +80,7 @@ async def test_a_namespace_comes_before_what_is_in_it(tmp_path: Path, cluster: F
         ),
         ({"manifests": {"kind": "Pod"}}, InputError, "needs apiVersion, kind and metadata.name"),
         ({"manifests": "a: 1"}, InputError, "manifests:1"),
-        ({}, InputError, "nothing to apply"),
+        ({}, InputError, "There are no objects"),
         ({"files": ["absent"]}, NotFoundError, "has no manifest absent"),
         ({"files": ["../x"]}, NotAllowedError, "outside its parent"),
         ({"manifests": SETTINGS, "namespace": "shop", "team": "storefront"}, ConflictError, "belongs to team payments"),

@@ -17,6 +17,7 @@ from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.interpreter import Interpreter, StepSettings, complete_secrets
 from understage.scaffolder.steps.rendering import TemplateExtensions
 from understage.sdk import Ports
+from understage.integrations.policies import PolicyFile
 from understage.sdk.testing import FakeTemplating, fake_ports
 from understage.sdk.yaml import parse_document
 from understage.templating import Environment
@@ -28,6 +29,7 @@ DEFAULTS = {
     "gitopsRepository": {"host": None, "owner": "platform", "name": "gitops"},
     "defaultAuthor": {"name": "Understage", "email": "understage@example.com"},
 }
+GUARDRAILS = PolicyFile(SKELETONS / "policies" / "rules.yaml")
 FILTERS = backstage_filters(lambda host: None)
 LANGUAGE = Environment(filters=FILTERS)
 

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from tests.unit.skeletons.golden_path import (
+    GUARDRAILS,
     SKELETONS,
     StepFailedError,
     read_template,
@@ -165,7 +166,13 @@ async def test_without_cluster_and_argocd_everything_is_in_repositories(helm_bin
     location = "https://forge.test/payments/ledger/src/branch/main/catalog-info.yaml"
     component = {"kind": "Component", "metadata": {"namespace": "default", "name": "ledger"}}
     catalog = FakeCatalog(reachable={location: [component]})
-    ports = fake_ports(forges=forges, catalog=catalog, templating=templating(), helm=HelmBinary(str(helm_binary)))
+    ports = fake_ports(
+        forges=forges,
+        catalog=catalog,
+        templating=templating(),
+        helm=HelmBinary(str(helm_binary)),
+        guardrails=GUARDRAILS,
+    )
     run = await run_steps(tmp_path, FORM, ports)
     assert not run.skipped
     assert "catalog-info.yaml" in forge.files("payments", "ledger")

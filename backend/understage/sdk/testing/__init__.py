@@ -17,6 +17,7 @@ from understage.sdk.testing.cluster import FakeCluster, FakeClusters
 from understage.sdk.testing.forge import FakeForge, FakeForges, FakeRepository
 from understage.sdk.testing.forge_api import FakeForgeApi, FakeForgeApis, FakeNotifications, SentCall
 from understage.sdk.testing.git import FakeCommit, FakeGit
+from understage.sdk.testing.guardrails import FakeGuardrails
 from understage.sdk.testing.helm import FakeHelm
 from understage.sdk.testing.http import FakeHttp
 from understage.sdk.testing.ports import fake_ports
@@ -45,6 +46,7 @@ __all__ = [
     "FakeForgeApis",
     "FakeForges",
     "FakeGit",
+    "FakeGuardrails",
     "FakeHelm",
     "FakeHttp",
     "FakeNotifications",

@@ -8,6 +8,7 @@ from understage.sdk.ports import (
     ForgeApis,
     Forges,
     Git,
+    Guardrails,
     Helm,
     Http,
     Notifications,
@@ -21,6 +22,7 @@ from understage.sdk.testing.cluster import FakeClusters
 from understage.sdk.testing.forge import FakeForges
 from understage.sdk.testing.forge_api import FakeForgeApis, FakeNotifications
 from understage.sdk.testing.git import FakeGit
+from understage.sdk.testing.guardrails import FakeGuardrails
 from understage.sdk.testing.helm import FakeHelm
 from understage.sdk.testing.http import FakeHttp
 from understage.sdk.testing.reader import FakeReader
@@ -37,6 +39,7 @@ def fake_ports(
     notifications: Notifications | None = None,
     clusters: Clusters | None = None,
     helm: Helm | None = None,
+    guardrails: Guardrails | None = None,
     argocd: ArgoCds | None = None,
     templating: Templating | None = None,
     http: Http | None = None,
@@ -57,6 +60,7 @@ def fake_ports(
         notifications=notifications or FakeNotifications(),
         clusters=clusters or FakeClusters(),
         helm=helm or FakeHelm(),
+        guardrails=guardrails or FakeGuardrails(),
         argocd=argocd or FakeArgoCds(),
         templating=templating or FakeTemplating(),
         http=http or FakeHttp(),

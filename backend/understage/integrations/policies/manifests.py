@@ -1,0 +1,109 @@
+"""The rules as objects of a cluster: ValidatingAdmissionPolicies, which need no engine, and ValidatingPolicies of Kyverno.
+
+Both hold in namespaces with the label `team`, which `kubernetes:create-namespace` sets.
+"""
+
+from typing import Any
+
+from understage.integrations.policies.expressions import POD, broken, holds
+from understage.integrations.policies.rules import Policies, Rule
+
+Json = dict[str, Any]
+
+PREFIX = "platform-"
+LABELS = {"app.kubernetes.io/part-of": "guardrails", "app.kubernetes.io/managed-by": "understage"}
+TENANTS = {"matchExpressions": [{"key": "team", "operator": "Exists"}]}
+
+
+def admission_policies(policies: Policies) -> list[Json]:
+    """A ValidatingAdmissionPolicy and its binding, for each rule."""
+    return [made for rule in policies.rules for made in (_admission(policies, rule), _binding(rule))]
+
+
+def kyverno_policies(policies: Policies) -> list[Json]:
+    """A ValidatingPolicy of Kyverno for each rule."""
+    return [_kyverno(policies, rule) for rule in policies.rules]
+
+
+def _admission(policies: Policies, rule: Rule) -> Json:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": _metadata(policies, rule),
+        "spec": {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": _resource_rules(policies, rule)}}
+        | _question(policies, rule),
+    }
+
+
+def _binding(rule: Rule) -> Json:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": PREFIX + rule.name, "labels": dict(LABELS)},
+        "spec": {
+            "policyName": PREFIX + rule.name,
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": TENANTS},
+        },
+    }
+
+
+def _kyverno(policies: Policies, rule: Rule) -> Json:
+    constraints = {"resourceRules": _resource_rules(policies, rule), "namespaceSelector": TENANTS}
+    return {
+        "apiVersion": "policies.kyverno.io/v1",
+        "kind": "ValidatingPolicy",
+        "metadata": _metadata(policies, rule),
+        "spec": {
+            "validationActions": ["Deny"],
+            # All kinds of workloads are named already.
+            "autogen": {"podControllers": {"controllers": []}},
+            "evaluation": {"admission": {"enabled": True}, "background": {"enabled": True}},
+            "matchConstraints": constraints,
+        }
+        | _question(policies, rule),
+    }
+
+
+def _question(policies: Policies, rule: Rule) -> Json:
+    """What both engines ask in the same words."""
+    asks_pods = rule.of != "object"
+    names = broken(rule, "variables.pods", policies.settings)
+    flat = f"({names}).map(name, [name])" if rule.of in ("pod", "object") else names
+    said = f"{rule.message} ({policies.hint(rule)})"
+    validation = {
+        "expression": holds(rule, "variables.pods", policies.settings),
+        "message": f"{_subject(rule)} {said}",
+        "messageExpression": f'{flat}.map(names, names.join(", ")).join(", ") + {_quoted(f" {said}")}',
+    }
+    variables = {"variables": [{"name": "pods", "expression": POD}]} if asks_pods else {}
+    return {**variables, "validations": [validation]}
+
+
+def _metadata(policies: Policies, rule: Rule) -> Json:
+    return {
+        "name": PREFIX + rule.name,
+        "labels": dict(LABELS),
+        "annotations": {"description": f"{_subject(rule)} {rule.message}", "page": policies.hint(rule)},
+    }
+
+
+def _resource_rules(policies: Policies, rule: Rule) -> list[Json]:
+    return [
+        {
+            "apiGroups": [match.group],
+            "apiVersions": list(match.versions),
+            "operations": ["CREATE", "UPDATE"],
+            "resources": list(match.resources),
+        }
+        for match in policies.of(rule)
+    ]
+
+
+def _subject(rule: Rule) -> str:
+    return {"pod": "A pod", "object": "An object"}.get(rule.of, "A container")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,272 @@
+"""Good and bad objects, with the rules that each breaks: what every engine of the guardrails must say of them.
+
+Bad ones are good ones with one change. Changes of pods are made in every kind of workload.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+Change = Callable[[Json], None]
+
+IMAGE = "registry.example.com/payments/ledger:1.0.0"
+LABELS = {"app.kubernetes.io/name": "ledger", "team": "payments"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An object, and the names of the rules that it breaks."""
+
+    id: str
+    object: Json
+    breaks: frozenset[str]
+
+
+def corpus() -> list[Case]:
+    """All of them; the good ones first."""
+    return [*_good(), *_bad_workloads(), *_bad_others()]
+
+
+def _container(name: str = "ledger", **members: Any) -> Json:
+    return {
+        "name": name,
+        "image": IMAGE,
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        **members,
+    }
+
+
+def _pod(**members: Any) -> Json:
+    return {
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_container()],
+        "initContainers": [_container("migrate")],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        **members,
+    }
+
+
+def _named(api_version: str, kind: str, name: str, **members: Any) -> Json:
+    metadata = {"name": name, "namespace": "guarded", "labels": dict(LABELS)}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **members}
+
+
+def _workloads(pod: Json) -> Iterator[tuple[str, Json]]:
+    """The pod by itself, and in each kind that makes pods."""
+    template = {"metadata": {"labels": dict(LABELS)}, "spec": pod}
+    finite = {**template, "spec": {**pod, "restartPolicy": "Never"}}
+    selector = {"matchLabels": dict(LABELS)}
+    yield "Pod", _named("v1", "Pod", "ledger", spec=pod)
+    yield "Deployment", _named("apps/v1", "Deployment", "ledger", spec={"selector": selector, "template": template})
+    yield "ReplicaSet", _named("apps/v1", "ReplicaSet", "ledger", spec={"selector": selector, "template": template})
+    yield (
+        "StatefulSet",
+        _named(
+            "apps/v1", "StatefulSet", "ledger", spec={"serviceName": "x", "selector": selector, "template": template}
+        ),
+    )
+    yield "DaemonSet", _named("apps/v1", "DaemonSet", "ledger", spec={"selector": selector, "template": template})
+    yield "Job", _named("batch/v1", "Job", "ledger", spec={"template": finite})
+    yield (
+        "CronJob",
+        _named(
+            "batch/v1",
+            "CronJob",
+            "ledger",
+            spec={"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": finite}}},
+        ),
+    )
+    yield (
+        "ReplicationController",
+        _named("v1", "ReplicationController", "ledger", spec={"selector": dict(LABELS), "template": template}),
+    )
+    yield "PodTemplate", _named("v1", "PodTemplate", "ledger", template=template)
+
+
+def _change(*path: str | int, to: Any) -> Change:
+    """A change of one member of a pod's spec; `...` takes it away."""
+
+    def change(pod: Json) -> None:
+        part: Any = pod
+        for name in path[:-1]:
+            part = part[name] if isinstance(name, int) else part.setdefault(name, {})
+        if to is ...:
+            del part[path[-1]]
+        else:
+            part[path[-1]] = to
+
+    return change
+
+
+def _of(list_name: str, *path: str | int, to: Any) -> Change:
+    return _change(list_name, 0, *path, to=to)
+
+
+CHANGES: dict[str, tuple[Change, set[str]]] = {
+    "no resources": (_of("containers", "resources", to={}), {"resources"}),
+    "no memory limit": (_of("containers", "resources", "limits", to={"cpu": "1"}), {"resources"}),
+    "no request for CPU in an init container": (
+        _of("initContainers", "resources", to={"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}}),
+        {"resources"},
+    ),
+    "latest": (_of("containers", "image", to="registry.example.com/a/b:latest"), {"image-tag"}),
+    "no tag": (_of("initContainers", "image", to="registry.example.com/a/b"), {"image-tag"}),
+    "no tag, a port": (_of("containers", "image", to="registry.example.com:5000/a"), {"image-tag", "registries"}),
+    "another registry": (_of("containers", "image", to="docker.io/library/nginx:1.0"), {"registries"}),
+    "a registry that begins alike": (
+        _of("containers", "image", to="registry.example.com.evil.org/a:1.0"),
+        {"registries"},
+    ),
+    "escalation": (_of("containers", "securityContext", "allowPrivilegeEscalation", to=True), {"privileges"}),
+    "escalation by default": (
+        _of("initContainers", "securityContext", "allowPrivilegeEscalation", to=...),
+        {"privileges"},
+    ),
+    "all capabilities kept": (_of("containers", "securityContext", "capabilities", to=...), {"privileges"}),
+    "a capability": (
+        _of("containers", "securityContext", "capabilities", "add", to=["SYS_TIME"]),
+        {"privileges"},
+    ),
+    "no security context": (
+        _of("containers", "securityContext", to=...),
+        {"privileges", "read-only"},
+    ),
+    "root in the pod": (_change("securityContext", "runAsNonRoot", to=...), {"non-root"}),
+    "root in a container": (_of("containers", "securityContext", "runAsNonRoot", to=False), {"non-root"}),
+    "user 0": (_of("containers", "securityContext", "runAsUser", to=0), {"non-root"}),
+    "no seccomp": (_change("securityContext", "seccompProfile", to=...), {"seccomp"}),
+    "unconfined": (_of("initContainers", "securityContext", "seccompProfile", to={"type": "Unconfined"}), {"seccomp"}),
+    "no AppArmor": (_of("containers", "securityContext", "appArmorProfile", to={"type": "Unconfined"}), {"seccomp"}),
+    "writable": (_of("containers", "securityContext", "readOnlyRootFilesystem", to=False), {"read-only"}),
+    "a port of the node": (_of("containers", "ports", to=[{"containerPort": 80, "hostPort": 80}]), {"host-ports"}),
+    "network of the node": (_change("hostNetwork", to=True), {"host-namespaces"}),
+    "processes of the node": (_change("hostPID", to=True), {"host-namespaces"}),
+    "memory of the node": (_change("hostIPC", to=True), {"host-namespaces"}),
+    "a path of the node": (_change("volumes", to=[{"name": "root", "hostPath": {"path": "/"}}]), {"volumes"}),
+    "a driver": (_change("volumes", to=[{"name": "disk", "csi": {"driver": "host.example.com"}}]), {"volumes"}),
+    "a file server": (_change("volumes", to=[{"name": "nfs", "nfs": {"server": "a", "path": "/"}}]), {"volumes"}),
+    "a kernel parameter": (
+        _change("securityContext", "sysctls", to=[{"name": "kernel.msgmax", "value": "65536"}]),
+        {"sysctls"},
+    ),
+}
+
+
+def _good() -> Iterator[Case]:
+    variants: dict[str, Json] = {
+        "plain": _pod(),
+        "no init containers": {name: part for name, part in _pod().items() if name != "initContainers"},
+        "a digest": _pod(containers=[_container(image=f"registry.example.com/a/b@sha256:{'a' * 64}")]),
+        "a low port": _pod(
+            containers=[
+                _container(
+                    securityContext={
+                        **_container()["securityContext"],
+                        "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+                    }
+                )
+            ]
+        ),
+        "secure by container": _pod(
+            securityContext={},
+            initContainers=[],
+            containers=[
+                _container(
+                    securityContext={
+                        **_container()["securityContext"],
+                        "runAsNonRoot": True,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    }
+                )
+            ],
+        ),
+        "a safe kernel parameter": _pod(
+            securityContext={
+                **_pod()["securityContext"],
+                "sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}],
+            }
+        ),
+    }
+    for name, pod in variants.items():
+        for kind, item in _workloads(pod):
+            yield Case(f"good: {name}, {kind}", item, frozenset())
+    for name, item in _others():
+        yield Case(f"good: {name}", item, frozenset())
+
+
+def _bad_workloads() -> Iterator[Case]:
+    for name, (change, breaks) in CHANGES.items():
+        pod = copy.deepcopy(_pod())
+        change(pod)
+        for kind, item in _workloads(pod):
+            yield Case(f"{name}, {kind}", copy.deepcopy(item), frozenset(breaks))
+    for kind, item in _workloads(_pod()):
+        for label in LABELS:
+            unlabelled = copy.deepcopy(item)
+            del unlabelled["metadata"]["labels"][label]
+            yield Case(f"no label {label}, {kind}", unlabelled, frozenset({"labels"}))
+
+
+def _others() -> Iterator[tuple[str, Json]]:
+    ports = [{"port": 80}]
+    yield "a service", _named("v1", "Service", "ledger", spec={"ports": ports, "selector": dict(LABELS)})
+    api = "networking.k8s.io/v1"
+    deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    yield "nobody comes in", _named(api, "NetworkPolicy", "ledger", spec=deny)
+    some = [{"from": [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"a": "b"}}}]}]
+    yield "some come in", _named(api, "NetworkPolicy", "ledger", spec={"podSelector": {}, "ingress": some})
+    office = [{"from": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]
+    yield "an office comes in", _named(api, "NetworkPolicy", "ledger", spec={"podSelector": {}, "ingress": office})
+    rbac = "rbac.authorization.k8s.io"
+    own = {"apiGroup": rbac, "kind": "Role", "name": "anything"}
+    view = {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"}
+    yield "a binding of a role", _named(f"{rbac}/v1", "RoleBinding", "ledger", roleRef=own, subjects=[])
+    yield "a binding of view", _named(f"{rbac}/v1", "RoleBinding", "ledger", roleRef=view, subjects=[])
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
+    yield "a role", _named(f"{rbac}/v1", "Role", "ledger", rules=rules)
+
+
+def _bad_others() -> Iterator[Case]:
+    good = dict(_others())
+
+    def bad(name: str, breaks: str, base: str, **members: Any) -> Case:
+        return Case(name, {**copy.deepcopy(good[base]), **members}, frozenset({breaks}))
+
+    selector = dict(LABELS)
+    for kind in ("NodePort", "LoadBalancer"):
+        spec = {"type": kind, "ports": [{"port": 80}], "selector": selector}
+        yield bad(f"a {kind}", "service-types", "a service", spec=spec)
+    spec = {"ports": [{"port": 80}], "selector": selector, "externalIPs": ["192.0.2.1"]}
+    yield bad("an external address", "service-types", "a service", spec=spec)
+    everybody: dict[str, list[Json]] = {
+        "everybody": [{}],
+        "everybody, by an empty list": [{"from": []}],
+        "everybody, on a port": [{"ports": [{"port": 80}]}],
+        "the Internet": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}],
+        "the newer Internet": [{"from": [{"ipBlock": {"cidr": "::/0"}}]}],
+        "all namespaces": [{"from": [{"namespaceSelector": {}}]}],
+        "all namespaces besides": [{"from": [{"podSelector": {}}]}, {"from": [{"namespaceSelector": {}}]}],
+    }
+    for name, ingress in everybody.items():
+        spec = {"podSelector": {}, "ingress": ingress}
+        yield bad(f"{name} comes in", "open-network", "nobody comes in", spec=spec)
+    for role in ("cluster-admin", "admin", "system:controller:job-controller"):
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+        yield bad(f"a binding of {role}", "cluster-roles", "a binding of view", roleRef=reference)
+    much: dict[str, Json] = {
+        "every verb": {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]},
+        "every resource": {"apiGroups": [""], "resources": ["*"], "verbs": ["get"]},
+        "every group": {"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]},
+        "escalation": {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["escalate"]},
+        "binding": {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["get", "bind"]},
+        "impersonation": {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]},
+    }
+    for name, rule in much.items():
+        yield bad(f"a role of {name}", "role-rules", "a role", rules=[rule])
