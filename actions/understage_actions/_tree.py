@@ -55,7 +55,10 @@ def destination_in(folder: Workspace, relative: str | PurePosixPath) -> Path:
         raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
     if any(part.is_symlink() for part in (parent, *parent.parents)):
         raise NotAllowedError(f"{relative} lies behind a symbolic link")
-    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{relative} cannot be written: a part of its path is a file") from None
     if target.is_symlink():
         target.unlink()
     return target

@@ -60,20 +60,26 @@ class RegisterOutput(ActionModel):
             {"repoContentsUrl": "https://github.com/acme/web/blob/main", "catalogInfoPath": "/catalog-info.yaml"},
         ),
     ],
+    supports_dry_run=True,
 )
 async def register(ctx: ActionContext, input: RegisterInput) -> RegisterOutput:
-    """Register the location, then ask the catalog by a dry run which entity it leads to."""
+    """Register the location, then ask the catalog by a dry run which entity it leads to.
+
+    In a dry run the location is not registered. Its file may be one that the task would publish: that it cannot be read is no
+    error.
+    """
     url = input.catalog_info_url or ctx.ports.reader.resolve_url(
         input.catalog_info_path, _as_file_base(input.repo_contents_url or "")
     )
-    ctx.log.info(f"Registering {url} in the catalog")
+    ctx.log.info(f"{'Would register' if ctx.is_dry_run else 'Registering'} {url} in the catalog")
     try:
-        await _add(ctx, url)
+        if not ctx.is_dry_run:
+            await _add(ctx, url)
         found = await ctx.ports.catalog.add_location(url, dry_run=True)
     except UnderstageError as error:
-        if not input.optional:
+        if not input.optional and not ctx.is_dry_run:
             raise
-        ctx.log.warn(f"Not registered: {error}")
+        ctx.log.warn(f"{'It cannot be read yet' if ctx.is_dry_run else 'Not registered'}: {error}")
         return RegisterOutput(catalog_info_url=url)
     return RegisterOutput(catalog_info_url=url, entity_ref=_choose(found["entities"]))
 

@@ -82,6 +82,8 @@ async def commit(ctx: ActionContext, input: CommitInput) -> CommitOutput:
     if not files:
         raise InputError(f"sourcePath: the workspace has no files under {input.source_path}")
     if ctx.is_dry_run:
+        if await target.find() is None:
+            ctx.log.info(f"Would create the GitOps repository {target.title}, with a README.md")
         for file in files:
             ctx.log.info(f"Would write {file} to {target.title}")
         return _output(None, None, files, Repository(target.owner, target.name, "main", "", ""))

@@ -1,6 +1,10 @@
 """`publish:gitea:pull-request`: the workspace's files on a branch of an existing repository, and a pull request for them."""
 
 import asyncio
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from understage.sdk import (
     action,
 )
 from understage_actions._publishing import author_of, message_of, source_folder
-from understage_actions._tree import copy_tree
+from understage_actions._tree import copy_tree, walk
 from understage_actions.publish_gitea import find_gitea
 
 
@@ -76,9 +80,10 @@ class GiteaPullRequestOutput(ActionModel):
             },
         ),
     ],
+    supports_dry_run=True,
 )
 async def publish_gitea_pull_request(ctx: ActionContext, input: GiteaPullRequestInput) -> GiteaPullRequestOutput:
-    """Clone, change, push, open."""
+    """Clone, change, push, open; a dry run tells what would be pushed."""
     place, owner, forge = find_gitea(ctx, input.repo_url)
     repository = await forge.get_repository(owner, place.repo)
     if repository is None:
@@ -86,6 +91,14 @@ async def publish_gitea_pull_request(ctx: ActionContext, input: GiteaPullRequest
     target = input.target_branch_name or repository.default_branch
     if input.branch_name == target:
         raise InputError(f"branchName must be another branch than the one to merge into, {target}")
+    if ctx.is_dry_run:
+        clone = await _changed_clone(ctx, input, forge, repository, target)
+        count = len(clone.changes)
+        noun = "file" if count == 1 else "files"
+        ctx.log.info(f"Would commit {count} {noun} to {owner}/{place.repo} ({input.branch_name})")
+        if count:
+            ctx.log.info(f"Would open a pull request into {target}")
+        return GiteaPullRequestOutput(target_branch_name=target)
 
     async def push() -> dict[str, str | None]:
         return {"commit": await _push(ctx, input, forge, repository, target)}
@@ -117,16 +130,21 @@ async def publish_gitea_pull_request(ctx: ActionContext, input: GiteaPullRequest
     )
 
 
+@dataclass(frozen=True)
+class _Clone:
+    """The changed work tree, and the paths of the files that are others now."""
+
+    folder: Path
+    changes: list[str]
+
+
 async def _push(
     ctx: ActionContext, input: GiteaPullRequestInput, forge: Forge, repository: Repository, target: str
 ) -> str | None:
-    source = source_folder(ctx, input.source_path)
-    clone = ctx.temporary_directory()
-    await ctx.ports.git.clone(repository.clone_url, clone, branch=target, credentials=forge.credentials)
-    await asyncio.to_thread(_change, Workspace(clone), source, input)
+    clone = await _changed_clone(ctx, input, forge, repository, target)
     ctx.log.info(f"Pushing to {repository.clone_url}, branch {input.branch_name}")
     return await ctx.ports.git.push_changes(
-        clone,
+        clone.folder,
         branch=input.branch_name,
         message=message_of(ctx, input.commit_message, input.title),
         author=author_of(ctx, input.git_author_name, input.git_author_email),
@@ -134,10 +152,34 @@ async def _push(
     )
 
 
-def _change(clone: Workspace, source: Path, input: GiteaPullRequestInput) -> None:
+async def _changed_clone(
+    ctx: ActionContext, input: GiteaPullRequestInput, forge: Forge, repository: Repository, target: str
+) -> _Clone:
+    source = source_folder(ctx, input.source_path)
+    clone = ctx.temporary_directory()
+    await ctx.ports.git.clone(repository.clone_url, clone, branch=target, credentials=forge.credentials)
+    return _Clone(clone, await asyncio.to_thread(_change, Workspace(clone), source, input))
+
+
+def _change(clone: Workspace, source: Path, input: GiteaPullRequestInput) -> list[str]:
+    before = _digests(clone.path)
     copy_tree(source, clone, input.target_path or ".")
     for name in input.files_to_delete:
         path = clone.resolve(name)
         if not path.is_file():
             raise NotFoundError(f"{name} cannot be deleted: the repository has no such file")
         path.unlink()
+    after = _digests(clone.path)
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """What tells one version of a file from another, by path; git's own files left out."""
+    found = {}
+    for relative, path in walk(folder):
+        if ".git" in relative.parts or (path.is_dir() and not path.is_symlink()):
+            continue
+        content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+        mode = 0o120000 if path.is_symlink() else path.stat().st_mode & stat.S_IXUSR
+        found[str(relative)] = f"{mode:o} {hashlib.sha256(content).hexdigest()}"
+    return found

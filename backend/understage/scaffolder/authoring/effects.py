@@ -64,13 +64,22 @@ def _of_repository(
     if before is None:
         yield Effect(f"create repository {name} on {host}")
     for branch, files in after.items():
-        old = (before or {}).get(branch, {})
+        old = _beginning(before or {}, branch, files)
         if files == old:
             continue
         changed = sum(old.get(path) != content for path, content in files.items()) + len(old.keys() - files.keys())
         message = "; ".join(text for remote, on, text in commits if (remote, on) == (url, branch))
         noun = "file" if changed == 1 else "files"
         yield Effect(f"commit {changed} {noun} to {name} ({branch}) on {host}: {message}", diff_files(old, files))
+
+
+def _beginning(
+    before: Mapping[str, Mapping[str, bytes]], branch: str, files: Mapping[str, bytes]
+) -> Mapping[str, bytes]:
+    """What a branch began with: a new one with the files of the branch that it is most like."""
+    if branch in before or not before:
+        return before.get(branch, {})
+    return max(before.values(), key=lambda known: sum(files.get(path) == text for path, text in known.items()))
 
 
 def _diff_file(name: str, before: bytes | None, after: bytes | None) -> Iterator[str]:
