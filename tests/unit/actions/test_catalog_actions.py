@@ -126,3 +126,16 @@ async def test_fetch(tmp_path: Path) -> None:
         await run_action(fetch, {}, workspace=tmp_path, ports=catalog)
     with pytest.raises(InputError, match="kind"):
         await run_action(fetch, {"entityRef": "web"}, workspace=tmp_path, ports=catalog)
+
+
+async def test_a_dry_run_registers_nothing_and_tells_the_entity_if_there_is_one(tmp_path: Path) -> None:
+    catalog = FakeCatalog(reachable={URL: [{"kind": "Component", "metadata": {"name": "web"}}]})
+    result = await run_action(register, {"catalogInfoUrl": URL}, workspace=tmp_path, ports=ports(catalog), dry_run=True)
+    assert result.output == {"catalogInfoUrl": URL, "entityRef": "component:default/web"}
+    assert (result.log, catalog.locations) == ([f"Would register {URL} in the catalog"], [])
+    # The file of a repository that the same task would publish.
+    result = await run_action(
+        register, {"catalogInfoUrl": URL}, workspace=tmp_path, ports=ports(FakeCatalog()), dry_run=True
+    )
+    assert result.output["catalogInfoUrl"] == URL
+    assert result.log[1].startswith("It cannot be read yet: ")

@@ -1,4 +1,4 @@
-"""What a dry run announces is what the run does: for each built-in action, on made-up inputs, in two equal worlds of memory."""
+"""What a dry run announces is what the run does: for the actions of CALLS, on made-up inputs, in two equal worlds of memory."""
 
 import asyncio
 import re
@@ -156,10 +156,6 @@ CALLS: dict[str, Callable[[st.DrawFn], Call]] = {
         {"team": draw(NAME), "repository": {"owner": "acme", "name": draw(st.sampled_from(["taken", "web"]))}},
         surroundings=Surroundings(repositories={"acme/taken": {"README.md": "x"}}),
     ),
-}
-ELSEWHERE = {
-    "fetch:cookiecutter": "starts a process; tests/unit/actions/test_fetch_cookiecutter.py runs it dry",
-    "helm:render-values": "needs a chart; tests/unit/helm/test_render_values.py",
 }
 
 
