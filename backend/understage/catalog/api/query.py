@@ -28,7 +28,7 @@ from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
 from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
 from understage.platform.plugin import raw_json_response
-from understage.platform.requests import Body, Member, Parameter, check_body, parse_query, read_sent
+from understage.platform.requests import Body, Member, Parameter, parse_query, read_sent
 
 QUERY_PARAMETERS = {
     "fields": Parameter("list"),
@@ -47,8 +47,17 @@ QUERY_BODY = Body(
         "cursor": Member("string"),
         "limit": Member("number"),
         "offset": Member("number"),
-        "orderBy": Member("array", items="object"),
-        "fullTextFilter": Member("object"),
+        "orderBy": Member(
+            "array",
+            items="object",
+            members={
+                "field": Member("string", required=True),
+                "order": Member("string", required=True, choices=("asc", "desc")),
+            },
+        ),
+        "fullTextFilter": Member(
+            "object", members={"term": Member("string"), "fields": Member("array", items="string")}
+        ),
         "fields": Member("array", items="string"),
         "totalItems": Member("string", choices=("include", "exclude")),
         "query": Member("object"),
@@ -221,21 +230,8 @@ def _integer(body: dict[str, Any], name: str, default: int) -> int:
 
 
 def _orders_of_body(items: list[dict[str, Any]]) -> tuple[Order, ...]:
-    orders = []
-    for index, item in enumerate(items):
-        member = check_body(
-            item,
-            {
-                "field": Member("string", required=True),
-                "order": Member("string", required=True, choices=("asc", "desc")),
-            },
-            path=f"request/body/orderBy/{index}",
-        )
-        orders.append(Order(member["field"], member["order"] == "desc"))
-    return tuple(orders)
+    return tuple(Order(item["field"], item["order"] == "desc") for item in items)
 
 
 def _full_text_of_body(value: dict[str, Any]) -> FullText:
-    members = {"term": Member("string"), "fields": Member("array", items="string")}
-    check_body(value, members, path="request/body/fullTextFilter")
     return FullText(value.get("term", ""), tuple(value["fields"]) if "fields" in value else None)
