@@ -95,11 +95,12 @@ async def test_lists_are_filtered_ordered_and_paged(database: Database, tmp_path
         assert await ids("status=failed&status=completed") == ([second], 1)
         refusals = [
             (await bench.http.get(f"/v2/tasks?{query}")).json()["error"]["message"]
-            for query in ("order=foo", "order=asc:id", "limit=-1", "foo=1")
+            for query in ("order=foo", "order=asc:id", "order=desc:secrets", "limit=-1", "foo=1")
         ]
     assert refusals == [
         'Invalid order parameter "foo", expected "<asc or desc>:<field name>"',
         'Invalid order field "id"',
+        'Invalid order field "secrets"',
         "request/query/limit must be >= 0",
         "Unknown query parameter 'foo'",
     ]

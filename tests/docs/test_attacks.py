@@ -1,0 +1,110 @@
+"""Which test answers which attack on files, templates and tasks; the numbers are those of the project's list of attacks.
+
+What is OPEN has no test that is wholly about it. A test that is renamed or gone fails here.
+"""
+
+import re
+
+import pytest
+from tests.docs.markdown import ROOT
+
+TESTS = {
+    "A1 targets outside of the workspace": (
+        "tests/unit/actions/test_fetch.py::test_targets_outside_of_the_workspace",
+        "tests/unit/sdk/test_testing.py::test_workspace_paths_stay_inside",
+    ),
+    "A2 a link to a file of the server": (
+        "tests/unit/actions/test_fetch.py::test_links_out_of_the_skeleton_fail_the_step",
+        "tests/unit/actions/test_files.py::test_debug_log_shows_contents_but_not_what_links_lead_to",
+    ),
+    "A3 a chain of links": ("tests/unit/actions/test_fetch.py::test_links_out_of_the_skeleton_fail_the_step",),
+    "A4 a link to nothing, written through": (
+        "tests/unit/sdk/test_testing.py::test_workspace_paths_do_not_follow_links_outside",
+    ),
+    "A5 a link to a folder, written below": (
+        "tests/unit/sdk/test_testing.py::test_workspace_paths_do_not_follow_links_outside",
+    ),
+    "A7 entries of archives": (
+        "tests/unit/integrations/test_archive.py::test_entries_that_lead_outside_are_refused",
+        "tests/unit/integrations/test_archive.py::test_a_hostile_zip_writes_nothing_outside",
+    ),
+    "A8 bombs": ("tests/unit/integrations/test_archive.py::test_bombs_end",),
+    "A9 names rendered from values": (
+        "tests/unit/actions/test_fetch.py::test_names_rendered_from_values_stay_in_the_target",
+    ),
+    "A10 fs:delete and fs:rename": (
+        "tests/unit/actions/test_files.py::test_delete_stays_inside",
+        "tests/unit/actions/test_files.py::test_rename_refuses",
+    ),
+    "A11 git's own files": (
+        "tests/unit/integrations/test_git.py::test_git_folders_are_not_published",
+        "tests/unit/integrations/test_git.py::test_attributes_of_a_template_start_no_program",
+        "tests/unit/integrations/test_git.py::test_the_users_configuration_hooks_and_helpers_are_not_used",
+    ),
+    "A12 remotes and branches": (
+        "tests/unit/integrations/test_git.py::test_other_remotes_are_refused",
+        "tests/unit/integrations/test_git.py::test_branches_that_git_would_misread_are_refused",
+    ),
+    "B1 escapes": (
+        "tests/unit/templating/test_hostile.py::test_no_attribute_of_a_python_object_is_reachable",
+        "tests/unit/templating/test_hostile.py::test_the_ways_into_prototypes_are_refused",
+    ),
+    "B2 values that are expressions": ("tests/unit/actions/test_fetch.py::test_values_are_not_rendered_again",),
+    "B3 loops, sizes, patterns": (
+        "tests/unit/templating/test_hostile.py::test_a_bomb_is_defused_in_time",
+        "tests/unit/templating/test_hostile.py::test_a_catastrophic_pattern_answers_or_fails_in_its_second",
+    ),
+    "B4 keys of prototypes, huge numbers": (
+        "tests/unit/templating/test_hostile.py::test_the_ways_into_prototypes_are_refused",
+        "tests/unit/model/test_yaml.py::test_huge_numbers_are_doubles_as_in_javascript",
+    ),
+    "B5 hostile YAML": (
+        "tests/unit/model/test_yaml.py::test_alias_bomb_is_refused_at_once",
+        "tests/unit/model/test_yaml.py::test_deep_nesting_is_refused",
+        "tests/unit/model/test_yaml.py::test_scalar_means_what_it_means_to_javascript",
+    ),
+    "B6 texts in YAML": ("tests/unit/actions/test_catalog_actions.py::test_written_text_stays_one_scalar",),
+    "E1 tasks of others": ("tests/store/test_scaffolder_api.py::test_conditions_show_each_their_own_tasks",),
+    "E2 an order by secrets": ("tests/store/test_scaffolder_api.py::test_lists_are_filtered_ordered_and_paged",),
+    "E3 a retry of what runs": ("tests/store/test_scaffolder_tasks.py::test_a_running_task_cannot_be_retried",),
+    "E4 dry runs": (
+        "tests/unit/scaffolder/test_templates_api.py::test_inputs_of_a_dry_run_hide_secrets",
+        "tests/unit/authoring/test_plan_is_run.py::test_the_plan_is_what_the_run_does",
+    ),
+    "E5 what is made of secrets": (
+        "tests/store/test_secret_matrix.py::test_no_secret_leaves_by_any_sink",
+        "tests/store/test_scaffolder_erasure.py::test_a_completed_task_keeps_nothing_of_its_secrets",
+    ),
+    "E6 a denied action": (
+        "tests/unit/scaffolder/test_interpreter.py::test_an_action_that_is_not_allowed_does_not_run",
+    ),
+    "E7 rules look at rendered input": (
+        "tests/unit/scaffolder/test_rules.py::test_names_on_some_forges_are_the_same_in_any_case",
+        "tests/unit/scaffolder/test_rules.py::test_rules_that_are_not_understood_allow_nothing",
+    ),
+    "E8 an unknown action": (
+        "tests/unit/scaffolder/test_interpreter.py::test_an_unknown_action_fails_the_step_and_names_it",
+    ),
+    "E9 forged tokens": (
+        "tests/unit/identity/test_authenticator.py::test_weak_or_expired_user_token_is_refused",
+        "tests/unit/identity/test_authenticator.py::test_plugin_token_with_a_forged_user_is_refused",
+    ),
+}
+OPEN = {
+    "A6": "a folder swapped for a link between check and use: a workspace is its task's own, no test races it",
+    "B7": "a value with {{ }} that a chart hands to tpl",
+    "E10": "scripts in log lines and links of outputs: the stock page escapes them",
+    "E11": "a flood of log lines, a line of a megabyte",
+}
+NUMBERS = [f"{letter}{number}" for letter, last in (("A", 12), ("B", 7), ("E", 11)) for number in range(1, last + 1)]
+
+
+@pytest.mark.parametrize("attack", TESTS)
+def test_an_attack_has_the_tests_that_are_named(attack: str) -> None:
+    for place in TESTS[attack]:
+        file, _, name = place.partition("::")
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), place
+
+
+def test_every_attack_is_answered_or_open() -> None:
+    assert sorted([*(attack.split()[0] for attack in TESTS), *OPEN]) == sorted(NUMBERS)
