@@ -1,4 +1,4 @@
-"""Waiting until an Application is Synced and Healthy, its states in the step's log. Called by `argocd:register-app`."""
+"""Waiting until an Application is Synced and Healthy, its states in the step's log. Called by the actions `argocd:*`."""
 
 import asyncio
 import time
@@ -57,6 +57,35 @@ async def wait_until_healthy(
                 f"{await _explain(state, found, cluster)}. It goes on without this task; see it in Argo CD"
             )
         await asyncio.sleep(min(POLL_SECONDS, timeout))
+
+
+async def wait_for_operation(way: Way, name: str, before: Json, timeout: float) -> None:
+    """Wait until Argo CD has taken up and ended an operation that began after `before` was read. ForeignError at the limit.
+
+    Until then its states tell of the time before.
+    """
+    last = ((before.get("status") or {}).get("operationState") or {}).get("startedAt")
+    started = time.monotonic()
+    while True:
+        found = await way.get("Application", name) or {}
+        operation = (found.get("status") or {}).get("operationState") or {}
+        if "operation" not in found and operation.get("startedAt") != last and operation.get("phase") != "Running":
+            return
+        if time.monotonic() - started > timeout:
+            message = operation.get("message") or "Argo CD gives no reason"
+            raise ForeignError(f"The sync of {name} has not ended after {timeout:g} s: {message}")
+        await asyncio.sleep(min(POLL_SECONDS, timeout))
+
+
+async def wait_until_gone(ctx: ActionContext, way: Way, name: str, timeout: float) -> None:
+    """Wait until the Application is not there any more. ForeignError at the time limit."""
+    started = time.monotonic()
+    while (found := await way.get("Application", name)) is not None:
+        if time.monotonic() - started > timeout:
+            reasons = read_state(found).message or "what it deployed is still being deleted"
+            raise ForeignError(f"Application {name} is still there after {timeout:g} s: {reasons}")
+        await asyncio.sleep(min(POLL_SECONDS, timeout))
+    ctx.log.info(f"Application {name} is gone after {time.monotonic() - started:.0f} s")
 
 
 @dataclass

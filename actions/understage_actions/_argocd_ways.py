@@ -25,6 +25,9 @@ class Way(Protocol):
     async def apply(self, manifest: Json) -> None:
         """Create or update the object."""
 
+    async def delete_application(self, name: str, *, cascade: bool) -> None:
+        """Begin to delete an Application that is there."""
+
 
 @dataclass(frozen=True)
 class ApiWay:
@@ -47,6 +50,10 @@ class ApiWay:
             await self.argocd.apply_project(manifest)
         else:
             await self.argocd.apply_application(manifest)
+
+    async def delete_application(self, name: str, *, cascade: bool) -> None:
+        """Begin to delete an Application."""
+        await self.argocd.delete_application(name, cascade=cascade)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,12 @@ class KubernetesWay:
         """Create or update the object."""
         await self.cluster.apply(manifest)
 
+    async def delete_application(self, name: str, *, cascade: bool) -> None:
+        """Begin to delete an Application; its finalizer takes what it deployed along."""
+        if not cascade:
+            raise InputError("`cascade: false` needs Argo CD's REST API: name an instance in argocd.appLocatorMethods")
+        await self.cluster.delete(API_VERSION, "Application", name, self.namespace)
+
 
 def choose_way(
     ctx: ActionContext, via: str, *, instance: str | None, cluster: str | None, namespace: str
@@ -100,6 +113,26 @@ def choose_way(
             "understage.kubernetes.clusters"
         )
     return None
+
+
+def need_way(ctx: ActionContext, *, instance: str | None, cluster: str | None) -> Way:
+    """The way to Argo CD's objects, the REST API first. InputError when neither it nor a cluster is configured."""
+    namespace = str(ctx.defaults.get("argocdNamespace") or "argocd")
+    way = choose_way(ctx, "auto", instance=instance, cluster=cluster, namespace=namespace)
+    if way is None:
+        raise InputError(
+            "Neither an Argo CD nor a cluster is configured: name one in argocd.appLocatorMethods or "
+            "kubernetes.clusterLocatorMethods"
+        )
+    return way
+
+
+async def find_own_application(way: Way, name: str, team: str) -> Json | None:
+    """The Application, or None. ConflictError for one of another team's project."""
+    found = await way.get("Application", name)
+    if found is not None and found["spec"].get("project") != team:
+        raise ConflictError(f"Application {name} in {way.place} belongs to project {found['spec'].get('project')}")
+    return found
 
 
 async def check_application(way: Way, name: str, team: str, repo_url: str) -> None:

@@ -5,25 +5,23 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, ConflictError, Example, InputError, action
+from understage.sdk import ActionContext, ActionModel, Example, InputError, action
 from understage.sdk.yaml import dump
 from understage_actions._argocd_manifests import (
     IN_CLUSTER_SERVER,
     ApplicationSpec,
     Source,
     application_manifest,
-    project_covers,
     project_manifest,
     unite_projects,
 )
 from understage_actions._argocd_wait import wait_until_healthy
-from understage_actions._argocd_ways import ApiWay, Way, check_application, choose_way
+from understage_actions._argocd_ways import ApiWay, check_application, choose_way
+from understage_actions._argocd_writing import apply_application, apply_project, check_project
 from understage_actions._gitops_layout import application_file, project_file
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
-from understage_actions._namespace_manifests import TEAM_LABEL
 
 Json = dict[str, Any]
-PROJECT_ATTEMPTS = 5
 
 
 class ChartSource(ActionModel):
@@ -127,14 +125,14 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
     if way is None:
         return _write_files(ctx, input, spec, [project, application])
     await check_application(way, spec.name, spec.team, spec.repo_url)
-    known = await _check_project(way, spec.team)
+    known = await check_project(way, spec.team)
     if ctx.is_dry_run:
         project = unite_projects(known, project) if known else project
         ctx.log.info(f"Would apply AppProject {spec.team} and Application {spec.name} to {way.place}")
     else:
-        project = await _apply_project(way, project)
+        project = await apply_project(way, project)
         ctx.log.info(f"Applied AppProject {spec.team} to {way.place}")
-        await _apply_application(way, application)
+        await apply_application(way, application)
         ctx.log.info(f"Applied Application {spec.name} to {way.place}")
     state = None
     if input.wait and not ctx.is_dry_run:
@@ -152,49 +150,6 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
         health=state.health if state else None,
         revision=state.revision if state else None,
     )
-
-
-async def _check_project(way: Way, team: str) -> Json | None:
-    found = await way.get("AppProject", team)
-    if found is not None and (found["metadata"].get("labels") or {}).get(TEAM_LABEL) != team:
-        raise ConflictError(
-            f"AppProject {team} in {way.place} is not the team's: it has no label {TEAM_LABEL}={team}. Set the label if it "
-            "is, or give the team another name"
-        )
-    return found
-
-
-async def _apply_project(way: Way, wanted: Json) -> Json:
-    """Add to the team's project; two tasks of one team may do so at once, so look again and repeat."""
-    name = wanted["metadata"]["name"]
-    for attempt in range(1, PROJECT_ATTEMPTS + 1):
-        known = await _check_project(way, name)
-        if project_covers(known, wanted) and known is not None:
-            return unite_projects(known, wanted)
-        united = unite_projects(known, wanted) if known else wanted
-        if known and (version := known["metadata"].get("resourceVersion")):
-            united["metadata"]["resourceVersion"] = version
-        try:
-            await way.apply(united)
-        except ConflictError:
-            if attempt == PROJECT_ATTEMPTS:
-                raise
-        united["metadata"].pop("resourceVersion", None)
-    if project_covers(await _check_project(way, name), wanted):
-        return united
-    raise ConflictError(f"AppProject {name} in {way.place} changes faster than it can be written: try again")
-
-
-async def _apply_application(way: Way, application: Json) -> None:
-    try:
-        await way.apply(application)
-    except InputError as error:
-        if "repository not accessible" not in error.message:
-            raise
-        raise InputError(
-            f"{error.message}. Give Argo CD access to the forge: a Secret with url, username and password, labelled "
-            "argocd.argoproj.io/secret-type=repo-creds"
-        ) from error
 
 
 def _specify(ctx: ActionContext, input: RegisterAppInput, argocd_namespace: str) -> ApplicationSpec:

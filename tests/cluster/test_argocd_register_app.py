@@ -13,7 +13,10 @@ from understage.integrations.argocd import ArgoCdInstances, argocd_from_config
 from understage.integrations.kubernetes import KubernetesClusters, clusters_from_config
 from understage.sdk import Ports
 from understage.sdk.testing import ActionResult, fake_ports, run_action
+from understage_actions.argocd_create_resources import create_resources
+from understage_actions.argocd_delete_app import delete_app
 from understage_actions.argocd_register_app import register_app
+from understage_actions.argocd_sync import sync, wait
 from understage_actions.kubernetes_create_namespace import create_namespace
 
 CHART = Path(__file__).parents[2] / "skeletons" / "charts" / "base-service"
@@ -167,3 +170,56 @@ async def test_a_password_is_as_good_as_a_token(platform: Platform) -> None:
     project = await found.get_project("default")
     assert project is not None
     assert project["metadata"]["name"] == "default"
+
+
+async def test_an_application_is_synced_waited_for_and_deleted(platform: Platform, tmp_path: Path) -> None:
+    ports = by_api(platform)
+    url = publish(platform, "syncers", "clock")
+    await register(ports, tmp_path, "syncers", "clock", url)
+    step = {"name": "clock-staging", "team": "syncers", "waitTimeout": 120}
+    before = await argocds(platform).get().get_application("clock-staging")  # type: ignore[union-attr]
+    synced = (await run_action(sync, {**step, "prune": True}, workspace=tmp_path, ports=ports)).output
+    assert (synced["sync"], synced["health"]) == ("Synced", "Healthy")
+    after = await argocds(platform).get().get_application("clock-staging")  # type: ignore[union-attr]
+    assert before is not None
+    assert after is not None
+    started = [each["status"]["operationState"]["startedAt"] for each in (before, after)]
+    assert started[0] < started[1]
+    waited = (await run_action(wait, {"name": "clock-staging"}, workspace=tmp_path, ports=ports)).output
+    assert waited == synced
+
+    with pytest.raises(ConflictError, match="belongs to project syncers"):
+        await run_action(delete_app, {**step, "team": "others"}, workspace=tmp_path, ports=ports)
+    gone = (await run_action(delete_app, step, workspace=tmp_path, ports=ports)).output
+    assert gone == {"name": "clock-staging", "deleted": True}
+    cluster = clusters(platform).get()
+    assert cluster is not None
+    assert await cluster.get("apps/v1", "Deployment", "clock-staging", "clock-staging") is None
+    again = (await run_action(delete_app, step, workspace=tmp_path, ports=ports)).output
+    assert again == {"name": "clock-staging", "deleted": False}
+
+
+async def test_a_folder_of_manifests_is_deployed_by_the_peer_s_inputs(platform: Platform, tmp_path: Path) -> None:
+    ports = by_api(platform)
+    gitea = platform.gitea
+    gitea.create_organization("plainfolk")
+    gitea.create_repository("plainfolk", "notes")
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata: {a: b}\n"
+    gitea.commit("plainfolk", "notes", {"manifests/map.yaml": manifest}, "Add the manifests")
+    where = {"namespace": "notes-staging", "team": "plainfolk", "environment": "staging"}
+    await run_action(create_namespace, where, workspace=tmp_path, ports=ports)
+    step = {
+        "appName": "notes",
+        "argoInstance": ports.argocd.names()[0],
+        "namespace": "notes-staging",
+        "repoUrl": gitea.clone_url("plainfolk", "notes"),
+        "path": "manifests",
+        "projectName": "plainfolk",
+    }
+    for _ in range(2):
+        await run_action(create_resources, step, workspace=tmp_path, ports=ports)
+    output = (await run_action(wait, {"name": "notes", "timeout": 120}, workspace=tmp_path, ports=ports)).output
+    assert (output["sync"], output["health"]) == ("Synced", "Healthy")
+    cluster = clusters(platform).get()
+    assert cluster is not None
+    assert await cluster.get("v1", "ConfigMap", "notes", "notes-staging")

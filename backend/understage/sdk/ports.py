@@ -361,6 +361,12 @@ class ArgoCd(Protocol):
     async def get_application(self, name: str) -> Json | None:
         """The Application object, or None."""
 
+    async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
+        """Begin to sync an Application, to `revision` or to the one that it names. ConflictError while another sync runs."""
+
+    async def delete_application(self, name: str, *, cascade: bool = True) -> None:
+        """Begin to delete an Application, with `cascade` together with what it deployed."""
+
 
 class ArgoCds(Protocol):
     """The configured Argo CD instances, by name."""

@@ -104,3 +104,30 @@ async def test_a_name_stays_one_segment_of_the_path() -> None:
     assert route.calls.last.request.url.raw_path == b"/api/v1/applications/..%2Fsession%3Fx%3D1%23"
     with pytest.raises(InputError, match="is no name"):
         await instance().get_application("..")
+
+
+@respx.mock
+async def test_a_sync_is_begun_and_another_one_told() -> None:
+    begun = respx.post(f"{URL}/api/v1/applications/ledger/sync").respond(json={})
+    await instance().sync_application("ledger", revision="v1", prune=True)
+    assert json.loads(begun.calls.last.request.content) == {"name": "ledger", "revision": "v1", "prune": True}
+    begun.respond(400, json={"message": "rpc error: another operation is already in progress"})
+    with pytest.raises(ConflictError, match="already in progress"):
+        await instance().sync_application("ledger")
+    begun.respond(400, json={"message": "no such revision"})
+    with pytest.raises(InputError, match="refused to sync ledger: no such revision"):
+        await instance().sync_application("ledger")
+
+
+@respx.mock
+async def test_an_application_is_deleted_with_what_it_deployed_unless_told() -> None:
+    path = f"{URL}/api/v1/applications/ledger"
+    calls = [
+        respx.delete(f"{path}?cascade={each}&propagationPolicy=foreground").respond(json={})
+        for each in ("true", "false")
+    ]
+    await instance().delete_application("ledger")
+    await instance().delete_application("ledger", cascade=False)
+    assert [each.call_count for each in calls] == [1, 1]
+    with pytest.raises(InputError, match="is no name"):
+        await instance().delete_application("..")

@@ -7,6 +7,7 @@ import pytest
 from understage.errors import NotFoundError
 from understage.scaffolder.authoring.world import Surroundings, World
 from understage.sdk.testing import run_action
+from understage_actions.argocd_sync import sync
 from understage_actions.helm_push import push
 from understage_actions.kubernetes_apply import apply
 from understage_actions.kubernetes_wait import wait
@@ -42,3 +43,12 @@ async def test_a_pushed_chart_is_in_the_plan(tmp_path: Path) -> None:
     assert [effect.summary for effect in world.effects()] == [
         "push chart oci://registry.example.com/charts/ledger:1.0.0"
     ]
+
+
+async def test_a_sync_is_in_the_plan_and_ends_at_once(tmp_path: Path) -> None:
+    world = World(Surroundings(argocd=["main"]))
+    world.argocd[0].applications["ledger"] = {"metadata": {"name": "ledger"}, "spec": {"project": "payments"}}
+    step = {"name": "ledger", "team": "payments"}
+    result = await run_action(sync, step, workspace=tmp_path, ports=world.ports)
+    assert (result.output["sync"], result.output["health"]) == ("Synced", "Healthy")
+    assert "sync Application ledger of Argo CD main" in [effect.summary for effect in world.effects()]

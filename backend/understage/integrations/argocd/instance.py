@@ -65,6 +65,26 @@ class ArgoCdInstance:
         what = f"write application {name}"
         await self._request("POST", "/api/v1/applications?upsert=true&validate=true", what, body=application)
 
+    async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
+        """Begin to sync an Application. ConflictError while another sync runs, else as `apply_application`."""
+        body: Json = {"name": name, "prune": prune}
+        if revision is not None:
+            body["revision"] = revision
+        try:
+            await self._request("POST", f"/api/v1/applications/{_segment(name)}/sync", f"sync {name}", body=body)
+        except UnderstageError as error:
+            if "another operation is already in progress" in error.message:
+                raise ConflictError(error.message) from error
+            raise
+
+    async def delete_application(self, name: str, *, cascade: bool = True) -> None:
+        """Begin to delete an Application, with `cascade` together with what it deployed."""
+        query = f"cascade={'true' if cascade else 'false'}&propagationPolicy=foreground"
+        # With a body, though an empty one: Argo CD refuses whatever changes something and has no content type.
+        await self._request(
+            "DELETE", f"/api/v1/applications/{_segment(name)}?{query}", f"delete application {name}", body={}
+        )
+
     async def _find(self, path: str, what: str) -> Json | None:
         try:
             return await self._request("GET", path, what)

@@ -137,7 +137,11 @@ class HealthyArgoCd(FakeArgoCd):
         """The Application."""
         found = await super().get_application(name)
         if found is not None and "status" not in found:
-            found["status"] = {"sync": {"status": "Synced", "revision": "0" * 40}, "health": {"status": "Healthy"}}
+            found["status"] = {
+                "sync": {"status": "Synced", "revision": "0" * 40},
+                "health": {"status": "Healthy"},
+                "operationState": {"phase": "Succeeded", "startedAt": f"after {len(self.syncs)} syncs"},
+            }
         return found
 
 
@@ -219,7 +223,9 @@ class World:
         """What changed since the world was made, in the order: repositories, clusters, Argo CD, requests, catalog."""
         messages = [(commit.remote_url, commit.branch, commit.message) for commit in self.git.commits]
         requests = [(sent.method, sent.url, sent.content) for sent in (*self.http.sent, *self.backstage.sent)]
-        return effects_of(self._before, self._state(), messages, requests, self.catalog.locations)
+        found = effects_of(self._before, self._state(), messages, requests, self.catalog.locations)
+        syncs = ((instance.name, name) for instance in self.argocd for name, _, _ in instance.syncs)
+        return [*found, *(Effect(f"sync Application {name} of Argo CD {place}") for place, name in syncs)]
 
     def _seed(self, name: str, files: Mapping[str, str]) -> None:
         *host, owner, repository = name.split("/")

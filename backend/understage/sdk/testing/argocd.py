@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from understage.errors import ForeignError, InputError
+from understage.errors import ForeignError, InputError, NotFoundError
 from understage.sdk.ports import ArgoCd
 
 
@@ -14,7 +14,8 @@ class FakeArgoCd:
     """One Argo CD. `projects` and `applications` are what was applied, by name.
 
     `statuses[name]` are the application's `status` objects for the next reads, in order; the last one stays. Without one
-    an application has no status, as before Argo CD saw it. `unreachable` makes every call fail with that reason.
+    an application has no status, as before Argo CD saw it.
+    `syncs` are those begun: (name, revision, prune). `unreachable` makes every call fail with that reason.
     """
 
     name: str = "default"
@@ -23,6 +24,7 @@ class FakeArgoCd:
     applications: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     unreachable: str | None = None
+    syncs: list[tuple[str, str | None, bool]] = field(default_factory=list)
 
     async def get_project(self, name: str) -> dict[str, Any] | None:
         """A copy of the AppProject, or None."""
@@ -52,6 +54,19 @@ class FakeArgoCd:
         if waiting:
             found["status"] = copy.deepcopy(waiting.pop(0) if len(waiting) > 1 else waiting[0])
         return found
+
+    async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
+        """Note the sync. Raises NotFoundError for an Application that is not there."""
+        self._reach()
+        if name not in self.applications:
+            raise NotFoundError(f"Argo CD {self.name} has no application {name}")
+        self.syncs.append((name, revision, prune))
+
+    async def delete_application(self, name: str, *, cascade: bool = True) -> None:
+        """Forget the Application."""
+        self._reach()
+        if self.applications.pop(name, None) is None:
+            raise NotFoundError(f"Argo CD {self.name} has no application {name}")
 
     def _reach(self) -> None:
         if self.unreachable is not None:
