@@ -36,7 +36,7 @@ class CatalogPlugins:
 
 @dataclass(frozen=True)
 class TaskPlugins:
-    """By internal discovery, each request with a token for its plugin on behalf of `credentials`."""
+    """By internal discovery, each request with a token for its plugin on behalf of `credentials`, or as the scaffolder."""
 
     identity: Identity
     fetch: ServiceFetch
@@ -50,6 +50,7 @@ class TaskPlugins:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         timeout: float = 60.0,
+        as_service: bool = False,
     ) -> HttpResponse:
         """See `Backstage`."""
         plugin_id, _, rest = path.lstrip("/").partition("/")
@@ -59,8 +60,9 @@ class TaskPlugins:
                 f"path {path.partition('?')[0][:200]!r} must begin with the id of a plugin, and must not climb"
             )
         own = {name: value for name, value in (headers or {}).items() if name.lower() != "authorization"}
-        own |= await self.identity.plugins["scaffolder"].issuer.headers(plugin_id, self.credentials)
-        url = f"{self.identity.discovery.internal(plugin_id)}/{rest}"
+        issuer = self.identity.plugins["scaffolder"].issuer
+        own |= await issuer.headers(plugin_id, issuer.own_credentials if as_service else self.credentials)
+        url = self.identity.discovery.internal(plugin_id) + (f"/{rest}" if rest else "")
         return await self.fetch.exchange(method, url, headers=own, content=content, timeout=timeout)
 
 

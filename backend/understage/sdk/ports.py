@@ -418,7 +418,10 @@ class Http(Protocol):
 
 
 class Backstage(Protocol):
-    """The plugins of the installation, asked on behalf of the task's creator."""
+    """The plugins of the installation, asked on behalf of the task's creator, or as the scaffolder itself.
+
+    As itself for what plugins take from other plugins only; where to and what is then the action's word, not the template's.
+    """
 
     async def request(
         self,
@@ -428,6 +431,7 @@ class Backstage(Protocol):
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         timeout: float = 60.0,
+        as_service: bool = False,
     ) -> HttpResponse:
         """Send one request; `path` is the plugin's id and a path within it, such as `proxy/sonar/api`.
 

@@ -20,6 +20,7 @@ from understage_actions.fs_delete import delete
 from understage_actions.fs_readdir import readdir
 from understage_actions.fs_rename import rename
 from understage_actions.http_request import backstage_request, request
+from understage_actions.notification_send import send
 from understage_actions.publish_gitea import publish_gitea
 from understage_actions.publish_gitea_pull_request import publish_gitea_pull_request
 from understage_actions.publish_repository import publish_repository
@@ -36,8 +37,8 @@ from understage_actions.utils_zip import unzip, zip
 ACTIONS: list[Action[Any, Any]] = [
     fetch, register, write, debug_log, debug_wait, fetch_plain, fetch_plain_file, fetch_template, fetch_template_file,
     delete, readdir, rename, publish_gitea, publish_gitea_pull_request, publish_repository,
-    request, backstage_request, parse, replace, append, write_file, jsonata, transform_json, transform_yaml, json_merge, merge,
-    serialize_json, serialize_yaml, sleep, unzip, zip,
+    request, backstage_request, send, parse, replace, append, write_file, jsonata, transform_json, transform_yaml,
+    json_merge, merge, serialize_json, serialize_yaml, sleep, unzip, zip,
 ]  # fmt: skip
 FILES = {
     "https://github.com/acme/skeletons/tree/main/docs/index.md": "# hi",
@@ -55,6 +56,7 @@ ANSWERS = {
     ("POST", PROJECTS): ANSWER,
     ("GET", "proxy/sonar/api/projects"): ANSWER,
     ("POST", "proxy/tickets/api/issues"): ANSWER,
+    ("POST", "notifications"): ANSWER,
 }
 WEB = {"apiVersion": "backstage.io/v1alpha1", "kind": "Component", "metadata": {"name": "web"}, "spec": {}}
 

@@ -1,5 +1,6 @@
 """`http:request` and `http:backstage:request`: what is sent, how often, to whom, and what is told of it."""
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,12 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from understage.app.http import ServiceFetch
 from understage.app.plugins import TaskPlugins
 from understage.errors import ForeignError, InputError, NotAllowedError
 from understage.integrations.http import PolicedHttp
@@ -186,6 +192,8 @@ class Recorder:
 class Issuer:
     """Stands for the scaffolder's tokens."""
 
+    own_credentials = "scaffolder"
+
     async def headers(self, plugin_id: str, credentials: Any) -> dict[str, str]:
         return {"Authorization": f"Bearer for {plugin_id} of {credentials}"}
 
@@ -201,6 +209,12 @@ async def test_plugins_are_asked_on_behalf_of_the_user() -> None:
     assert recorder.sent == [
         ("POST", "http://backend.test/api/proxy/a/b?c=../d", {"x": "1", "Authorization": "Bearer for proxy of ann"})
     ]
+    await plugins.request("POST", "notifications", as_service=True)
+    assert recorder.sent.pop() == (
+        "POST",
+        "http://backend.test/api/notifications",
+        {"Authorization": "Bearer for notifications of scaffolder"},
+    )
     for path in (
         "../catalog",
         "proxy/../catalog/entities",
@@ -213,3 +227,22 @@ async def test_plugins_are_asked_on_behalf_of_the_user() -> None:
             await plugins.request("GET", path)
     assert len(recorder.sent) == 1
     assert json.dumps(recorder.sent)
+
+
+async def test_a_plugin_of_this_process_is_asked_without_a_socket() -> None:
+    async def echo(asked: Request) -> Response:
+        return Response(await asked.body(), 201, {"X-Method": asked.method}, "text/plain")
+
+    async def slow(asked: Request) -> Response:
+        await asyncio.sleep(30)
+        return Response()
+
+    fetch = ServiceFetch(HttpClient(), "http://backend.test/api/")
+    fetch.attach(Starlette(routes=[Route("/api/x", echo, methods=["PUT"]), Route("/api/slow", slow)]))
+    try:
+        found = await fetch.exchange("PUT", "http://backend.test/api/x", headers={}, content=b"hello", timeout=5)
+        assert (found.status, found.headers["x-method"], found.body) == (201, "PUT", b"hello")
+        with pytest.raises(ForeignError, match=r"GET http://backend.test/api/slow took longer than 0\.05 seconds"):
+            await fetch.exchange("GET", "http://backend.test/api/slow?a=b", headers={}, content=None, timeout=0.05)
+    finally:
+        await fetch.close()

@@ -15,6 +15,7 @@ class SentRequest:
     url: str
     headers: Mapping[str, str]
     content: bytes | None
+    as_service: bool = False
 
 
 Answer = HttpResponse | Callable[[SentRequest], HttpResponse]
@@ -38,9 +39,10 @@ class FakeHttp:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         timeout: float = 60.0,
+        as_service: bool = False,
     ) -> HttpResponse:
         """The answer that was prepared. Raises ForeignError when there is none."""
-        request = SentRequest(method.upper(), url, dict(headers or {}), content)
+        request = SentRequest(method.upper(), url, dict(headers or {}), content, as_service)
         self.sent.append(request)
         answer = self.answers.get((request.method, url))
         if answer is None:
