@@ -164,7 +164,10 @@ def test_a_location_is_pointed_elsewhere(walk: Walk) -> None:
     strange = walk.same("PUT", f"{CATALOG}/locations/{{id}}", json={**elsewhere, "presence": "optional"})
     assert strange[1].status_code == 400
     unknown = "11111111-2222-4333-8444-555555555555"
-    assert walk.same("PUT", f"{CATALOG}/locations/{unknown}", json=elsewhere)[1].status_code == 404
+    nowhere = {"type": "url", "target": f"{files}/one.yaml?nobody"}
+    assert walk.same("PUT", f"{CATALOG}/locations/{unknown}", json=nowhere)[1].status_code == 404
+    # That a target is taken is told before that a location is unknown.
+    assert walk.same("PUT", f"{CATALOG}/locations/{unknown}", json=elsewhere)[1].status_code == 409
 
 
 def test_a_child_that_is_left_out_becomes_an_orphan_and_is_deleted(walk: Walk) -> None:
