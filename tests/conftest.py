@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # Machines are shared: how long an example takes says nothing. CI tries the same examples each time, people try new ones.
@@ -28,6 +30,13 @@ pytest_plugins = [name for name in PLUGINS if _exists(name)]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.anyio_mode = "auto"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command that a test runs sets the least level for its process; the next test's is another one."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
