@@ -12,7 +12,7 @@ OF_SDK = {"otel_scope_name", "otel_scope_version", "otel_scope_schema_url"}
 OF_CATALOG = ("catalog.", "catalog_")
 # How the names of instruments become those of Prometheus.
 SUFFIXES = {"counter": "_total", "histogram": "_seconds_sum"}
-# The module for incremental ingestion tells when ingestions began and ended; ours tells it at its endpoints.
+# Nothing is ingested incrementally here: tests/store/test_incremental.py has what is told of that.
 LACKING = "catalog_incremental."
 SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:{(?P<labels>.*)})? [-+.e\d]+$")
 LABEL = re.compile(r'(\w+)="')

@@ -1,6 +1,7 @@
 """Incremental providers: bursts, marks, rests, what is removed and when, and what people can do about it by API."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from httpx import ASGITransport, AsyncClient, Response
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from sqlalchemy import text
 from tests.store.catalog_bench import Bench, running
 from tests.store.test_providers import person
@@ -182,6 +185,40 @@ async def test_a_burst_that_fails_is_tried_again_from_its_mark(database: Databas
         ingestion = await it.run()
         assert (ingestion.status, ingestion.attempts, ingestion.last_error) == ("resting", 0, None)
         assert await it.names() == ["ada", "bob", "eve"]
+
+
+async def test_metrics_tell_when_it_began_and_how_it_ended(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the stock names, with the stock attributes; times in seconds."""
+    reader = InMemoryMetricReader()
+    meter = MeterProvider(metric_readers=[reader]).get_meter("test")
+    for part in ("started", "completed"):
+        gauge = meter.create_gauge(f"catalog_incremental.ingestions.{part}")
+        monkeypatch.setattr(f"understage.catalog.providers.incremental._{part}", gauge)
+
+    def told() -> dict[tuple[str, str], float]:
+        data = reader.get_metrics_data()
+        assert data is not None
+        return {
+            (metric.name.rpartition(".")[2], str(dict(point.attributes or {}))): point.value
+            for metric in data.resource_metrics[0].scope_metrics[0].metrics
+            for point in metric.data.data_points
+        }
+
+    before = time.time()
+    async with replica(sqlite_database, tmp_path, [["ada"], OSError("no route")]) as it:
+        await it.run()
+        failed = told()
+        it.source.content = [["ada"], ["eve"]]
+        await it.again()
+    name = "{'providerName': 'assets'"
+    began, wrong, done = name + "}", name + ", 'status': 'failed'}", name + ", 'status': 'completed'}"
+    assert failed.keys() == {("started", began), ("completed", wrong)}
+    both = told()
+    assert both.keys() == {*failed, ("completed", done)}
+    assert before <= failed["started", began] <= failed["completed", wrong] <= both["started", began]
+    assert both["started", began] <= both["completed", done] <= time.time()
 
 
 async def test_a_malformed_entity_refuses_its_page_as_a_whole(database: Database, tmp_path: Path) -> None:

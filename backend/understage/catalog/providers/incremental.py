@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
+from opentelemetry import metrics
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.providers.connection import unprocessed
@@ -40,6 +41,18 @@ from understage.sdk.provider import ProviderConnection
 from understage.sdk.schedule import Schedule, Scheduler
 
 log = structlog.get_logger(__name__)
+
+_meter = metrics.get_meter("understage.catalog")
+_started = _meter.create_gauge(
+    "catalog_incremental.ingestions.started",
+    unit="s",
+    description="When the ingestion was last started, since the epoch",
+)
+_completed = _meter.create_gauge(
+    "catalog_incremental.ingestions.completed",
+    unit="s",
+    description="When the ingestion was last completed, or a burst of it failed, since the epoch",
+)
 
 T = TypeVar("T")
 LONGEST_ERROR = 700
@@ -79,6 +92,7 @@ class IncrementalIngestion:
                 due = ingestion is not None and await is_due(connection, ingestion.id)
             if ingestion is None:
                 await self._write(self._open)
+                _started.set(time.time(), {"providerName": self.name})
             elif ingestion.next_action == "cancel":
                 await self._close(ingestion, "nothing (canceled)")
             elif ingestion.next_action == "ingest":
@@ -122,6 +136,7 @@ class IncrementalIngestion:
                         return
                     sequence += 1
                     if page.is_last:
+                        self._note_end("completed")
                         return
                     if time.monotonic() >= ends:
                         break
@@ -188,11 +203,15 @@ class IncrementalIngestion:
             return f"Attempted to remove {percentage:g}% of matching entities!"
         return None
 
+    def _note_end(self, status: str) -> None:
+        _completed.set(time.time(), {"providerName": self.name, "status": status})
+
     async def _back_off(self, ingestion: Ingestion, error: Exception) -> None:
         backoff = self._options.backoff
         pause = backoff[min(len(backoff) - 1, ingestion.attempts)]
         said = f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
         log.error("a burst failed", provider=self.name, reason=said, next_try_in=str(pause), exc_info=error)
+        self._note_end("failed")
         changes: dict[str, Any] = {"attempts": ingestion.attempts + 1, "last_error": said}
         await self._write(
             lambda write: update_ingestion(
