@@ -14,6 +14,7 @@ from understage.integrations.gerrit.source import GerritSource
 from understage.integrations.gitea.source import GiteaSource
 from understage.integrations.github.credentials import GithubCredentials
 from understage.integrations.github.source import GithubSource
+from understage.integrations.gitlab.patience import patient
 from understage.integrations.gitlab.source import GitlabSource
 from understage.integrations.harness.source import HarnessSource
 from understage.integrations.local.source import LocalSource
@@ -101,7 +102,13 @@ def _forges(settings: IntegrationSettings, http: HttpClient) -> Sequence[ForgeSo
         for entry in settings.gitea
     ]
     gitlab = [
-        GitlabSource(http, host=entry.host, api_base_url=entry.api_base_url, base_url=entry.base_url, token=entry.token)
+        GitlabSource(
+            patient(http, entry.retry),
+            host=entry.host,
+            api_base_url=entry.api_base_url,
+            base_url=entry.base_url,
+            token=entry.token,
+        )
         for entry in settings.gitlab
     ]
     if all(source.host != "github.com" for source in github):
