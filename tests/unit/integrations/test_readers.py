@@ -3,8 +3,9 @@
 import base64
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -169,6 +170,61 @@ def github_tree(web: Web, files: Mapping[str, bytes]) -> None:
         302, headers={"location": "https://codeload.github.com/o/r/legacy.tar.gz/abc"}
     )
     web.answers["https://codeload.github.com/o/r/legacy.tar.gz/abc"] = httpx.Response(200, content=archive(files))
+
+
+TREES = "https://api.github.com/repos/o/r/git/trees/abc?recursive=true"
+CONTENTS = "https://api.github.com/repos/o/r/contents"
+
+
+def listed(names: Iterable[str], **more: Any) -> httpx.Response:
+    tree = [{"path": name, "type": "blob", "size": 7} for name in names]
+    return httpx.Response(200, json={"sha": "abc", "tree": [*tree, {"path": "a", "type": "tree"}], **more})
+
+
+async def test_a_few_files_of_a_tree_are_asked_for_one_by_one() -> None:
+    web = Web()
+    github_tree(web, {})
+    web.answers[TREES] = listed(["a/catalog-info.yaml", "b/c/catalog-info.yaml", "README.md"])
+    for name in ("a", "b/c"):
+        web.answers[f"{CONTENTS}/{name}/catalog-info.yaml?ref=abc"] = httpx.Response(200, text=f"name: {name}")
+    found = await web.reader().search("https://github.com/o/r/blob/main/**/catalog-info.yaml")
+    assert found.etag == "abc"
+    assert [(file.url, file.content) for file in found.files] == [
+        ("https://github.com/o/r/blob/main/a/catalog-info.yaml", b"name: a"),
+        ("https://github.com/o/r/blob/main/b/c/catalog-info.yaml", b"name: b/c"),
+    ]
+    assert not any("tarball" in url for url, _ in web.asked)
+    again = await web.reader().search("https://github.com/o/r/blob/main/**/catalog-info.yaml", etag="abc")
+    assert again.not_modified
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        listed([], truncated=True),
+        listed([f"{number}/catalog-info.yaml" for number in range(21)]),
+        httpx.Response(404),
+        httpx.Response(200, json={"tree": None}),
+    ],
+)
+async def test_many_files_or_no_whole_list_come_by_the_archive(said: httpx.Response) -> None:
+    web = Web()
+    github_tree(web, {"a/catalog-info.yaml": b"A"})
+    web.answers[TREES] = said
+    found = await web.reader().search("https://github.com/o/r/blob/main/*/catalog-info.yaml")
+    assert [(file.url, file.content) for file in found.files] == [
+        ("https://github.com/o/r/blob/main/a/catalog-info.yaml", b"A")
+    ]
+
+
+async def test_a_huge_file_of_a_list_is_refused_before_it_is_asked_for() -> None:
+    web = Web()
+    github_tree(web, {})
+    web.answers[TREES] = httpx.Response(
+        200, json={"tree": [{"path": "a/catalog-info.yaml", "type": "blob", "size": 11 << 20}]}
+    )
+    with pytest.raises(InputError, match=r"a/catalog-info\.yaml is larger than 10 MiB"):
+        await web.reader().search("https://github.com/o/r/blob/main/*/catalog-info.yaml")
 
 
 async def test_a_tree_is_unpacked_and_the_token_stays_at_the_api(tmp_path: Path) -> None:

@@ -73,6 +73,20 @@ class GithubSource(ForgeSource):
             raise ForeignError(f"{self.host} answered without a commit")
         return sha
 
+    def tree_request(self, page: PageUrl, commit: str, token: str | None) -> Request:
+        """The git trees API."""
+        return Request(
+            f"{self.api_base_url}/repos/{page.project}/git/trees/{commit}?recursive=true", self._headers(token)
+        )
+
+    def tree(self, answer: Answer) -> dict[str, int] | None:
+        """Its blobs; GitHub says when there are too many of them."""
+        found = answer.json()
+        entries = found.get("tree") if isinstance(found, dict) and not found.get("truncated") else None
+        if not isinstance(entries, list):
+            return None
+        return {entry["path"]: int(entry.get("size") or 0) for entry in entries if entry.get("type") == "blob"}
+
     def archive(self, page: PageUrl, commit: str, below: str, token: str | None) -> Archive:
         """The tarball API; redirects to codeload."""
         return Archive(

@@ -1,4 +1,6 @@
-"""What the forges' url readers share: a page URL is parsed, the forge's API is asked, globs go through the tree's archive.
+"""What the forges' url readers share: a page URL is parsed, the forge's API is asked.
+
+Globs go through the tree's archive, or, on forges that list a tree, through the few files that match.
 
 Rules of URLs and messages as in Backstage integration 2.x and backend-defaults 0.18.0.
 """
@@ -8,7 +10,7 @@ import posixpath
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ from understage.sdk.reader import ReadFile, ReadTree, SearchResult
 MIB = 1024 * 1024
 FILE_LIMIT = 10 * MIB
 ARCHIVE_LIMIT = 256 * MIB
+FEW_FILES = 20
+"""So many files of a tree are asked for one by one; for more, the archive is one request."""
+AT_ONCE = 5
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -104,6 +109,14 @@ class ForgeSource(ABC):
     def archive(self, page: PageUrl, commit: str, below: str, token: str | None) -> Archive:
         """How to ask for the folder `below` of a commit."""
 
+    def tree_request(self, page: PageUrl, commit: str, token: str | None) -> Request | None:
+        """How to ask for the names of all files of a commit; None where a forge has no such list."""
+        return None
+
+    def tree(self, answer: Answer) -> dict[str, int] | None:
+        """Names of files and their sizes in the answer to `tree_request`; None when the list is not whole."""
+        return None
+
     def file_url(self, page: PageUrl, name: str) -> str:
         """The page of a file that a glob found."""
         return f"{page.head}/{quoted(name)}{page.query}"
@@ -141,7 +154,7 @@ class ForgeSource(ABC):
         return ReadTree(directory=destination, etag=commit)
 
     async def search(self, url: str, *, etag: str | None = None) -> SearchResult:
-        """Read the file, or unpack the tree and read what matches the glob."""
+        """Read the file, or those of the tree that match the glob."""
         try:
             page = self.parse(url)
             token = await self.sign_in(page)
@@ -150,6 +163,9 @@ class ForgeSource(ABC):
             commit = await self._commit(page, url, token)
             if commit == etag:
                 return SearchResult(files=(), etag=commit, not_modified=True)
+            found = await self._listed(page, commit, url, token)
+            if found is not None:
+                return SearchResult(files=found, etag=commit)
             with tempfile.TemporaryDirectory(prefix="understage-read-") as folder:
                 root = glob_root(page.path)
                 await self._unpack(page, commit, root, Path(folder), url, token)
@@ -182,6 +198,33 @@ class ForgeSource(ABC):
             return SearchResult(files=(), etag=etag, not_modified=True)
         found = answer.headers.get("etag")
         return SearchResult(files=(ReadFile(url=url, content=self.content(answer), etag=found),), etag=found)
+
+    async def _listed(self, page: PageUrl, commit: str, url: str, token: str | None) -> tuple[ReadFile, ...] | None:
+        """What matches, by the list of the tree; None where there is no list, or more matches than are worth it."""
+        request = self.tree_request(page, commit, token)
+        if request is None:
+            return None
+        try:
+            listed = self.tree(await self._ask(request, url))
+        except NotFoundError:
+            # The commit is there, so it is the list that is not: a proxy may hide it.
+            return None
+        if listed is None:
+            return None
+        pattern = compile_glob(page.path)
+        names = sorted(name for name in listed if pattern.fullmatch(name))
+        if len(names) > FEW_FILES:
+            return None
+        for name in names:
+            _check_size(name, listed[name])
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def read(name: str) -> ReadFile:
+            async with gate:
+                answer = await self._ask(self.file_request(replace(page, path=name, ref=commit), token), url)
+            return ReadFile(url=self.file_url(page, name), content=self.content(answer))
+
+        return tuple(await asyncio.gather(*(read(name) for name in names)))
 
     async def _commit(self, page: PageUrl, url: str, token: str | None) -> str:
         return self.commit(await self._ask(self.commit_request(page, token), url))
@@ -231,10 +274,14 @@ class ForgeSource(ABC):
         for path in sorted(folder.rglob("*")):
             name = posixpath.join(root, path.relative_to(folder).as_posix())
             if path.is_file() and pattern.fullmatch(name):
-                if path.stat().st_size > FILE_LIMIT:
-                    raise InputError(f"{name} is larger than {FILE_LIMIT // MIB} MiB")
+                _check_size(name, path.stat().st_size)
                 found.append(ReadFile(url=self.file_url(page, name), content=path.read_bytes()))
         return tuple(found)
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > FILE_LIMIT:
+        raise InputError(f"{name} is larger than {FILE_LIMIT // MIB} MiB")
 
 
 def page_of(url: str, pattern_after: int, kinds: frozenset[str], *, kind_length: int = 1) -> PageUrl:
