@@ -27,7 +27,7 @@ from tests.perf.servers import Contender
 from tests.perf.session import Plan, Session
 
 FULL = Plan(count=10_000, rounds=3, ingestions=3, load_seconds=4.0)
-FORM = 2
+FORM = 3
 QUICK = Plan(count=1_000, rounds=1, ingestions=1, load_seconds=1.0, interval=30)
 
 
