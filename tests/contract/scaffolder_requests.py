@@ -143,7 +143,7 @@ orders_of_tasks = st.builds(
 MEMBERS: dict[str, tuple[str, ...]] = {
     "/v2/dry-run": ("template", "values", "secrets", "directoryContents", "foo"),
     f"/v2/tasks/{NOBODY}/retry": ("secrets", "foo"),
-    "/v2/autocomplete/github/repositoriesWithOwner": ("token", "context", "foo"),
+    "/v2/autocomplete/somebody/repositoriesWithOwner": ("token", "context", "foo"),
     "/v2/autocomplete/nobody/nothing": ("token", "context"),
 }
 malformed_bodies = st.sampled_from(sorted(MEMBERS)).flatmap(

@@ -75,7 +75,7 @@ WHERE: dict[int, tuple[str, str]] = {
     41: ("unit/scaffolder/test_remote_actions.py", "def test_an_action_of_this_process_goes_before_one_of_the_same_id"),
     42: (PARITY, "def test_templates_have_the_same_filters_and_globals"),
     43: ("store/test_openapi.py", "def test_"),
-    44: (CASES, "/v2/autocomplete/github/repos"),
+    44: (CASES, "/v2/autocomplete/somebody/repos"),
     45: (PARITY, "def test_tasks_run_alike"),
     46: ("contract/scaffolder_requests.py", "orders_of_tasks"),
     47: (CASES, '"name": "Bad Name"'),
