@@ -5,10 +5,8 @@ by `integrations.reader`, which may not.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,13 +15,13 @@ import orjson
 import structlog
 
 from understage.errors import ForeignError, NotAllowedError, NotFoundError
+from understage.integrations.pauses import pause_of
 from understage.sdk.ports import Http, HttpResponse
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 4
 LONGEST_WAIT_SECONDS = 3600.0
-UNKNOWN_WAIT_SECONDS = 60.0
 PAGE_LIMIT = 1000
 AT_ONCE = 5
 
@@ -152,32 +150,6 @@ class Reply:
         if not isinstance(body, list) or not all(isinstance(row, dict) for row in body):
             raise ForeignError(f"{self.host} answered with something that is no list of objects")
         return body
-
-
-def pause_of(answer: HttpResponse, attempt: int) -> float | None:
-    """For how many seconds the forge wants to be left alone; None when it does not ask for that."""
-    headers = answer.headers
-    if answer.status in (502, 503, 504):
-        return retry_after(headers) or 2.0 ** (attempt - 1)
-    is_spent = headers.get("x-ratelimit-remaining", headers.get("ratelimit-remaining")) == "0"
-    if answer.status != 429 and not (answer.status == 403 and (is_spent or "retry-after" in headers)):
-        return None
-    named = retry_after(headers)
-    if named is not None:
-        return named
-    reset = headers.get("x-ratelimit-reset", headers.get("ratelimit-reset", ""))
-    return max(1.0, int(reset) - time.time() + 1) if reset.isdecimal() else UNKNOWN_WAIT_SECONDS
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """For how many seconds the header of that name asks; None without one that can be read."""
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time()) if text else None
-    except ValueError:
-        return None
 
 
 def segment(text: str) -> str:

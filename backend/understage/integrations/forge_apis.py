@@ -11,7 +11,7 @@ from understage.config.integration_settings import BitbucketCloudIntegration, In
 from understage.errors import InputError
 from understage.integrations.bitbucket.cloud_credentials import BitbucketCloudCredentials
 from understage.integrations.github.credentials import GithubCredentials, entry_of, github_api_url
-from understage.integrations.gitlab.projects import gitlab_base_url, gitlab_entry
+from understage.integrations.gitlab.entries import gitlab_base_url, gitlab_entry
 from understage.integrations.signed_api import SignedApi, SignIn
 from understage.sdk.ports import ForgeType, GitCredentials, Http
 

@@ -21,7 +21,7 @@ from understage.errors import (
     NotFoundError,
     UnderstageError,
 )
-from understage.integrations.forge_api import pause_of
+from understage.integrations.pauses import pause_of
 from understage.sdk.ports import ApiAnswer, ForgeType, GitCredentials, Http, HttpResponse, Query
 
 ATTEMPTS = 4

@@ -9,8 +9,9 @@ import structlog
 
 from understage.config.integration_settings import GithubIntegration
 from understage.errors import ForeignError, NotFoundError
-from understage.integrations.forge_api import LONGEST_WAIT_SECONDS, PAGE_LIMIT, UNKNOWN_WAIT_SECONDS, ForgeApi, Reply
+from understage.integrations.forge_api import LONGEST_WAIT_SECONDS, PAGE_LIMIT, ForgeApi, Reply
 from understage.integrations.github.credentials import Credential, GithubCredentials, github_api_url
+from understage.integrations.pauses import UNKNOWN_WAIT_SECONDS
 from understage.sdk.ports import Http
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,8 @@ import structlog
 from understage.config.integration_settings import GitlabIntegration
 from understage.errors import ForeignError, NotFoundError
 from understage.integrations.forge_api import PAGE_LIMIT, ForgeApi, segment
-from understage.integrations.gitlab.projects import Parameters, gitlab_api, gitlab_base_url
+from understage.integrations.gitlab.entries import gitlab_base_url
+from understage.integrations.gitlab.projects import Parameters, gitlab_api
 from understage.sdk.ports import Http
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from understage.config.integration_settings import GitlabRetry
 from understage.errors import ForeignError
-from understage.integrations.forge_api import retry_after
+from understage.integrations.pauses import retry_after
 from understage.platform.http import Answer, HttpClient
 
 FIRST_PAUSE = 0.1

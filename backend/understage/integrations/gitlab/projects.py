@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from understage.config.integration_settings import GitlabIntegration
-from understage.errors import InputError, NotFoundError
+from understage.errors import NotFoundError
 from understage.integrations.forge_api import ForgeApi, segment
+from understage.integrations.gitlab.entries import gitlab_base_url
 from understage.sdk.ports import Http
 
 PAGE_SIZE = 50
@@ -25,21 +26,6 @@ class GitlabProject:
     is_fork: bool
     is_archived: bool
     topics: tuple[str, ...]
-
-
-def gitlab_entry(entries: Sequence[GitlabIntegration], host: str) -> GitlabIntegration:
-    """The entry of a host; gitlab.com needs none. Raises InputError for any other without one."""
-    found = next((entry for entry in entries if entry.host.lower() == host.lower()), None)
-    if found is not None:
-        return found
-    if host == "gitlab.com":
-        return GitlabIntegration()
-    raise InputError(f"No gitlab integration found that matches host {host}; add one under integrations.gitlab")
-
-
-def gitlab_base_url(entry: GitlabIntegration) -> str:
-    """The address of its pages."""
-    return (entry.base_url or f"https://{entry.host}").rstrip("/")
 
 
 def gitlab_api(http: Http, entry: GitlabIntegration) -> ForgeApi:

@@ -4,8 +4,9 @@ from understage.catalog.providers.discovery import integrations_of
 from understage.catalog.providers.gitlab.discovery import GitlabDiscoveryEntityProvider
 from understage.catalog.providers.gitlab.organizations import GitlabOrgDiscoveryEntityProvider
 from understage.config.provider_settings import read_providers
+from understage.integrations.gitlab.entries import gitlab_entry
 from understage.integrations.gitlab.members import GitlabMembers
-from understage.integrations.gitlab.projects import gitlab_api, gitlab_entry
+from understage.integrations.gitlab.projects import gitlab_api
 from understage.sdk.provider import EntityProvider, ProviderSetup
 
 
