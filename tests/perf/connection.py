@@ -50,22 +50,36 @@ class Connection:
         return "\r\n".join([*lines, "", ""]).encode() + content
 
     def exchange(self, request: bytes, *, keep: bool = False) -> "Reply":
-        """Send it and read the whole answer; its body is kept only where asked for. Raises OSError."""
-        if self._socket is None:
-            self._socket = socket.create_connection(self._address, TIMEOUT)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """Send it and read the whole answer; its body is kept only where asked for. Raises OSError.
+
+        A connection that the server has closed meanwhile, because nobody used it for some seconds, is opened anew.
+        """
+        if self._socket is not None:
+            try:
+                return self._exchange(self._socket, request, keep=keep)
+            except _ClosedBeforeError:
+                self.close()
+        self._socket = socket.create_connection(self._address, TIMEOUT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._exchange(self._socket, request, keep=keep)
+
+    def _exchange(self, connected: socket.socket, request: bytes, *, keep: bool) -> "Reply":
         reply = Reply(keep)
         reply.parser = parser = httptools.HttpResponseParser(reply)
         began = time.perf_counter()
-        self._socket.sendall(request)
         first = True
         while not reply.complete:
-            data = self._socket.recv(CHUNK)
-            if first:
-                self.first_byte, first = time.perf_counter() - began, False
+            try:
+                if first:
+                    connected.sendall(request)
+                data = connected.recv(CHUNK)
+            except (BrokenPipeError, ConnectionResetError):
+                data = b""
             if not data:
                 self.close()
-                raise ConnectionError("the server closed the connection")
+                raise (_ClosedBeforeError if first else ConnectionError)("the server closed the connection")
+            if first:
+                self.first_byte, first = time.perf_counter() - began, False
             parser.feed_data(data)
         reply.status = parser.get_status_code()
         reply.parser = None
@@ -78,6 +92,10 @@ class Connection:
         reply = self.exchange(self.request_bytes(method, path, body), keep=True)
         assert reply.status == 200, f"{method} {path}: {reply.status} {reply.text[:300]}"
         return orjson.loads(reply.body)
+
+
+class _ClosedBeforeError(ConnectionError):
+    """Closed before the first byte of an answer."""
 
 
 class Reply:

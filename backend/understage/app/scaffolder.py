@@ -136,7 +136,7 @@ def _assemble(
         )
 
     return assemble(
-        ActionRegistry.from_entry_points(),
+        ActionRegistry.when_asked(),
         settings.scaffolder,
         catalog=catalog,
         authorizer=identity.plugins["scaffolder"].authorizer,

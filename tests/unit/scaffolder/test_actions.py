@@ -1,5 +1,7 @@
 """How actions of installed packages are found."""
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -54,3 +56,21 @@ def test_the_installed_actions_all_load_and_can_be_described() -> None:
         for example in action.examples:
             if "${{" not in str(example.input):
                 registry.parse_input(action, example.input, None)
+
+
+def test_our_own_actions_are_loaded_when_one_is_asked_for() -> None:
+    script = """
+import sys
+from understage.scaffolder.actions import ActionRegistry
+registry = ActionRegistry.when_asked()
+print([name for name in sys.modules if name.startswith("understage_actions.")])
+print(registry.get("debug:log").id, len(registry.all()) > 80, registry.broken)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines() == ["[]", "debug:log True ()"]
+
+
+def test_actions_of_other_packages_are_loaded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = point("acme", "acme_actions.missing:action")
+    monkeypatch.setattr("understage.scaffolder.actions.installed", lambda group: [theirs])
+    assert [plugin.target for plugin in ActionRegistry.when_asked().broken] == ["acme_actions.missing:action"]
