@@ -1,18 +1,15 @@
 """What the chart renders, before a real API server: every object is taken, and its pods pass Pod Security *restricted*."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.bench import Cluster
 from tests.cluster.test_kubernetes import reach
+from tests.unit.skeletons.test_base_service import render_all
 
 from understage.errors import ForeignError, NotAllowedError
-from understage.integrations.helm import HelmBinary
-from understage.sdk.yaml import parse_documents
 
-CHART = Path(__file__).parents[2] / "skeletons" / "charts" / "base-service"
 NAMESPACE = "base-service-probe"
 # What needs nothing that is installed beside the API server.
 VALUES: dict[str, Any] = {
@@ -23,13 +20,6 @@ VALUES: dict[str, Any] = {
     "extraVolumes": [{"name": "cache", "emptyDir": {}}],
     "extraVolumeMounts": [{"name": "cache", "mountPath": "/cache"}],
 }
-
-
-async def render(helm_binary: Path, folder: Path, values: dict[str, Any]) -> list[dict[str, Any]]:
-    file = folder / "values.json"
-    file.write_text(json.dumps(values))
-    text = await HelmBinary(str(helm_binary)).template(CHART, release="ledger", namespace=NAMESPACE, values=[file])
-    return [document.value for document in parse_documents(text) if document.value]
 
 
 def a_pod(objects: list[dict[str, Any]]) -> dict[str, Any]:
@@ -54,7 +44,7 @@ async def restricted(cluster: Cluster) -> Cluster:
 
 async def test_a_real_api_server_takes_all_of_it(restricted: Cluster, helm_binary: Path, tmp_path: Path) -> None:
     api = reach(restricted)
-    objects = await render(helm_binary, tmp_path, VALUES)
+    objects = await render_all(helm_binary, tmp_path, VALUES, NAMESPACE)
     kinds = sorted(made["kind"] for made in objects)
     assert kinds == [
         *("ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget"),
@@ -71,6 +61,6 @@ async def test_a_real_api_server_takes_all_of_it(restricted: Cluster, helm_binar
 async def test_a_way_out_of_the_chart_is_none_out_of_the_guardrails(
     restricted: Cluster, helm_binary: Path, tmp_path: Path
 ) -> None:
-    objects = await render(helm_binary, tmp_path, {**VALUES, "podOverrides": {"hostNetwork": True}})
+    objects = await render_all(helm_binary, tmp_path, {**VALUES, "podOverrides": {"hostNetwork": True}}, NAMESPACE)
     with pytest.raises((ForeignError, NotAllowedError), match="host namespaces"):
         await reach(restricted).apply(a_pod(objects), dry_run=True)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from hypothesis import strategies as st
 from tests.contract.cases import Case
+from tests.contract.raw_posts import raw_posts
 
 BASE = "/api/catalog"
 Parameters = Sequence[tuple[str, str]]
@@ -605,28 +606,4 @@ malformed_bodies = st.sampled_from(sorted(BODIES)).flatmap(
         post, st.just(path), st.one_of(st.dictionaries(st.sampled_from(BODIES[path]), anything, max_size=3), anything)
     )
 )
-contents = st.sampled_from(
-    ("", " ", "{", "{}", "[]", "null", "5", '"x"', "{bad", '{"a":1,}', "\ufeff{}", '{"limit":1}', "limit=1", "{}{}")
-)
-content_types = st.sampled_from(
-    (
-        None,
-        "application/json",
-        "application/json; charset=utf-8",
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "application/vnd.x+json",
-        "nonsense",
-        "APPLICATION/JSON",
-    )
-)
-
-
-def _raw(path: str, content: str, content_type: str | None) -> Case:
-    headers = {} if content_type is None else {"content-type": content_type}
-    return Case(
-        f"POST {path} {content!r} as {content_type}", "POST", BASE + path, {"content": content, "headers": headers}
-    )
-
-
-raw_bodies = st.builds(_raw, st.sampled_from(sorted(BODIES)), contents, content_types)
+raw_bodies = raw_posts(BASE, sorted(BODIES), ('{"limit":1}', "limit=1"))

@@ -36,7 +36,7 @@ def metrics(monkeypatch: pytest.MonkeyPatch) -> InMemoryMetricReader:
 
 @pytest.fixture
 def own_actions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ActionRegistry, "from_entry_points", registry)
+    monkeypatch.setattr(ActionRegistry, "when_asked", registry)
 
 
 def steps_of(transformation: Transformation, ending: str | None) -> list[dict[str, Any]]:

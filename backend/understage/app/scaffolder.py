@@ -20,7 +20,7 @@ from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.identity.remote_actions import RemoteActions
 from understage.integrations.catalog import HttpCatalog
-from understage.integrations.suggestions import BitbucketCloudSuggestions, GithubSuggestions, GitlabSuggestions
+from understage.integrations.suggestions import create_suggestions
 from understage.integrations.templating import FileTemplating
 from understage.model.entity import Entity
 from understage.platform.actions_router import create_actions_router
@@ -145,11 +145,7 @@ def _assemble(
         catalog_token=catalog.token,
         data_directory=data_directory,
         remote=_remote_actions(settings, identity, fetch),
-        autocomplete={
-            "github": GithubSuggestions(integrations.apis),
-            "gitlab": GitlabSuggestions(integrations.apis),
-            "bitbucket-cloud": BitbucketCloudSuggestions(integrations.apis),
-        },
+        autocomplete=create_suggestions(integrations.apis),
         defaults=_action_defaults(settings, root),
         log_level=os.environ.get("LOG_LEVEL", "info"),
     )

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from understage.errors import ForeignError, InputError
-from understage.sdk.ports import ForgeApi, ForgeApis, Query
+from understage.sdk.ports import ForgeApi, ForgeApis, ForgeType, Query
 
 SIZE = 100
 MOST_PAGES = 50
@@ -23,56 +23,61 @@ Suggest = Callable[[ForgeApi, Context], Awaitable[list[Item]]]
 
 
 @dataclass(frozen=True)
-class GithubSuggestions:
-    """`repositoriesWithOwner`, `branches` (owner, repository), `owners`; of `host`, github.com by default."""
+class ForgeSuggestions:
+    """Implements `scaffolder.autocomplete.AutocompleteProvider` for one kind of forge; `known` has its resources by name.
+
+    `is_hosted`: there is one such forge; otherwise the context may name another `host` than the default one.
+    """
 
     apis: ForgeApis
+    type: ForgeType
+    host: str
+    known: Mapping[str, Suggest]
+    is_hosted: bool = False
 
     async def suggest(self, resource: str, token: str, context: Context) -> list[Item]:
-        """As `scaffolder.autocomplete.AutocompleteProvider` says."""
-        known: dict[str, Suggest] = {
-            "repositoriesWithOwner": _repositories_of_user,
-            "branches": _branches,
-            "owners": _organizations,
-        }
-        suggest = _known(known, resource)
-        return await suggest(await self.apis.get("github", context.get("host") or "github.com", token=token), context)
+        """The suggestions, with the token of whoever fills in the form. Raises InputError for another resource."""
+        if resource not in self.known:
+            raise InputError(f"Invalid resource: {resource}")
+        host = self.host if self.is_hosted else context.get("host") or self.host
+        return await self.known[resource](await self.apis.get(self.type, host, token=token), context)
 
 
-@dataclass(frozen=True)
-class GitlabSuggestions:
-    """`groups`, and `repositories` of the group or user with this `id`; of `host`, gitlab.com by default."""
-
-    apis: ForgeApis
-
-    async def suggest(self, resource: str, token: str, context: Context) -> list[Item]:
-        """As `scaffolder.autocomplete.AutocompleteProvider` says."""
-        suggest = _known({"groups": _groups, "repositories": _projects}, resource)
-        return await suggest(await self.apis.get("gitlab", context.get("host") or "gitlab.com", token=token), context)
-
-
-@dataclass(frozen=True)
-class BitbucketCloudSuggestions:
-    """`workspaces`, `projects` (workspace), `repositories` (workspace, project), `branches` (workspace, repository)."""
-
-    apis: ForgeApis
-
-    async def suggest(self, resource: str, token: str, context: Context) -> list[Item]:
-        """As `scaffolder.autocomplete.AutocompleteProvider` says."""
-        known: dict[str, Suggest] = {
-            "workspaces": _workspaces,
-            "projects": _bitbucket_projects,
-            "repositories": _bitbucket_repositories,
-            "branches": _bitbucket_branches,
-        }
-        suggest = _known(known, resource)
-        return await suggest(await self.apis.get("bitbucketCloud", "bitbucket.org", token=token), context)
-
-
-def _known(known: Mapping[str, Suggest], resource: str) -> Suggest:
-    if resource not in known:
-        raise InputError(f"Invalid resource: {resource}")
-    return known[resource]
+def create_suggestions(apis: ForgeApis) -> dict[str, ForgeSuggestions]:
+    """The providers by the names that forms know them by. What a resource needs of the context is in brackets."""
+    return {
+        "github": ForgeSuggestions(
+            apis,
+            "github",
+            "github.com",
+            {
+                "repositoriesWithOwner": _repositories_of_user,
+                "branches": _branches,  # [owner, repository]
+                "owners": _organizations,
+            },
+        ),
+        "gitlab": ForgeSuggestions(
+            apis,
+            "gitlab",
+            "gitlab.com",
+            {
+                "groups": _groups,
+                "repositories": _projects,  # [id], of a group or of the user
+            },
+        ),
+        "bitbucket-cloud": ForgeSuggestions(
+            apis,
+            "bitbucketCloud",
+            "bitbucket.org",
+            {
+                "workspaces": _workspaces,
+                "projects": _bitbucket_projects,  # [workspace]
+                "repositories": _bitbucket_repositories,  # [workspace, project]
+                "branches": _bitbucket_branches,  # [workspace, repository]
+            },
+            is_hosted=True,
+        ),
+    }
 
 
 async def _repositories_of_user(api: ForgeApi, _context: Context) -> list[Item]:

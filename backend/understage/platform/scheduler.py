@@ -1,9 +1,10 @@
-"""Background jobs of one process: loops that repeat until the service stops, and survive their own failures."""
+"""Background work of one process: loops that repeat until the service stops and survive their failures, and what trails them."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -67,3 +68,31 @@ class Loop:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
+
+
+class Trailing:
+    """One piece of work that goes on while its owner prepares the next: `begin` follows `end`, so they end in order."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start it; nothing may be under way."""
+        self._task = asyncio.create_task(work)
+
+    async def end(self) -> bool:
+        """Wait for what is under way; raises what that raised. False when nothing is. A caller that is cancelled leaves it."""
+        task = self._task
+        if task is None:
+            return False
+        try:
+            await asyncio.shield(task)
+        finally:
+            if task.done():
+                self._task = None
+        return True
+
+    async def settle(self) -> None:
+        """Wait for its end, however it ends."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)

@@ -10,18 +10,14 @@ import respx
 from understage.config.integration_settings import GithubIntegration, GitlabIntegration, IntegrationSettings
 from understage.errors import InputError, NotAllowedError
 from understage.integrations.forge_apis import create_forge_apis
-from understage.integrations.suggestions import BitbucketCloudSuggestions, GithubSuggestions, GitlabSuggestions
+from understage.integrations.suggestions import create_suggestions
 from understage.platform.http import HttpClient
 
 SETTINGS = IntegrationSettings(
     github=(GithubIntegration(token="configured"),), gitlab=(GitlabIntegration(token="configured"),)
 )
 APIS = create_forge_apis(SETTINGS, HttpClient())
-PROVIDERS = {
-    "github": GithubSuggestions(APIS),
-    "gitlab": GitlabSuggestions(APIS),
-    "bitbucket-cloud": BitbucketCloudSuggestions(APIS),
-}
+PROVIDERS = create_suggestions(APIS)
 ANSWERS: dict[str, Any] = {
     "https://api.github.com/user/repos": [{"full_name": "acme/shop", "private": True}],
     "https://api.github.com/repos/acme/shop/branches": [{"name": "main"}, {"name": "next"}],

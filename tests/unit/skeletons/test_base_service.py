@@ -17,12 +17,19 @@ CHART = Path(__file__).parents[3] / "skeletons" / "charts" / "base-service"
 IMAGE = {"repository": "registry.example.com/payments/ledger", "tag": "1.0.0"}
 
 
+async def render_all(
+    helm_binary: Path, folder: Path, values: dict[str, Any], namespace: str = "payments"
+) -> list[dict[str, Any]]:
+    """The objects of a release `ledger`."""
+    file = folder / "values.json"
+    file.write_text(json.dumps(values))
+    text = await HelmBinary(str(helm_binary)).template(CHART, release="ledger", namespace=namespace, values=[file])
+    return [document.value for document in parse_documents(text) if document.value]
+
+
 async def render(helm_binary: Path, tmp_path: Path, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The objects by kind."""
-    file = tmp_path / "values.json"
-    file.write_text(json.dumps(values))
-    text = await HelmBinary(str(helm_binary)).template(CHART, release="ledger", namespace="payments", values=[file])
-    return {document.value["kind"]: document.value for document in parse_documents(text) if document.value}
+    return {made["kind"]: made for made in await render_all(helm_binary, tmp_path, values)}
 
 
 def pod(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:

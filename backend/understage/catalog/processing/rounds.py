@@ -24,6 +24,7 @@ from understage.catalog.store.claims import DueEntity, finish_claims, longest_de
 from understage.catalog.store.retry import LostRace, write_with_retry
 from understage.platform.database import Database
 from understage.platform.json import loads
+from understage.platform.scheduler import Trailing
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class ProcessingRounds:
         self._holdings = Holdings(database)
         self._done: list[Outcome] = []
         self._claim_task: asyncio.Task[int] | None = None
-        self._commit_task: asyncio.Task[None] | None = None
+        self._committing = Trailing()
         self._is_claiming = False
         self._yielded = 0.0
         self.claims = 0
@@ -80,7 +81,7 @@ class ProcessingRounds:
         self._claim_task = asyncio.create_task(self._claim())
         # A claim that is cut off may be committed all the same: `close` waits for it.
         claimed = await asyncio.shield(self._claim_task)
-        if not claimed and await self._end_commit():
+        if not claimed and await self._committing.end():
             # What it led to is due now.
             return True
         if not claimed and not self._workers and not self._done:
@@ -90,22 +91,10 @@ class ProcessingRounds:
         if waited_for := self._start_workers() or self._workers:
             await asyncio.wait(waited_for, timeout=PATIENCE)
         # First: when it failed, what is done now stays, for the next round to commit.
-        await self._end_commit()
+        await self._committing.end()
         done, self._done = self._done, []
-        self._commit_task = asyncio.create_task(self._finish(done, claimed, began))
+        self._committing.begin(self._finish(done, claimed, began))
         return bool(claimed or done)
-
-    async def _end_commit(self) -> bool:
-        """Wait for the commit of the round before; raises what it raised. False when there was none."""
-        task = self._commit_task
-        if task is None:
-            return False
-        try:
-            await asyncio.shield(task)
-        finally:
-            if task.done():
-                self._commit_task = None
-        return True
 
     async def _finish(self, done: list[Outcome], claimed: int, began: float) -> None:
         for outcome in done:
@@ -126,8 +115,7 @@ class ProcessingRounds:
         """Stop what is running, and make what is not committed due again for another start or replica."""
         if self._claim_task is not None:
             await asyncio.gather(self._claim_task, return_exceptions=True)
-        if self._commit_task is not None:
-            await asyncio.gather(self._commit_task, return_exceptions=True)
+        await self._committing.settle()
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)

@@ -35,6 +35,7 @@ from understage.catalog.store.write_final import (
 )
 from understage.errors import UnderstageError
 from understage.platform.database import Database
+from understage.platform.scheduler import Trailing
 
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("understage.catalog")
@@ -61,7 +62,7 @@ class StitchingRounds:
         self._timeout_ms = int(timeout * 1000)
         self._claimed: dict[str, str] = {}
         self._claim_task: asyncio.Task[Mapping[str, str]] | None = None
-        self._write_task: asyncio.Task[None] | None = None
+        self._writing = Trailing()
 
     async def run(self) -> bool:
         """One round. True when there may be more to do at once.
@@ -72,7 +73,7 @@ class StitchingRounds:
             delay = await longest_stitch_delay_ms(connection)
         if delay is None:
             # What came in meanwhile has woken the loop again.
-            return await self._end_write()
+            return await self._writing.end()
         _queue_delay.record(delay / 1000)
         began = time.perf_counter()
         self._claim_task = asyncio.create_task(self._claim())
@@ -87,21 +88,9 @@ class StitchingRounds:
                 built += await build_last_good(connection, failures, troubles)
         # Before the batch: a failure that is new takes its request back into the queue, to be told of.
         await record_failures(self._database, inputs, failures)
-        await self._end_write()
-        self._write_task = asyncio.create_task(self._finish(built, tickets, len(failures), began))
+        await self._writing.end()
+        self._writing.begin(self._finish(built, tickets, len(failures), began))
         return bool(tickets)
-
-    async def _end_write(self) -> bool:
-        """Wait for what the round before writes; raises what that raised. False when nothing is being written."""
-        task = self._write_task
-        if task is None:
-            return False
-        try:
-            await asyncio.shield(task)
-        finally:
-            if task.done():
-                self._write_task = None
-        return True
 
     async def _finish(self, built: Built, tickets: Mapping[str, str], failed: int, began: float) -> None:
         with _tracer.start_as_current_span("catalog stitch") as span:
@@ -119,9 +108,9 @@ class StitchingRounds:
 
     async def close(self) -> None:
         """Give back what was claimed and not written."""
-        for task in (self._claim_task, self._write_task):
-            if task is not None:
-                await asyncio.gather(task, return_exceptions=True)
+        if self._claim_task is not None:
+            await asyncio.gather(self._claim_task, return_exceptions=True)
+        await self._writing.settle()
         if self._claimed:
             refs = list(self._claimed)
             await write_with_retry(self._database, lambda write: release_stitches(write, refs))

@@ -33,21 +33,15 @@ def now(connection: AsyncConnection) -> str:
 
 async def select_time(connection: AsyncConnection) -> int:
     """The database's time in milliseconds, the same for all rows that a transaction writes: it is asked once."""
-    transaction = _transaction(connection)
-    if transaction is not None and transaction in _times:
-        return _times[transaction]
-    time: int = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
-    transaction = _transaction(connection)
-    if transaction is not None:
-        _times[transaction] = time
-    return time
+    assert connection.sync_connection is not None
+    transaction = connection.sync_connection.get_transaction()
+    assert transaction is not None, "outside of a transaction there are no rows to write"
+    if transaction not in _times:
+        _times[transaction] = (await connection.execute(text(f"SELECT {now(connection)}"))).scalar_one()
+    return _times[transaction]
 
 
 _times: WeakKeyDictionary[RootTransaction, int] = WeakKeyDictionary()
-
-
-def _transaction(connection: AsyncConnection) -> RootTransaction | None:
-    return None if connection.sync_connection is None else connection.sync_connection.get_transaction()
 
 
 def among(connection: AsyncConnection, name: str, type: str = "text") -> str:

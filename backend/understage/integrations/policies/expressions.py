@@ -6,7 +6,9 @@ Only standard functions are used, none that an engine adds, so that three implem
 import json
 from collections.abc import Mapping, Sequence
 
-from understage.integrations.policies.rules import Rule
+from understage.integrations.policies.rules import SETTING, Rule
+
+Settings = Mapping[str, str | Sequence[str]]
 
 # The pod's spec of any workload; an object without one is asked nothing.
 POD = """\
@@ -18,32 +20,31 @@ RUNNING = "pod.containers + (has(pod.initContainers) ? pod.initContainers : [])"
 EPHEMERAL = "(has(pod.ephemeralContainers) ? pod.ephemeralContainers : [])"
 
 
-def broken(rule: Rule, pods: str, settings: Mapping[str, str | Sequence[str]]) -> str:
+def broken(rule: Rule, pods: str, settings: Settings) -> str:
     """CEL of the list of the names of what breaks a rule; empty when it holds. `pods` is CEL of the list of pods' specs."""
     expression = with_settings(rule.expression, settings)
     if rule.of == "object":
         return f"({expression}) ? [] : [object.kind]"
     if rule.of == "pod":
         return f'{pods}.filter(pod, !({expression})).map(pod, "pod")'
-    containers = RUNNING if rule.of == "containers" else f"{RUNNING} + {EPHEMERAL}"
-    return f"{pods}.map(pod, ({containers}).filter(container, !({expression})).map(container, container.name))"
+    wrong = f"({_containers(rule)}).filter(container, !({expression}))"
+    return f"{pods}.map(pod, {wrong}.map(container, container.name))"
 
 
-def holds(rule: Rule, pods: str, settings: Mapping[str, str | Sequence[str]]) -> str:
+def holds(rule: Rule, pods: str, settings: Settings) -> str:
     """CEL that is true when the rule holds."""
     expression = with_settings(rule.expression, settings)
     if rule.of == "object":
         return expression
     if rule.of == "pod":
         return f"{pods}.all(pod, {expression})"
-    containers = RUNNING if rule.of == "containers" else f"{RUNNING} + {EPHEMERAL}"
-    return f"{pods}.all(pod, ({containers}).all(container, {expression}))"
+    return f"{pods}.all(pod, ({_containers(rule)}).all(container, {expression}))"
 
 
-def with_settings(expression: str, settings: Mapping[str, str | Sequence[str]]) -> str:
+def _containers(rule: Rule) -> str:
+    return RUNNING if rule.of == "containers" else f"{RUNNING} + {EPHEMERAL}"
+
+
+def with_settings(expression: str, settings: Settings) -> str:
     """The expression with the values of the settings that it names, as literals."""
-    for name, value in settings.items():
-        expression = expression.replace(
-            f"settings.{name}", json.dumps(value if isinstance(value, str) else list(value))
-        )
-    return expression
+    return SETTING.sub(lambda found: json.dumps(settings[found[1]]), expression)

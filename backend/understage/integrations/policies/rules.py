@@ -13,7 +13,7 @@ from understage.model.yaml import parse_document
 
 Scope = Literal["containers", "anyContainer", "pod", "object"]
 NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_SETTING = re.compile(r"\bsettings\.(\w+)")
+SETTING = re.compile(r"\bsettings\.(\w+)")
 
 
 class _Part(BaseModel):
@@ -47,7 +47,7 @@ class Rule(_Part):
     @property
     def settings(self) -> frozenset[str]:
         """The settings that the expression reads."""
-        return frozenset(_SETTING.findall(self.expression))
+        return frozenset(SETTING.findall(self.expression))
 
 
 class Policies(_Part):

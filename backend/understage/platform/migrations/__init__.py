@@ -68,7 +68,7 @@ def newest_revision() -> str:
 async def _is_current(database: Database) -> bool:
     try:
         async with database.read() as connection:
-            found = await connection.execute(text("SELECT version_num FROM understage_schema_version"))
+            found = await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))
             return list(found.scalars()) == [newest_revision()]
     except DBAPIError:
         # No such table: an empty database, or one that does not answer, which the migration will say.

@@ -2,11 +2,13 @@
 
 from alembic import context
 
+from understage.platform.migrations import VERSION_TABLE
+
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     render_as_batch=connection.dialect.name == "sqlite",
     transaction_per_migration=False,
-    version_table="understage_schema_version",
+    version_table=VERSION_TABLE,
 )
 context.run_migrations()
