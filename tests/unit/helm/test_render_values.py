@@ -37,7 +37,7 @@ def write_chart(folder: Path, files: dict[str, Any]) -> None:
 
 def wrapper(workspace: Path, values: dict[str, Any] | None = None) -> None:
     """A service's chart in the workspace that depends on base-service."""
-    chart = {"name": "ledger", "version": "0.1.0", "dependencies": [{"name": "base-service", "version": "1.1.0"}]}
+    chart = {"name": "ledger", "version": "0.1.0", "dependencies": [{"name": "base-service", "version": "1.2.0"}]}
     write_chart(workspace / "deploy", {"Chart.yaml": chart, "values.yaml": values or {"base-service": IMAGE}})
     source = CHARTS / "base-service"
     for path in source.rglob("*"):
@@ -77,7 +77,7 @@ async def test_layers_are_merged_and_each_value_knows_its_layer(tmp_path: Path) 
         }
     )
     assert (tmp_path / "deploy/production.yaml").read_text() == snapshot("""\
-# Values for chart base-service 1.1.0 in environment production.
+# Values for chart base-service 1.2.0 in environment production.
 # Written by helm:render-values from base values, overlay production, inline values; checked by the chart's schema.
 # What is not set here has the default of the chart's values.yaml.
 env:
@@ -93,7 +93,7 @@ replicas: 5
 service:
   port: 8000
 """)
-    assert result.output["chart"] == {"name": "base-service", "version": "1.1.0"}
+    assert result.output["chart"] == {"name": "base-service", "version": "1.2.0"}
     assert "  replicas: overlay production" in result.log
 
 

@@ -1,11 +1,11 @@
 """Runs a template of `skeletons/` by the real interpreter, actions and language, its task kept in memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from understage.identity.credentials import Credentials
+from understage.integrations.policies import PolicyFile
 from understage.model.task import build_task_spec
 from understage.model.template import read_template as as_template
 from understage.scaffolder.access import Access
@@ -17,7 +17,6 @@ from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.interpreter import Interpreter, StepSettings, complete_secrets
 from understage.scaffolder.steps.rendering import TemplateExtensions
 from understage.sdk import Ports
-from understage.integrations.policies import PolicyFile
 from understage.sdk.testing import FakeTemplating, fake_ports
 from understage.sdk.yaml import parse_document
 from understage.templating import Environment

@@ -54,7 +54,7 @@ async def test_the_defaults(helm_binary: Path, tmp_path: Path) -> None:
     for made in objects.values():
         labels = made["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/instance"] == "ledger"
-        assert labels["helm.sh/chart"] == "base-service-1.1.0"
+        assert labels["helm.sh/chart"] == "base-service-1.2.0"
         assert made["metadata"]["namespace"] == "payments"
     selector = objects["Service"]["spec"]["selector"]
     assert selector == objects["Deployment"]["spec"]["selector"]["matchLabels"]
@@ -239,7 +239,10 @@ async def test_ways_out_of_the_chart(helm_binary: Path, tmp_path: Path) -> None:
     assert (spec["nodeSelector"], spec["topologySpreadConstraints"]) == ({"disk": "fast"}, [])
     # Objects are merged by their members.
     assert (spec["securityContext"]["fsGroup"], spec["securityContext"]["runAsNonRoot"]) == (20000, True)
-    assert (objects["CronJob"]["metadata"]["name"], objects["Secret"]["metadata"]["name"]) == ("nightly", "ledger-extra")
+    assert (objects["CronJob"]["metadata"]["name"], objects["Secret"]["metadata"]["name"]) == (
+        "nightly",
+        "ledger-extra",
+    )
 
 
 async def test_two_renderings_are_the_same(helm_binary: Path, tmp_path: Path) -> None:
@@ -314,3 +317,50 @@ def test_the_schema_knows_every_value_and_no_other() -> None:
                 compare(part[key], inner, f"{path}.{key}")
 
     compare(values, schema, "values")
+
+
+async def test_an_adopted_service_keeps_selector_labels_and_pods(helm_binary: Path, tmp_path: Path) -> None:
+    containers = [
+        {"name": "web", "image": "registry.example.com/payments/ledger:1.0.0", "ports": [{"containerPort": 80}]}
+    ]
+    values = {
+        "image": IMAGE,
+        "selectorLabels": {"app": "ledger"},
+        "podLabels": {"tier": "backend"},
+        "podSpec": {"containers": containers, "hostNetwork": False},
+        "strategy": {"type": "Recreate"},
+        "service": {
+            "port": 81,
+            "ports": [{"port": 81, "name": "web", "targetPort": 80}, {"port": 82, "name": "admin"}],
+        },
+        "ingress": {"enabled": True, "hostnames": ["ledger.example.com"]},
+    }
+    objects = await render(helm_binary, tmp_path, values)
+    deployment = objects["Deployment"]["spec"]
+    assert deployment["selector"]["matchLabels"] == objects["Service"]["spec"]["selector"] == {"app": "ledger"}
+    assert deployment["template"]["metadata"] == {"labels": {"app": "ledger", "tier": "backend"}}
+    assert deployment["template"]["spec"] == {"containers": containers, "hostNetwork": False}
+    assert deployment["strategy"] == {"type": "Recreate"}
+    assert objects["Service"]["spec"]["ports"] == values["service"]["ports"]
+    backend = objects["Ingress"]["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": "ledger", "port": {"number": 81}}
+    assert objects["NetworkPolicy"]["spec"]["ingress"][0]["ports"] == [{"port": 8080}]
+    labels = objects["Deployment"]["metadata"]["labels"]
+    assert (labels["app"], labels["app.kubernetes.io/name"]) == ("ledger", "ledger")
+
+
+async def test_other_metrics_and_no_service(helm_binary: Path, tmp_path: Path) -> None:
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 80}},
+    }
+    behavior = {"scaleUp": {"stabilizationWindowSeconds": 5}}
+    values = {
+        "image": IMAGE,
+        "service": {"enabled": False},
+        "autoscaling": {"enabled": True, "metrics": [metric], "behavior": behavior},
+    }
+    objects = await render(helm_binary, tmp_path, values)
+    assert "Service" not in objects
+    assert objects["HorizontalPodAutoscaler"]["spec"]["metrics"] == [metric]
+    assert objects["HorizontalPodAutoscaler"]["spec"]["behavior"] == behavior

@@ -14,18 +14,29 @@
 
 {{/* What selects the pods: never changes in the life of a release. */}}
 {{- define "base-service.selectorLabels" -}}
+{{- if .Values.selectorLabels -}}
+{{ toYaml .Values.selectorLabels }}
+{{- else -}}
 app.kubernetes.io/name: {{ include "base-service.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
+{{- end -}}
+
+{{/* Labels of the pods. Those of an adopted service are its own, so that neither adoption nor a new chart replaces the pods. */}}
+{{- define "base-service.podLabels" -}}
+{{- $own := include (ternary "base-service.selectorLabels" "base-service.labels" (not (empty .Values.selectorLabels))) . | fromYaml -}}
+{{ toYaml (mergeOverwrite (deepCopy .Values.podLabels) $own) }}
+{{- end -}}
 
 {{- define "base-service.labels" -}}
-{{ include "base-service.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Values.image.tag | trunc 63 | trimAll "-_." | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.labels }}
-{{ toYaml . }}
-{{- end }}
+{{- $standard := dict
+  "app.kubernetes.io/name" (include "base-service.name" .)
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/version" (.Values.image.tag | trunc 63 | trimAll "-_.")
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+-}}
+{{ toYaml (mergeOverwrite $standard (deepCopy .Values.labels) (deepCopy .Values.selectorLabels)) }}
 {{- end -}}
 
 {{/* Metadata of an object, called with the root, and with what it has of its own: name, labels, annotations. */}}
