@@ -1,11 +1,11 @@
 """What `understage policy` does."""
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from understage.cli.console import fail, say
+from understage.cli.manifest_files import read_manifest_file
 from understage.errors import InputError, UnderstageError
 from understage.integrations.policies import (
     Policies,
@@ -14,10 +14,9 @@ from understage.integrations.policies import (
     kyverno_policies,
     read_policies,
 )
-from understage.model.yaml import dump, parse_document, parse_documents
+from understage.model.yaml import dump, parse_document
 from understage.platform.json import dumps_text
 
-SUFFIXES = (".yaml", ".yml", ".json")
 HEADER = "Made of {rules} by `understage policy render --for {engine}`."
 
 
@@ -25,7 +24,7 @@ def check_manifests(paths: Sequence[Path], rules: Path, settings: Sequence[str],
     """Print what is broken; returns the exit code."""
     try:
         policies = _read_rules(rules, settings)
-        objects = [item for path in paths for item in _read_manifests(path)]
+        objects = [item for path in paths for item in read_manifest_file(path)]
         violations = PolicyCheck(policies).check(objects)
     except (UnderstageError, OSError) as error:
         fail(str(error))
@@ -58,22 +57,3 @@ def _read_rules(rules: Path, settings: Sequence[str]) -> Policies:
             raise InputError(f"--set {setting}: write it as name=value")
         given[name] = parse_document(text, f"--set {name}").value
     return read_policies(rules, given)
-
-
-def _read_manifests(path: Path) -> Iterator[dict[str, Any]]:
-    if str(path) == "-":
-        yield from _objects(sys.stdin.buffer.read(), "the standard input")
-        return
-    files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES) if path.is_dir() else [path]
-    for file in files:
-        if file.is_file() or file == path:
-            yield from _objects(file.read_bytes(), str(file))
-
-
-def _objects(text: bytes, name: str) -> Iterator[dict[str, Any]]:
-    for document in parse_documents(text, name):
-        if document.value is None:
-            continue
-        if not isinstance(document.value, dict) or not isinstance(document.value.get("kind"), str):
-            raise document.error("a manifest is a map with apiVersion and kind")
-        yield document.value

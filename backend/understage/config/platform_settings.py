@@ -1,6 +1,6 @@
 """The sections about clusters, Argo CD and Understage itself."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -144,6 +144,34 @@ class PolicySettings(Section):
     settings: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
 
 
+Price = Annotated[float, Field(ge=0, lt=10**9, allow_inf_nan=False)]
+
+
+class PriceSettings(Section):
+    """`understage.costs.prices`: of a core and a GiB of memory an hour, of a GiB of storage and a load balancer a month."""
+
+    cpu_hour: Price
+    memory_gib_hour: Price
+    storage_gib_month: Price
+    load_balancer_month: Price = 0
+    storage_classes: dict[str, Price] = Field(default_factory=dict)
+
+
+class CostSettings(Section):
+    """`understage.costs`: what estimates count with."""
+
+    currency: Text = "USD"
+    prices: PriceSettings | None = None
+    job_minutes: int = Field(default=5, ge=1, le=44640)
+    nodes: int = Field(default=1, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _check_currency(self) -> "CostSettings":
+        if self.prices is None and self.currency != "USD":
+            raise ValueError(f"the default prices are in USD: give prices in {self.currency}")
+        return self
+
+
 class WorkspaceSettings(Section):
     """`understage.tasks.workspaces`: where workspaces are kept between steps that are too large for the database."""
 
@@ -201,6 +229,7 @@ class UnderstageSettings(Section):
     argocd: OwnArgocdSettings = OwnArgocdSettings()
     helm: HelmSettings = HelmSettings()
     policies: PolicySettings = PolicySettings()
+    costs: CostSettings = CostSettings()
     tasks: TaskEngineSettings = TaskEngineSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     catalog_memory: int = Field(default=256, ge=0)

@@ -186,7 +186,9 @@ async def test_without_cluster_and_argocd_everything_is_in_repositories(helm_bin
     assert catalog.locations == [location]
     assert [link["title"] for link in run.output["links"]] == ["Repository", "Open in the catalog"]
     assert run.output["links"][1]["entityRef"] == "component:default/ledger"
-    (text,) = run.output["text"]
+    text, cost = run.output["text"]
+    # 2 pods x (0.25 cores x 0.031611 + 0.25 GiB x 0.004237) x 730 hours
+    assert (cost["title"], "About **13.08 USD a month**." in cost["content"]) == ("What it costs", True)
     assert text["title"] == "What was written, and how to apply it"
     assert "git clone https://forge.test/platform/gitops.git" in text["content"]
 
