@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ import pytest
 from sqlalchemy import text
 from tests.databases import PostgresServer
 from tests.engines import EngineChoice
-from tests.store.scaffolder_bench import FAST, Bench, Script, scaffolder
+from tests.store.scaffolder_bench import SHORT, Bench, Script, scaffolder
 
 from understage.errors import ServiceUnavailableError
 from understage.platform.database import Database
 from understage.scaffolder.steps.run import TaskRun
-from understage.scaffolder.tasks.engine import EngineTimes
 
 pytestmark = pytest.mark.postgres
 AWAY = float(os.environ.get("UNDERSTAGE_OUTAGE_SECONDS", "5"))
@@ -51,8 +51,8 @@ async def test_tasks_go_on_when_the_database_is_back(
     script = Script(act=act)
     # Two workers: the one that does not run the task sees its lease past when the database is back.
     async with (
-        scaffolder(postgres_database, tmp_path, script) as bench,
-        scaffolder(postgres_database.separate(), tmp_path, script) as other,
+        scaffolder(postgres_database, tmp_path, script, times=SHORT) as bench,
+        scaffolder(postgres_database.separate(), tmp_path, script, times=SHORT) as other,
     ):
         ids = [await bench.create("act", "act", "act") for _ in range(4)]
         await bench.until(lambda: len(effects) >= 6, 60)
@@ -84,7 +84,7 @@ async def test_announcements_are_heard_again_after_a_restart(
         return {}
 
     # Who only polls finds a task of another process after half a minute.
-    slow = EngineTimes(lease=FAST.lease, heartbeat=FAST.heartbeat, poll=30, grace=FAST.grace)
+    slow = replace(SHORT, poll=30)
     async with (
         scaffolder(postgres_database, tmp_path, Script(note=note), times=slow) as bench,
         scaffolder(postgres_database.separate(), tmp_path, Script(), limit=0) as other,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,10 @@ from understage.scaffolder.tasks.engine import EngineTimes
 from understage.scaffolder.workspace import SnapshotStore
 
 KEY = b"a key for tests only"
-FAST = EngineTimes(lease=1.5, heartbeat=0.2, poll=0.2, grace=0.2)
+FAST = EngineTimes(heartbeat=0.2, poll=0.2, grace=0.2)
+"""The leases are those of the service: where no worker dies, none must look dead because the machine was busy for a second."""
+SHORT = replace(FAST, lease=1.5)
+"""For tests that wait until a lease is past."""
 Action = Callable[[TaskRun], Awaitable[Mapping[str, Any]]]
 
 
