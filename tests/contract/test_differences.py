@@ -31,6 +31,10 @@ FILES = {"failed-locations", "file-placeholders", "status-notes"}
 CANCELS = {"cancelled-steps"}
 # Tested by tests/store/test_scm_events.py and tests/unit/events: the stock backend here has no events plugin.
 EVENTS = {"lost-events", "unsigned-events"}
+# Tested by tests/unit/scaffolder/test_log.py: what the stock backend would keep is too much for a test.
+LOGS = {"log-bounds"}
+# Tested by tests/unit/scaffolder/test_interpreter.py: the stock answer is the link, and the harm is the page's.
+LINKS = {"script-links"}
 # Tested by tests/store/test_secret_matrix.py, for which the stock backend is no measure.
 SECRETS = {"shown-secrets"}
 # Tested by test_action_schemas.py.
@@ -150,5 +154,5 @@ def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
 
 def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
     tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES | CANCELS | EVENTS
-    tested |= PERMISSIONS | SECRETS | SCHEMAS | FORGES | SCAFFOLDER | STREAMS
+    tested |= PERMISSIONS | SECRETS | LOGS | LINKS | SCHEMAS | FORGES | SCAFFOLDER | STREAMS
     assert tested == listed_differences()

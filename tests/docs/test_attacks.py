@@ -64,6 +64,10 @@ TESTS = {
         "tests/unit/model/test_yaml.py::test_scalar_means_what_it_means_to_javascript",
     ),
     "B6 texts in YAML": ("tests/unit/actions/test_catalog_actions.py::test_written_text_stays_one_scalar",),
+    "B7 values that are templates of Helm": (
+        "tests/unit/skeletons/test_hostile_values.py::test_expressions_in_values_are_not_evaluated",
+        "tests/unit/skeletons/test_hostile_values.py::test_no_golden_path_hands_a_form_to_the_one_value_that_is_a_template",
+    ),
     "E1 tasks of others": ("tests/store/test_scaffolder_api.py::test_conditions_show_each_their_own_tasks",),
     "E2 an order by secrets": ("tests/store/test_scaffolder_api.py::test_lists_are_filtered_ordered_and_paged",),
     "E3 a retry of what runs": ("tests/store/test_scaffolder_tasks.py::test_a_running_task_cannot_be_retried",),
@@ -89,12 +93,18 @@ TESTS = {
         "tests/unit/identity/test_authenticator.py::test_weak_or_expired_user_token_is_refused",
         "tests/unit/identity/test_authenticator.py::test_plugin_token_with_a_forged_user_is_refused",
     ),
+    "E10 scripts in links of outputs and in lines": (
+        "tests/unit/scaffolder/test_interpreter.py::test_links_that_are_scripts_are_left_out_and_told",
+        "tests/unit/scaffolder/test_log.py::test_marks_of_colour_and_of_pages_go_through_as_text",
+    ),
+    "E11 floods of lines, long ones, binary ones": (
+        "tests/unit/scaffolder/test_log.py::test_a_line_of_a_megabyte_is_cut_and_says_so",
+        "tests/unit/scaffolder/test_log.py::test_a_flood_of_lines_ends_with_a_line_that_says_so",
+        "tests/unit/scaffolder/test_log.py::test_what_is_no_text_can_be_stored_and_sent",
+    ),
 }
 OPEN = {
     "A6": "a folder swapped for a link between check and use: a workspace is its task's own, no test races it",
-    "B7": "a value with {{ }} that a chart hands to tpl",
-    "E10": "scripts in log lines and links of outputs: the stock page escapes them",
-    "E11": "a flood of log lines, a line of a megabyte",
 }
 NUMBERS = [f"{letter}{number}" for letter, last in (("A", 12), ("B", 7), ("E", 11)) for number in range(1, last + 1)]
 

@@ -242,6 +242,17 @@ async def test_a_link_keeps_the_host_that_came_with_a_token(tmp_path: Path) -> N
     assert [link["url"] for link in ran.outcome.output["links"]] == ["https://git.example/acme", "***"]
 
 
+@pytest.mark.parametrize("url", ["javascript:alert(1)", " JaVa\tScript:alert(1)", "\x01javascript:alert(1)"])
+async def test_links_that_are_scripts_are_left_out_and_told(tmp_path: Path, url: str) -> None:
+    links = [
+        {"title": "Run me", "url": "${{ parameters.url }}"},
+        {"title": "Docs", "url": "https://docs.example/?javascript:"},
+    ]
+    ran = await interpret(tmp_path, SAY, values={"url": url}, output={"links": links})
+    assert ran.outcome.output == {"links": [links[1]]}
+    assert "The link 'Run me' of the output is a script and is left out" in ran.text
+
+
 async def test_links_and_texts_are_filtered_by_their_condition(tmp_path: Path) -> None:
     def link(title: str, **more: Any) -> dict[str, Any]:
         return {"title": title, "url": "https://example.com", **more}

@@ -77,7 +77,7 @@ class Interpreter:
                 if next_step is not None:
                     await lines.drain()
                     return Outcome(next_step=next_step)
-                output = self._render_output(run, progress, taint, is_dry_run)
+                output = self._render_output(run, progress, taint, is_dry_run, lines)
             except LostTaskError:
                 raise
             except Exception as error:
@@ -120,10 +120,12 @@ class Interpreter:
                 return position
         return None
 
-    def _render_output(self, run: TaskRun, progress: Progress, taint: Taint, is_dry_run: bool) -> dict[str, Any]:
+    def _render_output(
+        self, run: TaskRun, progress: Progress, taint: Taint, is_dry_run: bool, lines: Lines
+    ) -> dict[str, Any]:
         if progress.failure is not None:
             return {}
-        return render_output(self._facts(run, is_dry_run), progress.outputs, self._extensions, taint)
+        return render_output(self._facts(run, is_dry_run), progress.outputs, self._extensions, taint, lines.say)
 
     async def _policy(self, run: TaskRun) -> IsAllowed:
         may_execute = await self._access.action_filter(credentials_of(run.secrets))

@@ -1,8 +1,12 @@
-"""The output of a task: rendered once all steps are done, links and texts filtered by their `if`."""
+"""The output of a task: rendered once all steps are done, links and texts filtered by their `if`.
 
-from collections.abc import Iterator, Mapping
+A link that a browser would run as a script is left out: the stock page refuses to draw it, and everything else with it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from understage.model.ref import is_script_url
 from understage.scaffolder.steps.facts import TaskFacts
 from understage.scaffolder.steps.redaction import MASK, map_texts
 from understage.scaffolder.steps.rendering import Renderer, TemplateExtensions
@@ -12,10 +16,15 @@ FILTERED = ("links", "text")
 
 
 def render_output(
-    facts: TaskFacts, outputs: Mapping[str, Any], extensions: TemplateExtensions, taint: Taint
+    facts: TaskFacts,
+    outputs: Mapping[str, Any],
+    extensions: TemplateExtensions,
+    taint: Taint,
+    warn: Callable[[str], None],
 ) -> dict[str, Any]:
     """The `output` of the spec, rendered without secrets and with none that came by the output of a step. Raises ExpressionError.
 
+    `warn` is told of each link that is left out.
     An item of `links` or `text` is dropped if its `if` is there and false; the key itself is removed. An `if` that renders to
     undefined disappears, and its item stays (Backstage scaffolder-backend 4.2.0).
     """
@@ -33,7 +42,18 @@ def render_output(
         items = output.get(name)
         if isinstance(items, list):
             output[name] = [_without_condition(item) for item in items if _is_shown(item, renderer)]
+    if isinstance(output.get("links"), list):
+        output["links"] = [link for link in output["links"] if not _is_script(link, warn)]
     return output
+
+
+def _is_script(link: Any, warn: Callable[[str], None]) -> bool:
+    if not isinstance(link, dict) or not isinstance(link.get("url"), str) or not is_script_url(link["url"]):
+        return False
+    warn(
+        f"The link {link.get('title')!r} of the output is a script and is left out; give it an address that begins with https://"
+    )
+    return True
 
 
 def conditional_items(output: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -11,6 +11,8 @@ from understage.scaffolder.steps.disguises import SHORTEST, disguises
 from understage.sdk.secret import Secret
 
 MASK = "***"
+# How much longer escaping makes a form: a backslash or two before each character that needs one, and again.
+_ESCAPED = 4
 
 
 class Redactor:
@@ -22,6 +24,7 @@ class Redactor:
         self._short: set[str] = set()
         self._forms: dict[str, set[str]] = {}
         self._new: list[str] = []
+        self._longest = 0
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -48,6 +51,20 @@ class Redactor:
             parts += [text[position:start], MASK]
             position, start, end = end, next_start, next_end
         return "".join([*parts, text[position:start], MASK, text[end:]])
+
+    def redact_beginning(self, text: str, length: int) -> str:
+        """The first `length` characters, or some less, redacted; of a secret at the cut not even its beginning is left."""
+        reach = self._reach()
+        redacted = self.redact(text[: length + reach])
+        if len(text) <= length + reach:
+            return redacted[:length]
+        # What began before the cut and ended after it may stand within the last `reach` characters, and nowhere else.
+        return redacted[: max(0, min(length, len(redacted) - reach))]
+
+    def _reach(self) -> int:
+        """The most characters that a secret takes in a text."""
+        self._prepare()
+        return max(_ESCAPED * self._longest, self._parent._reach() if self._parent is not None else 0)
 
     def finds(self, text: str) -> bool:
         """Whether there is anything to redact."""
@@ -92,6 +109,7 @@ class Redactor:
                 self._short.add(secret)
             for form in (secret, *disguises(secret)):
                 folded = _folded(form.replace("\\", ""))
+                self._longest = max(self._longest, len(form))
                 if len(folded) >= SHORTEST:
                     self._forms.setdefault(folded[:SHORTEST], set()).add(folded)
         self._new.clear()
