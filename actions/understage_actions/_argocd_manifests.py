@@ -29,6 +29,7 @@ NAMESPACED_KINDS = (
     ("batch", "Job"),
     ("external-secrets.io", "ExternalSecret"),
     ("gateway.networking.k8s.io", "HTTPRoute"),
+    ("grafana.integreatly.org", "GrafanaDashboard"),
     ("monitoring.coreos.com", "PrometheusRule"),
     ("monitoring.coreos.com", "ServiceMonitor"),
     ("networking.k8s.io", "Ingress"),

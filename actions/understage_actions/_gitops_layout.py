@@ -3,6 +3,7 @@
     infrastructure/teams/<team>/project.yaml                    AppProject of the team
     infrastructure/teams/<team>/namespaces/<namespace>.yaml     Namespace with its guardrails
     infrastructure/teams/<team>/applications/<name>.yaml        Application
+    infrastructure/teams/<team>/dashboards/<name>.yaml          Dashboard of a service; _team.yaml is the team's own
 
 All names were checked to be RFC 1123 labels, so no path leads elsewhere.
 """
@@ -23,3 +24,8 @@ def namespace_file(team: str, namespace: str) -> str:
 def application_file(team: str, name: str) -> str:
     """Path of an application."""
     return f"{TEAMS}/{team}/applications/{name}.yaml"
+
+
+def dashboard_file(team: str, service: str | None) -> str:
+    """Path of a service's dashboard, or of the team's: no service has a name that begins with an underscore."""
+    return f"{TEAMS}/{team}/dashboards/{service or '_team'}.yaml"

@@ -198,6 +198,7 @@ def _action_defaults(settings: Settings, root: Path) -> dict[str, Any]:
         "gitopsRepository": _gitops_repository(own.gitops.repo_url),
         "argocdNamespace": own.argocd.namespace,
         "argocdDestinationServers": own.argocd.destination_servers,
+        "grafanaUrl": settings.grafana.domain,
         "costs": own.costs.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
     return {name: value for name, value in found.items() if value is not None}

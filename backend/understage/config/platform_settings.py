@@ -80,6 +80,12 @@ class ArgocdSettings(Section):
         ]
 
 
+class GrafanaSettings(Section):
+    """The `grafana` section of the community's Grafana plugin: `domain` is the address of Grafana."""
+
+    domain: Text | None = None
+
+
 class ConfiguredCluster(Section):
     """A cluster of `understage.kubernetes.clusters`: from a kubeconfig file, or the one that the service runs in."""
 

@@ -15,7 +15,7 @@ from understage.config.catalog_settings import CatalogSettings
 from understage.config.duration import Duration
 from understage.config.events_settings import EventsSettings
 from understage.config.integration_settings import IntegrationSettings
-from understage.config.platform_settings import ArgocdSettings, KubernetesSettings, UnderstageSettings
+from understage.config.platform_settings import ArgocdSettings, GrafanaSettings, KubernetesSettings, UnderstageSettings
 from understage.config.provider_settings import ONLY_ENTRY
 from understage.config.scaffolder_settings import ScaffolderSettings
 from understage.config.section import Boolean, Section, Text
@@ -117,6 +117,7 @@ class Settings(Section):
     events: EventsSettings = EventsSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     argocd: ArgocdSettings = ArgocdSettings()
+    grafana: GrafanaSettings = GrafanaSettings()
     understage: UnderstageSettings = UnderstageSettings()
 
 

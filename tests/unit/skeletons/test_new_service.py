@@ -120,6 +120,8 @@ async def test_the_component_is_valid(form: dict[str, Any], lifecycle: str, syst
     assert entity["spec"].get("system") == system
     assert entity["spec"]["owner"] == "group:default/payments"
     assert entity["spec"]["lifecycle"] == lifecycle
+    assert entity["metadata"]["annotations"]["grafana/dashboard-selector"] == "tags @> 'service:ledger'"
+    assert "links" not in entity["metadata"]
     assert entity["metadata"]["annotations"]["argocd/app-name"] == f"ledger-{form.get('environment', 'production')}"
 
 
@@ -174,11 +176,12 @@ async def test_without_cluster_and_argocd_everything_is_in_repositories(helm_bin
         guardrails=GUARDRAILS,
     )
     run = await run_steps(tmp_path, FORM, ports)
-    assert not run.skipped
+    assert run.skipped == ["show"]
     assert "catalog-info.yaml" in forge.files("payments", "ledger")
     assert sorted(forge.files("platform", "gitops")) == [
         "README.md",
         "infrastructure/teams/payments/applications/ledger-production.yaml",
+        "infrastructure/teams/payments/dashboards/ledger.yaml",
         "infrastructure/teams/payments/namespaces/ledger-production.yaml",
         "infrastructure/teams/payments/project.yaml",
         "rendered/ledger-production.yaml",

@@ -1,0 +1,158 @@
+"""`dashboard:render`: a Grafana dashboard of a service or a team, as an object for the GitOps repository."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from understage.sdk import ActionContext, ActionModel, Example, InputError, action
+from understage.sdk.yaml import dump
+from understage_actions._dashboard import DashboardSpec, config_map, dashboard, grafana_dashboard
+from understage_actions._dashboard_queries import Queries
+from understage_actions._gitops_layout import dashboard_file
+from understage_actions._kubernetes_names import check_label, team_name
+
+METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+MATCHER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)\"[^\"\\{}$\n]*\"")
+CURRENCY = re.compile(r"[A-Z]{3}")
+MOST_SERVICES = 200
+
+
+class DashboardRenderInput(ActionModel):
+    """Whose dashboard, of what, and as which object."""
+
+    team: str = Field(description="Who owns it: the name or the entity ref of a group")
+    service: str | None = Field(default=None, description="The service; without one it is the dashboard of the team")
+    services: list[str] = Field(default_factory=list, description="For a team's dashboard: its services")
+    environments: list[str] = Field(
+        default=["development", "staging", "production"],
+        min_length=1,
+        description="Where its services run: in namespaces named <service>-<environment>",
+    )
+    namespaces: list[str] = Field(default_factory=list, description="Where they run, when that is elsewhere")
+    format: Literal["configmap", "grafana"] = Field(
+        default="configmap",
+        description='A ConfigMap labelled grafana_dashboard: "1" for Grafana\'s sidecar, or a GrafanaDashboard for its operator',
+    )
+    namespace: str | None = Field(
+        default=None, description="Namespace of that object; default: the first of those above"
+    )
+    instance_selector: dict[str, str] = Field(
+        default={"dashboards": "grafana"}, description="Labels of the Grafana that a GrafanaDashboard is for"
+    )
+    metric: str = Field(
+        default="http_server_request_duration_seconds",
+        description="Histogram of requests in seconds, without _count or _bucket",
+    )
+    errors: str = Field(default='http_response_status_code=~"5.."', description="Matcher of the requests that failed")
+    objective: float = Field(default=99.9, ge=50, lt=100, description="Percentage of requests that must not fail")
+    currency: str | None = Field(
+        default=None, description="Currency of OpenCost's prices; default: understage.costs.currency"
+    )
+    target_path: str = Field(default=".", description="Root of the GitOps files in the workspace")
+
+
+class DashboardRenderOutput(ActionModel):
+    """What was written."""
+
+    path: str = Field(description="The file, relative to the workspace")
+    uid: str = Field(description="Id in Grafana")
+    title: str
+    tags: list[str]
+    selector: str = Field(description="For the annotation grafana/dashboard-selector of the entity")
+    url: str | None = Field(description="Address of the dashboard, where grafana.domain is configured")
+    dashboard: dict[str, Any] = Field(description="The dashboard itself")
+
+
+@action(
+    "dashboard:render",
+    description="""
+    Writes a Grafana dashboard of a service, or of a team with its services: requests, errors, latency, saturation, error budget,
+    restarts, cost. As a ConfigMap or a GrafanaDashboard below `infrastructure/teams/<team>/dashboards/`. The same input gives the
+    same file.
+    """,
+    examples=[
+        Example("Of a service", {"team": "group:default/payments", "service": "ledger", "targetPath": "gitops"}),
+        Example(
+            "Of a team, for Grafana's operator",
+            {
+                "team": "payments",
+                "services": ["ledger", "invoices"],
+                "environments": ["production"],
+                "format": "grafana",
+            },
+        ),
+    ],
+    supports_dry_run=True,
+)
+async def render(ctx: ActionContext, input: DashboardRenderInput) -> DashboardRenderOutput:
+    """Check, make, write. InputError for names that are none and for what would be another query."""
+    spec = _specify(input, str((ctx.defaults.get("costs") or {}).get("currency") or "USD"))
+    namespace = check_label(input.namespace or spec.namespaces[0], "namespace")
+    made = (
+        config_map(spec, namespace)
+        if input.format == "configmap"
+        else grafana_dashboard(spec, namespace, input.instance_selector)
+    )
+    relative = str(PurePosixPath(input.target_path, dashboard_file(spec.team, input.service)))
+    path = ctx.workspace.resolve(relative)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dump(made), "utf-8")
+    ctx.log.info(f"Wrote the dashboard {spec.title!r} to {relative}")
+    return DashboardRenderOutput(
+        path=relative,
+        uid=spec.uid,
+        title=spec.title,
+        tags=spec.tags,
+        selector=f"tags @> '{spec.tags[0]}'",
+        url=_url(ctx.defaults.get("grafanaUrl"), spec.uid),
+        dashboard=dashboard(spec),
+    )
+
+
+def _specify(input: DashboardRenderInput, currency: str) -> DashboardSpec:
+    team = team_name(input.team)
+    services = [input.service] if input.service is not None else input.services
+    if not services or len(services) > MOST_SERVICES:
+        raise InputError(f"Name a `service`, or 1 to {MOST_SERVICES} `services` of the team")
+    if input.service is not None and input.services:
+        raise InputError("Name a `service` or `services`: a dashboard is of one service or of a team")
+    for service in services:
+        check_label(service, "service")
+    for environment in input.environments:
+        check_label(environment, "environment")
+    namespaces = input.namespaces or [f"{name}-{place}" for name in services for place in input.environments]
+    for namespace in namespaces:
+        check_label(namespace, "namespace")
+    _check(METRIC, input.metric, "metric", "the name of a metric, such as http_server_request_duration_seconds")
+    _check(MATCHER, input.errors, "errors", 'one matcher of a label, such as code=~"5.."')
+    _check(CURRENCY, input.currency or currency, "currency", "a code of three letters, such as EUR")
+    return DashboardSpec(
+        scope="team" if input.service is None else "service",
+        name=input.service or team,
+        team=team,
+        services=services,
+        namespaces=namespaces,
+        queries=Queries(
+            services="|".join(services),
+            by="namespace" if input.service is not None else "service",
+            metric=input.metric,
+            errors=input.errors,
+            objective=input.objective,
+        ),
+        currency=input.currency or currency,
+    )
+
+
+def _check(pattern: re.Pattern[str], text: str, name: str, wanted: str) -> None:
+    if not pattern.fullmatch(text):
+        raise InputError(f"{name} {text[:80]!r} must be {wanted}")
+
+
+def _url(base: Any, uid: str) -> str | None:
+    """The address under Grafana's, if that is a web address."""
+    if not isinstance(base, str) or urlsplit(base).scheme not in ("http", "https"):
+        return None
+    return f"{base.rstrip('/')}/d/{uid}"
