@@ -77,8 +77,8 @@ def create_scaffolder(
     *,
     root: Path,
     data_directory: Path,
-) -> tuple[ScaffolderService, list[APIRouter]]:
-    """The service that runs tasks, and all routes below `/api/scaffolder`."""
+) -> tuple[ScaffolderService, Assembly, list[APIRouter]]:
+    """The service that runs tasks, what it interprets them by, and all routes below `/api/scaffolder`."""
     plugin = identity.plugins["scaffolder"]
     auditor = Auditor("scaffolder", settings.backend.auditor.severity_log_level_mappings)
     assembly = _assemble(settings, identity, integrations, fetch, root, data_directory)
@@ -97,7 +97,7 @@ def create_scaffolder(
     offered = ActionsRegistry("scaffolder", settings.backend.actions, plugin.authorizer)
     offered.register(*create_scaffolder_actions(service, assembly, plugin.authorizer, auditor))
     routers = create_scaffolder_routers(service, assembly, plugin.authorizer, auditor)
-    return service, [*routers, create_actions_router(offered)]
+    return service, assembly, [*routers, create_actions_router(offered)]
 
 
 def _assemble(

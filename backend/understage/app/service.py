@@ -44,6 +44,7 @@ from understage.platform.event_bus import EventBus
 from understage.platform.http import HttpClient
 from understage.platform.migrations import migrate_apart
 from understage.platform.plugin import create_plugin
+from understage.scaffolder.assembly import Assembly
 from understage.scaffolder.service import ScaffolderService
 from understage.sdk.analyzer import AnalyzerSetup
 from understage.sdk.provider import ProviderSetup
@@ -60,6 +61,7 @@ class Service:
     database: Database
     engine: CatalogEngine
     scaffolder: ScaffolderService
+    assembly: Assembly
     health: Health
     http: HttpClient
     fetch: ServiceFetch
@@ -147,7 +149,7 @@ def _compose(
     events = EventBus()
     plugins = CatalogPlugins(identity, fetch)
     engine = _create_engine(configuration, settings, database, integrations, events, http, plugins, root)
-    scaffolder, scaffolder_routers = create_scaffolder(
+    scaffolder, assembly, scaffolder_routers = create_scaffolder(
         settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
     )
     health = Health([database.check, scaffolder.check])
@@ -177,7 +179,7 @@ def _compose(
         _mount_portal(web, configuration, settings, database, identity, integrations)
     fetch.attach(web)
     node_events = _create_node_bus(identity, fetch, events)
-    return Service(web, database, engine, scaffolder, health, http, fetch, served, node_events)
+    return Service(web, database, engine, scaffolder, assembly, health, http, fetch, served, node_events)
 
 
 def _create_engine(

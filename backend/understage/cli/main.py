@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from understage import __version__
+from understage.cli.action_commands import app as action_commands
 from understage.cli.console import say
 from understage.cli.cost_commands import app as cost_commands
 from understage.cli.output_form import OutputForm
@@ -31,6 +32,7 @@ catalog_commands = typer.Typer(
 )
 app.add_typer(catalog_commands, name="catalog")
 app.add_typer(template_commands, name="template")
+app.add_typer(action_commands, name="action")
 app.add_typer(policy_commands, name="policy")
 app.add_typer(cost_commands, name="cost")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)

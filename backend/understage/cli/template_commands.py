@@ -7,7 +7,9 @@ import typer
 
 from understage.cli.output_form import OutputForm
 
-app = typer.Typer(help="Templates before anybody uses them: lint, test, plan, run. Offline.", no_args_is_help=True)
+app = typer.Typer(
+    help="Templates without a server: lint, test and plan them offline, and run them.", no_args_is_help=True
+)
 
 TemplateArgument = Annotated[Path, typer.Argument(help="The template's file.", metavar="TEMPLATE")]
 ValuesOption = Annotated[Path | None, typer.Option("--values", help="A YAML or JSON file with the values of the form.")]
@@ -113,14 +115,36 @@ def run(
         typer.Option("--target", help="Write the task's workspace into this folder, which must be empty or new."),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="As the dry run of the template editor.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Forges, clusters, Argo CD and catalog are in memory; --world fills them.")
+    ] = False,
+    config: Annotated[
+        list[Path] | None, typer.Option("--config", help="A configuration file; may be repeated, later ones win.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option("--secret", help="A secret, as name=VARIABLE of the environment.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Who runs it, as the template's `user`; an entity of the catalog.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON value instead of lines.")] = False,
 ) -> None:
-    """Run a template on this machine and follow its log; forges, clusters and Argo CD are in memory.
+    """Run a template and follow its log, with the forges, clusters, Argo CD and catalog of the configuration.
+
+    No server is needed: the steps run here, by the interpreter and the actions of the service. With --offline they run in memory,
+    and nothing is made. Exit codes: 0 it ran, 1 it failed, 2 it could not be run, 130 it was interrupted.
 
     Examples:
-      understage template run template.yaml --values values.yaml --target /tmp/made
-      understage template run template.yaml --set name=shop --dry-run
+      understage template run skeletons/new-service/template.yaml --root skeletons --values values.yaml
+      understage template run template.yaml --values values.yaml --config app-config.production.yaml --secret token=FORGE_TOKEN
+      understage template run template.yaml --set name=shop --dry-run --json
+      understage template run template.yaml --set name=shop --offline --target /tmp/made
     """
     from understage.cli.template_trials import TrialCommand, follow_run
 
-    command = TrialCommand(template, values, set_ or [], secrets, world, root or [])
-    raise typer.Exit(follow_run(command, target, is_dry_run=dry))
+    command = TrialCommand(template, values, set_ or [], secrets, world, root or [], secret or [])
+    if offline or world is not None:
+        raise typer.Exit(follow_run(command, target, is_dry_run=dry))
+    from understage.cli.template_runs import run_template
+
+    raise typer.Exit(run_template(command, config or [], target, user, is_dry_run=dry, as_json=json))

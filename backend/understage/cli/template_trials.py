@@ -1,22 +1,21 @@
-"""`understage template plan` and `understage template run`: one template, once, its log or its plan in the terminal."""
+"""`understage template plan` and `understage template run --offline`: one template in memory."""
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from understage.cli.console import console, fail
-from understage.errors import InputError, NotFoundError, UnderstageError
+from understage.cli.inputs import assignment, read_values, secrets_of
+from understage.cli.task_log import print_line
+from understage.errors import UnderstageError
 from understage.platform.logging import configure_logging
 from understage.scaffolder.authoring.case import WorldPart, surroundings_of
 from understage.scaffolder.authoring.trial import Follow, Trial, TrialSettings, run_trial, write_files
 from understage.scaffolder.authoring.world import Surroundings
-from understage.sdk.yaml import dump, parse_document
+from understage.sdk.yaml import dump
 
 FINE, WRONG, FAILED = 0, 1, 2
-COLORS = re.compile(r"\x1b\[[0-9;]*m")
 STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -30,6 +29,7 @@ class TrialCommand:
     secrets: Path | None = None
     world: Path | None = None
     roots: Sequence[Path] = ()
+    secret_variables: Sequence[str] = ()
 
 
 def show_plan(command: TrialCommand, *, short: bool) -> int:
@@ -55,14 +55,7 @@ def follow_run(command: TrialCommand, target: Path | None, *, is_dry_run: bool) 
         fail(f"{target} is not empty: choose a new folder")
         return FAILED
 
-    def follow(line: Mapping[str, Any]) -> None:
-        place = f"[{line['stepId']}] " if "stepId" in line else ""
-        # The log is text for a terminal, colours included; a file gets it without.
-        message = line["message"] if console().is_terminal else COLORS.sub("", line["message"])
-        console().file.write(f"{place}{message}\n")
-        console().file.flush()
-
-    trial = _try(command, is_dry_run=is_dry_run, follow=follow)
+    trial = _try(command, is_dry_run=is_dry_run, follow=print_line)
     if trial is None:
         return FAILED
     if target is not None:
@@ -80,7 +73,7 @@ def follow_run(command: TrialCommand, target: Path | None, *, is_dry_run: bool) 
 def _try(command: TrialCommand, *, is_dry_run: bool = False, follow: Follow | None = None) -> Trial | None:
     configure_logging(json=False, level="error")
     try:
-        values = {**_read(command.values), **dict(map(_assignment, command.set_))}
+        values = {**read_values(command.values), **dict(map(assignment, command.set_))}
         roots = [root.resolve() for root in command.roots]
         charts = [str(root / "charts") for root in roots if (root / "charts").is_dir()]
         defaults = {"chartsDirectory": charts[0]} if charts else {}
@@ -88,7 +81,7 @@ def _try(command: TrialCommand, *, is_dry_run: bool = False, follow: Follow | No
             run_trial(
                 command.template,
                 values,
-                secrets=_read(command.secrets),
+                secrets=secrets_of(command.secrets, command.secret_variables),
                 surroundings=_surroundings(command.world),
                 settings=TrialSettings(roots, defaults),
                 is_dry_run=is_dry_run,
@@ -100,23 +93,5 @@ def _try(command: TrialCommand, *, is_dry_run: bool = False, follow: Follow | No
         return None
 
 
-def _read(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    if not file.is_file():
-        raise NotFoundError(f"There is no file {file}")
-    value = parse_document(file.read_bytes(), str(file)).value
-    if not isinstance(value, dict):
-        raise InputError(f"{file}: write one value a name, such as `name: shop`")
-    return value
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--set {text}: write name=value")
-    return name, parse_document(value.encode()).value if value else ""
-
-
 def _surroundings(file: Path | None) -> Surroundings:
-    return Surroundings() if file is None else surroundings_of(file, WorldPart.model_validate(_read(file)))
+    return Surroundings() if file is None else surroundings_of(file, WorldPart.model_validate(read_values(file)))

@@ -74,7 +74,11 @@ class Templates:
         """The caller's User entity; None for services, and for people who are not in the catalog."""
         if credentials.user_ref is None:
             return None
-        return await self._catalog.get_entity(credentials.user_ref, credentials)
+        return await self.get_entity(credentials.user_ref, credentials)
+
+    async def get_entity(self, ref: str, credentials: Credentials) -> Entity | None:
+        """Any entity that the caller may read."""
+        return await self._catalog.get_entity(ref, credentials)
 
 
 def _describe_page(page: dict[str, Any]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def test_a_plan_of_a_template_that_fails_says_why(tmp_path: Path) -> None:
 def test_a_run_tells_of_its_steps_while_they_go_and_leaves_the_workspace(tmp_path: Path) -> None:
     write(tmp_path, LOUD, template=EVERYTHING)
     (tmp_path / "values.json").write_text(json.dumps({"name": "shop", "loud": True}))
-    done = understage(tmp_path, "run", "template.yaml", "--values", "values.json", "--target", "made")
+    done = understage(tmp_path, "run", "template.yaml", "--offline", "--values", "values.json", "--target", "made")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "Starting up task with 6 steps"
@@ -155,5 +155,5 @@ def test_a_run_tells_of_its_steps_while_they_go_and_leaves_the_workspace(tmp_pat
     assert "\x1b" not in done.stdout
     assert "made: https://forge.test/acme/shop" in lines
     assert "name: shop" in (tmp_path / "made/catalog-info.yaml").read_text()
-    again = understage(tmp_path, "run", "template.yaml", "--values", "values.json", "--target", "made")
+    again = understage(tmp_path, "run", "template.yaml", "--offline", "--values", "values.json", "--target", "made")
     assert (again.returncode, "made is not empty" in again.stderr) == (2, True)
