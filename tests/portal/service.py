@@ -16,35 +16,72 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
 
 
-@contextmanager
-def run_understage(folder: Path, *configs: Path) -> Iterator[str]:
-    """Yield the URL of a service over the repository's own `app-config.yaml`, `catalog-info/` and `skeletons/`.
+class Service:
+    """`understage up` over the repository's own `app-config.yaml`, `catalog-info/` and `skeletons/`.
 
     `configs` are read after it; the database, repositories and keys lie in `folder`.
     """
-    overlay = folder / "app-config.test.yaml"
-    overlay.write_text(
-        f"backend: {{database: {{connection: {{directory: {folder}}}}}}}\nunderstage: {{dataDirectory: {folder}}}\n"
-    )
-    port = _free_port()
-    files = [ROOT / "app-config.yaml", overlay, *configs]
-    options = [text for file in files for text in ("--config", str(file))]
-    log = folder / "understage.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from understage.cli import main; main()", "up", *options, "--port", str(port)],
-            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+
+    def __init__(self, folder: Path, *configs: Path) -> None:
+        overlay = folder / "app-config.test.yaml"
+        overlay.write_text(
+            f"backend: {{database: {{connection: {{directory: {folder}}}}}}}\nunderstage: {{dataDirectory: {folder}}}\n"
+        )
+        files = [ROOT / "app-config.yaml", overlay, *configs]
+        options = [text for file in files for text in ("--config", str(file))]
+        self._port = _free_port()
+        self._command = [
+            sys.executable, "-c", "from understage.cli import main; main()", "up", *options, "--port", str(self._port)
+        ]  # fmt: skip
+        self._log = folder / "understage.log"
+        self.url = f"http://localhost:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again on the same port, and wait until it answers."""
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
         try:
-            _wait_until_ready(process, log, port)
-            yield f"http://localhost:{port}"
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _wait_until_ready(self._process, self._log, self._port)
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End it as a machine that loses power does."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextmanager
+def run_understage(folder: Path, *configs: Path) -> Iterator[str]:
+    """Yield the URL of a `Service`."""
+    with running_service(folder, *configs) as service:
+        yield service.url
+
+
+@contextmanager
+def running_service(folder: Path, *configs: Path) -> Iterator[Service]:
+    """A `Service` until the block is left."""
+    service = Service(folder, *configs)
+    try:
+        yield service
+    finally:
+        service.stop()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path, port: int) -> None:
