@@ -4,6 +4,8 @@
     infrastructure/teams/<team>/namespaces/<namespace>.yaml     Namespace with its guardrails
     infrastructure/teams/<team>/applications/<name>.yaml        Application
     infrastructure/teams/<team>/dashboards/<name>.yaml          Dashboard of a service; _team.yaml is the team's own
+    infrastructure/teams/<team>/databases/<namespace>.<name>.yaml  a database, its backups and who may call it
+    infrastructure/teams/<team>/clones/<name>/                  an environment that expires: all of it
 
 All names were checked to be RFC 1123 labels, so no path leads elsewhere.
 """
@@ -29,3 +31,13 @@ def application_file(team: str, name: str) -> str:
 def dashboard_file(team: str, service: str | None) -> str:
     """Path of a service's dashboard, or of the team's: no service has a name that begins with an underscore."""
     return f"{TEAMS}/{team}/dashboards/{service or '_team'}.yaml"
+
+
+def database_file(team: str, namespace: str, name: str) -> str:
+    """Path of a database; the name holds the namespace, since two services may call theirs the same."""
+    return f"{TEAMS}/{team}/databases/{namespace}.{name}.yaml"
+
+
+def clone_folder(team: str, name: str) -> str:
+    """Path of everything that is an environment's."""
+    return f"{TEAMS}/{team}/clones/{name}"

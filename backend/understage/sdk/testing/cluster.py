@@ -1,7 +1,7 @@
 """Kubernetes clusters, in memory, with the ownership rules of server-side apply."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,8 +37,8 @@ class FakeCluster:
 
     `apply` follows server-side apply: a field that another manager owns with another value is a conflict unless forced; a
     field that we applied before and leave out now is removed unless another manager owns it too. Lists count as one field.
-    An object in a namespace that was not applied is refused. `namespaces` exist from the start. `unreachable` makes every
-    call fail with that reason.
+    An object in a namespace that was not applied is refused. `namespaces` exist from the start. Every kind is known but those
+    in `unknown_kinds`, (api_version, kind). `unreachable` makes every call fail with that reason.
     """
 
     name: str = "default"
@@ -46,6 +46,7 @@ class FakeCluster:
     namespaces: Sequence[str] = ("default", "kube-system", "argocd")
     objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
     owners: dict[Key, dict[Path, set[str]]] = field(default_factory=dict)
+    unknown_kinds: Collection[tuple[str, str]] = ()
     unreachable: str | None = None
 
     def __post_init__(self) -> None:
@@ -87,8 +88,10 @@ class FakeCluster:
         return True
 
     async def is_namespaced(self, api_version: str, kind: str) -> bool:
-        """True but for the kinds that are known to have no namespace."""
+        """True but for the kinds that are known to have no namespace. Raises NotFoundError for one of `unknown_kinds`."""
         self._reach()
+        if (api_version, kind) in self.unknown_kinds:
+            raise NotFoundError(f"Cluster {self.name!r} knows no kind {kind} in {api_version}")
         return kind not in WITHOUT_NAMESPACE
 
     def _reach(self) -> None:

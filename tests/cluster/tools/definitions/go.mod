@@ -1,0 +1,8 @@
+module understage.test/tools/definitions
+
+go 1.26.0
+
+require (
+	github.com/cloudnative-pg/cloudnative-pg v1.27.1
+	github.com/external-secrets/external-secrets v1.3.2
+)
