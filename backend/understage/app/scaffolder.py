@@ -199,7 +199,7 @@ def _action_defaults(settings: Settings, root: Path) -> dict[str, Any]:
         "argocdNamespace": own.argocd.namespace,
         "argocdDestinationServers": own.argocd.destination_servers,
         "grafanaUrl": settings.grafana.domain,
-        "costs": own.costs.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "costs": own.costs.model_dump(mode="json", by_alias=True, exclude={"open_cost"}, exclude_none=True),
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -15,6 +15,7 @@ from understage.app.identity import JWKS_PATH, Identity, create_identity
 from understage.app.integrations import Integrations, create_integrations
 from understage.app.plugins import CatalogPlugins
 from understage.app.scaffolder import create_scaffolder
+from understage.app.understage_plugin import create_understage_routers
 from understage.app.web import Health, create_root
 from understage.catalog.access import Access
 from understage.catalog.analyzers.analysis import installed_analyzers
@@ -174,6 +175,7 @@ def _compose(
     offered.register(*create_catalog_actions(database, catalog_access, engine.service, auditor))
     _mount_plugin(web, "catalog", [*catalog_routers, create_actions_router(offered)], identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)
+    _mount_plugin(web, "understage", create_understage_routers(settings, database, catalog_access), identity, health)
     web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))
     if standalone:
         _mount_portal(web, configuration, settings, database, identity, integrations)

@@ -34,3 +34,29 @@ def estimate(
     from understage.cli.costs import estimate_manifests
 
     raise typer.Exit(estimate_manifests(paths, config or [], form, limit))
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the component; with --cluster-namespace of the namespace.")],
+    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
+    token: Annotated[
+        str | None,
+        typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; without one, a guest's."),
+    ] = None,
+    of_namespace: Annotated[
+        bool, typer.Option("--cluster-namespace", help="Of a namespace of the cluster, not of a service.")
+    ] = False,
+    form: FormOption = StatusForm.table,
+) -> None:
+    """Show what a service, or a namespace of the cluster, costs a month as it runs, as OpenCost tells it.
+
+    Exit code 2 when nobody tells.
+
+    Examples:
+      understage cost show ledger
+      understage cost show ledger-production --cluster-namespace --format json
+    """
+    from understage.cli.spent import show_cost
+
+    raise typer.Exit(show_cost(name, url, token, form, of_namespace=of_namespace))

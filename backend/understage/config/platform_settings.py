@@ -1,5 +1,6 @@
 """The sections about clusters, Argo CD and Understage itself."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -163,13 +164,32 @@ class PriceSettings(Section):
     storage_classes: dict[str, Price] = Field(default_factory=dict)
 
 
+class OpenCostSettings(Section):
+    """`understage.costs.openCost`: where OpenCost answers, over which time it is asked, and how often.
+
+    `label` is what pods of one service have in common. `annotate` puts what services cost on their entities, anew once in
+    `annotate_every` at most.
+    """
+
+    url: Text
+    path: Text = "/allocation/compute"
+    token: Secret | None = None
+    currency: Text | None = None
+    window: Duration = timedelta(days=7)
+    refresh: Duration = timedelta(hours=1)
+    label: Text = "app.kubernetes.io/name"
+    annotate: Boolean = True
+    annotate_every: Duration = timedelta(days=1)
+
+
 class CostSettings(Section):
-    """`understage.costs`: what estimates count with."""
+    """`understage.costs`: what estimates count with, and who tells what was spent."""
 
     currency: Text = "USD"
     prices: PriceSettings | None = None
     job_minutes: int = Field(default=5, ge=1, le=44640)
     nodes: int = Field(default=1, ge=1, le=100_000)
+    open_cost: OpenCostSettings | None = None
 
     @model_validator(mode="after")
     def _check_currency(self) -> "CostSettings":
