@@ -15,7 +15,7 @@ from tests.cluster.bench import ArgoCd, Cluster, Gitea, Platform, data_folder
 
 CLUSTER_PARTS = ("etcd", "kubernetes", "kwok")
 ARGOCD_PARTS = ("argocd", "helm")
-FIXTURES = {"helm_binary", "cluster", "gitea", "argocd", "platform", "platform_tools"}
+FIXTURES = {"helm_binary", "kyverno_binary", "cluster", "gitea", "argocd", "platform", "platform_tools"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,6 +29,13 @@ def helm_binary() -> Path:
     """The helm of the bench."""
     _need(["helm"])
     return tools.binary("helm")
+
+
+@pytest.fixture(scope="session")
+def kyverno_binary() -> Path:
+    """The command of Kyverno."""
+    _need(["kyverno"])
+    return tools.binary("kyverno")
 
 
 @pytest.fixture(scope="session")

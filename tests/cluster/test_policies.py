@@ -15,6 +15,27 @@ from understage.integrations.policies import PolicyCheck, admission_policies, re
 
 RULES = Path(__file__).parents[2] / "skeletons" / "policies" / "rules.yaml"
 NAMESPACE = "guarded"
+ROUTES = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "httproutes.gateway.networking.k8s.io",
+        "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/2466"},
+    },
+    "spec": {
+        "group": "gateway.networking.k8s.io",
+        "scope": "Namespaced",
+        "names": {"kind": "HTTPRoute", "plural": "httproutes", "singular": "httproute"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 PATIENCE = 60.0
 
 
@@ -34,7 +55,7 @@ async def test_the_cluster_refuses_what_the_check_refuses_and_nothing_else(clust
     checking = PolicyCheck(policies)
     labels = {"team": "payments"}
     await api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
-    made = admission_policies(policies)
+    made = [ROUTES, *admission_policies(policies)]
     try:
         for manifest in made:
             await api.apply(manifest)
@@ -61,7 +82,29 @@ async def test_the_cluster_refuses_what_the_check_refuses_and_nothing_else(clust
         # Namespaces of nobody are not meant.
         elsewhere = {**first["image-tag"].object, "metadata": {"name": "free", "namespace": "default"}}
         assert not await refusal(api, Case("elsewhere", elsewhere, frozenset()))
+        await _refuse_what_is_put_into_a_running_pod(cluster, api, cases)
         print(f"{len(cases)} objects, {sum(bool(case.breaks) for case in cases)} refused, equal verdicts and words")
     finally:
         for manifest in reversed(made):
             await api.delete(manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"])
+
+
+async def _refuse_what_is_put_into_a_running_pod(cluster: Cluster, api: KubernetesCluster, cases: list[Case]) -> None:
+    """An ephemeral container comes by a way of its own, past the pod that was asked about."""
+    (plain,) = (case for case in cases if case.id == "good: plain, Pod")
+    name = "debugged"
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": NAMESPACE}}
+    await api.apply(account)
+    await api.apply({**plain.object, "metadata": {**plain.object["metadata"], "name": name}})
+    good = plain.object["spec"]["containers"][0]
+    bad = {**good, "securityContext": {**good["securityContext"], "privileged": True, "allowPrivilegeEscalation": True}}
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/ephemeralcontainers"
+    answers = []
+    for number, container in enumerate((bad, good)):
+        put = {key: part for key, part in container.items() if key != "resources"} | {"name": f"debug-{number}"}
+        patch = {"spec": {"ephemeralContainers": [put]}}
+        headers = {"Content-Type": "application/strategic-merge-patch+json"}
+        answers.append(cluster.request("PATCH", path, json=patch, headers=headers))
+    assert (answers[0].status_code, answers[1].status_code) == (422, 200), [answer.text for answer in answers]
+    assert "debug-0 may gain privileges" in answers[0].json()["message"]
+    await api.delete("v1", "Pod", name, NAMESPACE)

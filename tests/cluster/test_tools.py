@@ -94,7 +94,7 @@ def test_a_failed_build_shows_the_compiler(hello: Path) -> None:
 
 
 def test_every_part_of_the_bench_is_pinned() -> None:
-    assert {"argocd", "etcd", "gitea", "helm", "kubernetes", "kwok"} <= set(tools.part_names())
+    assert {"argocd", "etcd", "gitea", "helm", "kubernetes", "kwok", "kyverno"} <= set(tools.part_names())
     for name in tools.part_names():
         part = tools.read_part(name)
         pins = (part.source / "go.mod").read_text()

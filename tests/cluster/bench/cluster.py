@@ -206,6 +206,8 @@ def _start_apiserver(cluster: Cluster, etcd_url: str, stack: ExitStack) -> Proce
         f"--service-account-key-file={folder / 'sa.pub'}",
         f"--service-account-signing-key-file={folder / 'sa.key'}",
         "--authorization-mode=RBAC",
+        # As where agents of nodes run: who may be privileged is left to policies.
+        "--allow-privileged=true",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--disable-admission-plugins=ServiceAccount",
     ]

@@ -109,6 +109,16 @@ def _of(list_name: str, *path: str | int, to: Any) -> Change:
     return _change(list_name, 0, *path, to=to)
 
 
+def _both(*changes: Change) -> Change:
+    def change(pod: Json) -> None:
+        for each in changes:
+            each(pod)
+
+    return change
+
+
+CLAIM: Json = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+
 CHANGES: dict[str, tuple[Change, set[str]]] = {
     "no resources": (_of("containers", "resources", to={}), {"resources"}),
     "no memory limit": (_of("containers", "resources", "limits", to={"cpu": "1"}), {"resources"}),
@@ -152,10 +162,82 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "a path of the node": (_change("volumes", to=[{"name": "root", "hostPath": {"path": "/"}}]), {"volumes"}),
     "a driver": (_change("volumes", to=[{"name": "disk", "csi": {"driver": "host.example.com"}}]), {"volumes"}),
     "a file server": (_change("volumes", to=[{"name": "nfs", "nfs": {"server": "a", "path": "/"}}]), {"volumes"}),
+    "no AppArmor in the pod": (_change("securityContext", "appArmorProfile", to={"type": "Unconfined"}), {"seccomp"}),
+    "an unmasked /proc": (
+        _both(_change("hostUsers", to=False), _of("containers", "securityContext", "procMount", to="Unmasked")),
+        {"seccomp"},
+    ),
+    "an unmasked /proc of an init container": (
+        _both(_change("hostUsers", to=False), _of("initContainers", "securityContext", "procMount", to="Unmasked")),
+        {"seccomp"},
+    ),
+    "an SELinux type": (_change("securityContext", "seLinuxOptions", to={"type": "spc_t"}), {"selinux"}),
+    "an SELinux user": (
+        _of("initContainers", "securityContext", "seLinuxOptions", to={"user": "system_u"}),
+        {"selinux"},
+    ),
+    "a probe of another host": (
+        _of("containers", "livenessProbe", to={"httpGet": {"host": "169.254.169.254", "port": 80}}),
+        {"probe-hosts"},
+    ),
+    "a hook on another host": (
+        _of("containers", "lifecycle", to={"preStop": {"httpGet": {"host": "10.0.0.1", "port": 80, "path": "/"}}}),
+        {"probe-hosts"},
+    ),
+    "a process of a Windows node": (
+        _both(_change("hostNetwork", to=True), _change("securityContext", "windowsOptions", to={"hostProcess": True})),
+        {"windows-host", "host-namespaces"},
+    ),
+    "a container of a Windows node": (
+        _both(
+            _change("hostNetwork", to=True),
+            _of("containers", "securityContext", "windowsOptions", to={"hostProcess": True}),
+            _of("initContainers", "securityContext", "windowsOptions", to={"hostProcess": True}),
+        ),
+        {"windows-host", "host-namespaces"},
+    ),
+    "a sidecar with privileges": (
+        _both(
+            _of("initContainers", "restartPolicy", to="Always"),
+            _of("initContainers", "securityContext", "privileged", to=True),
+            _of("initContainers", "securityContext", "allowPrivilegeEscalation", to=True),
+        ),
+        {"privileges"},
+    ),
+    "a volume by name": (
+        _change(
+            "volumes", to=[{"name": "d", "ephemeral": {"volumeClaimTemplate": {"spec": {**CLAIM, "volumeName": "pv"}}}}]
+        ),
+        {"volumes"},
+    ),
+    "another kernel parameter": (
+        _change("securityContext", "sysctls", to=[{"name": "net.core.somaxconn", "value": "65535"}]),
+        {"sysctls"},
+    ),
     "a kernel parameter": (
         _change("securityContext", "sysctls", to=[{"name": "kernel.msgmax", "value": "65536"}]),
         {"sysctls"},
     ),
+}
+
+
+GATEWAY = "gateway.networking.k8s.io/v1"
+PATHS: Json = {
+    "paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "ledger", "port": {"number": 80}}}}]
+}
+OWN_HOSTS = {
+    "the namespace's host": ["guarded.apps.example.com"],
+    "hosts below it": ["api.guarded.apps.example.com", "a.b.guarded.apps.example.com"],
+    "all hosts below it": ["*.guarded.apps.example.com"],
+}
+FOREIGN_HOSTS = {
+    "another namespace's host": ["ledger.apps.example.com"],
+    "a host below another namespace's": ["guarded.ledger.apps.example.com"],
+    "its own host and another's": ["guarded.apps.example.com", "shop.apps.example.com"],
+    "a host that ends alike": ["unguarded.apps.example.com"],
+    "its own name elsewhere": ["guarded.apps.example.com.evil.org"],
+    "everybody's hosts": ["*.apps.example.com"],
+    "a host that nobody granted": ["shop.example.com"],
 }
 
 
@@ -229,6 +311,11 @@ def _others() -> Iterator[tuple[str, Json]]:
     view = {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"}
     yield "a binding of a role", _named(f"{rbac}/v1", "RoleBinding", "ledger", roleRef=own, subjects=[])
     yield "a binding of view", _named(f"{rbac}/v1", "RoleBinding", "ledger", roleRef=view, subjects=[])
+    yield "a claim", _named("v1", "PersistentVolumeClaim", "ledger", spec=CLAIM)
+    for name, hosts in OWN_HOSTS.items():
+        yield f"a route, {name}", _named(GATEWAY, "HTTPRoute", "ledger", spec={"hostnames": hosts})
+        ingress = [{"host": host, "http": PATHS} for host in hosts]
+        yield f"an ingress, {name}", _named(api, "Ingress", "ledger", spec={"rules": ingress})
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
     yield "a role", _named(f"{rbac}/v1", "Role", "ledger", rules=rules)
 
@@ -245,6 +332,16 @@ def _bad_others() -> Iterator[Case]:
         yield bad(f"a {kind}", "service-types", "a service", spec=spec)
     spec = {"ports": [{"port": 80}], "selector": selector, "externalIPs": ["192.0.2.1"]}
     yield bad("an external address", "service-types", "a service", spec=spec)
+    for name, hosts in FOREIGN_HOSTS.items():
+        yield bad(f"a route, {name}", "route-hosts", "a route, hosts below it", spec={"hostnames": hosts})
+        rules = [{"host": host, "http": PATHS} for host in hosts]
+        yield bad(f"an ingress, {name}", "ingress-hosts", "an ingress, hosts below it", spec={"rules": rules})
+    yield bad("a route, all hosts", "route-hosts", "a route, hosts below it", spec={"rules": []})
+    yield bad("a route, no hosts", "route-hosts", "a route, hosts below it", spec={"hostnames": []})
+    yield bad("an ingress, all hosts", "ingress-hosts", "an ingress, hosts below it", spec={"rules": [{"http": PATHS}]})
+    backend = PATHS["paths"][0]["backend"]
+    yield bad("an ingress of the rest", "ingress-hosts", "an ingress, hosts below it", spec={"defaultBackend": backend})
+    yield bad("a volume of somebody", "claims", "a claim", spec={**CLAIM, "volumeName": "pv-of-another-team"})
     everybody: dict[str, list[Json]] = {
         "everybody": [{}],
         "everybody, by an empty list": [{"from": []}],

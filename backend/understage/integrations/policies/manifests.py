@@ -93,7 +93,7 @@ def _resource_rules(policies: Policies, rule: Rule) -> list[Json]:
         {
             "apiGroups": [match.group],
             "apiVersions": list(match.versions),
-            "operations": ["CREATE", "UPDATE"],
+            "operations": list(match.operations),
             "resources": list(match.resources),
         }
         for match in policies.of(rule)

@@ -21,12 +21,16 @@ class _Part(BaseModel):
 
 
 class KindMatch(_Part):
-    """Resources of one API group; `resources` are the API server's names, `kinds` those in manifests."""
+    """Resources of one API group; `resources` are the API server's names, `kinds` those in manifests.
+
+    `operations` are when the cluster asks: not at updates, where controllers of the cluster write what tenants must not.
+    """
 
     group: str
     versions: tuple[str, ...]
     resources: tuple[str, ...]
     kinds: tuple[str, ...]
+    operations: tuple[Literal["CREATE", "UPDATE"], ...] = ("CREATE", "UPDATE")
 
     def matches(self, api_version: str, kind: str) -> bool:
         """Whether an object with these is meant."""
