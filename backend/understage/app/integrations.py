@@ -5,6 +5,7 @@ from pathlib import Path
 
 from understage.config.settings import Settings
 from understage.config.sources import Configuration
+from understage.integrations.adoption import ServiceAdoption
 from understage.integrations.argocd import argocd_from_config
 from understage.integrations.forge_apis import create_forge_apis
 from understage.integrations.forges import create_forges
@@ -20,7 +21,7 @@ from understage.integrations.policies import PolicyFile
 from understage.integrations.reader.readers import UrlReaders
 from understage.integrations.sources import create_policy, create_readers
 from understage.platform.http import HttpClient
-from understage.sdk.ports import ArgoCds, Clusters, ForgeApis, Forges, Git, Guardrails, Helm, Http
+from understage.sdk.ports import Adoption, ArgoCds, Clusters, ForgeApis, Forges, Git, Guardrails, Helm, Http
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Integrations:
     clusters: Clusters
     helm: Helm
     guardrails: Guardrails
+    adoption: Adoption
     argocd: ArgoCds
     http: Http
     local: LocalSource | None
@@ -55,6 +57,8 @@ def create_integrations(
     repositories = LocalRepositories(data_directory / "git", settings.backend.base_url)
     command = GitCommand()
     local = LocalSource(repositories, command) if with_local_git else None
+    helm = helm_from_config(configuration.data)
+    guardrails = PolicyFile.from_settings(settings.understage.policies, root)
     return Integrations(
         reader=create_readers(settings.integrations, settings.backend.reading, http, local),
         git=GitRemotes(data_directory / "git-state", command, repositories.locate),
@@ -66,8 +70,9 @@ def create_integrations(
         ),
         apis=create_forge_apis(settings.integrations, http),
         clusters=clusters_from_config(configuration.data, root),
-        helm=helm_from_config(configuration.data),
-        guardrails=PolicyFile.from_settings(settings.understage.policies, root),
+        helm=helm,
+        guardrails=guardrails,
+        adoption=ServiceAdoption(helm, guardrails),
         argocd=argocd_from_config(configuration.data),
         http=PolicedHttp(http, create_policy(settings.integrations, settings.backend.reading, http)),
         local=local,

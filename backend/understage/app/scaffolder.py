@@ -129,6 +129,7 @@ def _assemble(
             clusters=integrations.clusters,
             helm=integrations.helm,
             guardrails=integrations.guardrails,
+            adoption=integrations.adoption,
             argocd=integrations.argocd,
             templating=templating,
             http=integrations.http,

@@ -325,6 +325,53 @@ class Guardrails(Protocol):
 
 
 @dataclass(frozen=True)
+class AdoptionRequest:
+    """What to adopt, and how. Paths are relative to `folder`, the root of the service's repository.
+
+    `path` is a file or folder of manifests, a kustomization or a chart; `base_chart` the folder of `base-service`; `gateway`
+    namespace and name of the Gateway that Ingresses are said as routes of; `as_is` leaves the pods as they are.
+    """
+
+    folder: Path
+    base_chart: Path
+    owner: str
+    team: str
+    environment: str
+    path: str = "."
+    system: str | None = None
+    namespace: str | None = None
+    target: str = "deploy"
+    release: str | None = None
+    value_files: Sequence[str] = ()
+    gateway: tuple[str, str] | None = None
+    as_is: bool = False
+
+
+@dataclass(frozen=True)
+class AdoptionProposal:
+    """What is proposed: files by path, the report, and the same for programs, service by service.
+
+    A service is `{name, namespace, release, folder, equal, keepsPods, differences, violations}`.
+    """
+
+    files: Mapping[str, str]
+    report: str
+    services: Sequence[Json]
+    not_adopted: Sequence[Json]
+
+
+class Adoption(Protocol):
+    """From the objects of a service that runs to values of `base-service`."""
+
+    async def propose(self, request: AdoptionRequest) -> AdoptionProposal:
+        """Read, propose, render, compare; changes nothing.
+
+        Raises InputError or SourceError for what cannot be read, is hostile, or would overwrite what the repository has;
+        ServiceUnavailableError where helm or kustomize is needed and not installed.
+        """
+
+
+@dataclass(frozen=True)
 class Application:
     """State of an Argo CD Application: `sync` (Synced, OutOfSync, Unknown), `health` (Healthy, Progressing, Degraded …).
 
@@ -452,6 +499,7 @@ class Ports:
     clusters: Clusters
     helm: Helm
     guardrails: Guardrails
+    adoption: Adoption
     argocd: ArgoCds
     templating: Templating
     http: Http

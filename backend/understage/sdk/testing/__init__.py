@@ -11,6 +11,7 @@ The fakes keep their state in plain members that a test may fill and read, and r
 (a taken repository name, a field that another manager owns, a namespace that does not exist …).
 """
 
+from understage.sdk.testing.adoption import FakeAdoption
 from understage.sdk.testing.argocd import FakeArgoCd, FakeArgoCds
 from understage.sdk.testing.catalog import FakeCatalog
 from understage.sdk.testing.cluster import FakeCluster, FakeClusters
@@ -35,6 +36,7 @@ from understage.sdk.testing.templating import FakeTemplating
 __all__ = [
     "ActionResult",
     "Checkpoints",
+    "FakeAdoption",
     "FakeArgoCd",
     "FakeArgoCds",
     "FakeCatalog",

@@ -1,6 +1,7 @@
 """All ports at once, each a fake that a test may replace."""
 
 from understage.sdk.ports import (
+    Adoption,
     ArgoCds,
     Backstage,
     Catalog,
@@ -16,6 +17,7 @@ from understage.sdk.ports import (
     Templating,
 )
 from understage.sdk.reader import UrlReader
+from understage.sdk.testing.adoption import FakeAdoption
 from understage.sdk.testing.argocd import FakeArgoCds
 from understage.sdk.testing.catalog import FakeCatalog
 from understage.sdk.testing.cluster import FakeClusters
@@ -40,6 +42,7 @@ def fake_ports(
     clusters: Clusters | None = None,
     helm: Helm | None = None,
     guardrails: Guardrails | None = None,
+    adoption: Adoption | None = None,
     argocd: ArgoCds | None = None,
     templating: Templating | None = None,
     http: Http | None = None,
@@ -61,6 +64,7 @@ def fake_ports(
         clusters=clusters or FakeClusters(),
         helm=helm or FakeHelm(),
         guardrails=guardrails or FakeGuardrails(),
+        adoption=adoption or FakeAdoption(),
         argocd=argocd or FakeArgoCds(),
         templating=templating or FakeTemplating(),
         http=http or FakeHttp(),

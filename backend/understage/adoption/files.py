@@ -1,0 +1,94 @@
+"""The files that a pull request proposes: the entity, the chart with its values, the report. Called with what was proposed.
+
+    catalog-info.yaml                    left out when the repository has one
+    deploy/Chart.yaml                    deploy/<service>/… when there are several
+    deploy/values.yaml
+    deploy/environments/<environment>.yaml
+    deploy/ADOPTION.md
+"""
+
+from collections.abc import Sequence
+
+from understage.adoption.proposal import Options, Proposal
+from understage.adoption.reading import Json
+from understage.model.yaml import dump
+
+REPORT = "ADOPTION.md"
+
+
+def chart_folder(target: str, name: str, *, several: bool) -> str:
+    """Where the chart of a service stands."""
+    return f"{target}/{name}" if several else target
+
+
+def release_name(name: str, environment: str) -> str:
+    """Name of the Helm release and of the Argo CD Application."""
+    return f"{name[: 53 - len(environment) - 1]}-{environment}"
+
+
+def proposed_files(
+    proposals: Sequence[tuple[Proposal, str]],
+    options: Options,
+    *,
+    target: str,
+    chart_version: str,
+    has_catalog_info: bool,
+) -> dict[str, str]:
+    """Texts by path, without the report and the vendored chart. `proposals` come with the namespace of each."""
+    files: dict[str, str] = {}
+    for proposal, _ in proposals:
+        folder = chart_folder(target, proposal.name, several=len(proposals) > 1)
+        files.update(chart_files(proposal, options, folder, chart_version))
+    if not has_catalog_info and proposals:
+        entities = [component(proposal, options, namespace) for proposal, namespace in proposals]
+        files["catalog-info.yaml"] = "---\n".join(dump(entity) for entity in entities)
+    return files
+
+
+def chart_files(proposal: Proposal, options: Options, folder: str, chart_version: str) -> dict[str, str]:
+    """Chart and values of one service."""
+    about: Json = {
+        "apiVersion": "v2",
+        "name": proposal.name,
+        "description": f"How {proposal.name} is deployed",
+        "type": "application",
+        "version": "0.1.0",
+        "dependencies": [{"name": "base-service", "version": chart_version}],
+    }
+    values = {**proposal.values, "labels": {key: value for key, value in proposal.values["labels"].items() if key != "environment"}}
+    header = (
+        f"Values of {proposal.name}, made of the objects that ran before it was adopted ({REPORT}).\n"
+        "What is not set here has the default of base-service."
+    )
+    environment = {"base-service": {"labels": {"environment": options.environment}}}
+    return {
+        f"{folder}/Chart.yaml": dump(about),
+        f"{folder}/values.yaml": dump({"base-service": values}, header=header),
+        f"{folder}/environments/{options.environment}.yaml": dump(
+            environment, header=f"What {proposal.name} has of its own in {options.environment}."
+        ),
+    }
+
+
+def component(proposal: Proposal, options: Options, namespace: str) -> Json:
+    """The entity of the catalog."""
+    spec: Json = {
+        "type": "service",
+        "lifecycle": "production" if options.environment == "production" else "experimental",
+        "owner": options.owner,
+    }
+    if options.system:
+        spec["system"] = options.system
+    return {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {
+            "name": proposal.name,
+            "annotations": {
+                "backstage.io/kubernetes-id": proposal.name,
+                "backstage.io/kubernetes-namespace": namespace,
+                "argocd/app-name": release_name(proposal.name, options.environment),
+            },
+        },
+        "spec": spec,
+    }
