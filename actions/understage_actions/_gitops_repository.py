@@ -139,6 +139,9 @@ def _united_project(known: Path, wanted: Path) -> str | None:
 def _only_document(path: Path) -> dict[str, Any] | None:
     if path.suffix not in (".yaml", ".yml"):
         return None
-    documents = parse_documents(path.read_bytes(), path.name)
+    try:
+        documents = parse_documents(path.read_bytes(), path.name)
+    except InputError:
+        return None  # a template of a chart, for example
     value = documents[0].value if len(documents) == 1 else None
     return value if isinstance(value, dict) else None

@@ -10,7 +10,8 @@ from understage.adoption.comparison import Difference, compare
 from understage.adoption.explanation import Explained, explain
 from understage.adoption.files import proposed_files
 from understage.adoption.inventory import Group, Inventory, Remark, take_stock
-from understage.adoption.proposal import Options, Proposal, propose
+from understage.adoption.outline import Options, Proposal
+from understage.adoption.proposal import propose
 from understage.adoption.report import ServiceReport, report_text
 
 __all__ = [

@@ -70,7 +70,7 @@ def _walk(about: str, path: str, before: Any, after: Any) -> Iterator[Difference
         old, new = {str(each[key]): each for each in before}, {str(each[key]): each for each in after}
         for name in [*old, *(name for name in new if name not in old)]:
             yield from _walk(about, f"{path}[{name}]", old.get(name), new.get(name))
-    elif before != after or type(before) is not type(after) and not _are_numbers(before, after):
+    elif before != after or (type(before) is not type(after) and not _are_numbers(before, after)):
         yield Difference(about, path, before, after)
 
 

@@ -98,7 +98,10 @@ def _hindering_variables(container: Json) -> list[str]:
         reasons.append("a variable has a name that the chart refuses")
     if any("$(" in str(each.get("value")) for each in variables):
         reasons.append("a variable is made of others (`$(…)`), so that their order counts")
-    if any(each.get("name") == "PORT" and port and str(each.get("value")) != str(port[0].get("containerPort")) for each in variables):
+    if any(
+        each.get("name") == "PORT" and port and str(each.get("value")) != str(port[0].get("containerPort"))
+        for each in variables
+    ):
         reasons.append("its variable PORT is not its port")
     if len({str(each.get("name")) for each in variables}) < len(variables):
         reasons.append("a variable is there twice")
@@ -124,11 +127,13 @@ def _is_plain_probe(key: str, probe: Json, container: Json) -> bool:
         return False
     if not str(get.get("path", "/")).startswith("/") or not set(get) <= {"path", "port", "scheme"}:
         return False
-    if not set(probe) <= {"httpGet", *PROBE_DEFAULTS} or not all(isinstance(probe.get(name, 1), int) for name in PROBE_DEFAULTS):
+    if not set(probe) <= {"httpGet", *PROBE_DEFAULTS} or not all(
+        isinstance(probe.get(name, 1), int) for name in PROBE_DEFAULTS
+    ):
         return False
     delay = 0 if key == "startupProbe" else STARTUP_SECONDS
     plain = probe.get("timeoutSeconds", 1) == 1 and probe.get("successThreshold", 1) == 1
-    return plain and probe.get("initialDelaySeconds", 0) <= delay
+    return plain and int(probe.get("initialDelaySeconds", 0)) <= delay
 
 
 def container_values(container: Json) -> Json:
@@ -152,7 +157,11 @@ def container_values(container: Json) -> Json:
 def _probe_values(probe: Json, path: str) -> Json:
     own = str(mapping(probe, "httpGet").get("path", "/"))
     values: Json = {"path": own} if own != path else {}
-    return {**values, "periodSeconds": probe.get("periodSeconds", 10), "failureThreshold": probe.get("failureThreshold", 3)}
+    return {
+        **values,
+        "periodSeconds": probe.get("periodSeconds", 10),
+        "failureThreshold": probe.get("failureThreshold", 3),
+    }
 
 
 def complete_resources(container: Json) -> Json:

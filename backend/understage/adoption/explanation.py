@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from understage.adoption.comparison import Difference
-from understage.adoption.proposal import Proposal
+from understage.adoption.outline import Proposal
 
 Harmless = Literal["yes", "check", "no"]
 POD = r"spec\.template\.spec\."
@@ -53,57 +53,216 @@ RULES = (
     Rule("PodDisruptionBudget/.*", "", _added, "a drain takes pods one after the other", "yes"),
     Rule("ServiceAccount/.*", "", _added, "an account of its own in place of the namespace's default one", "yes"),
     Rule("HTTPRoute/.*", "", _added, "the Ingress, said for the gateway", "yes"),
-    Rule("[^/]+/.*", r"metadata\.labels(\[.*\]|\..*)?", _added, "labels by which catalog, cost and alerts find it", "yes"),
     Rule(
-        "[^/]+/.*", r"metadata\.labels(\[(app\.kubernetes\.io|helm\.sh)/.*\]|\.(team|environment))", _any,
-        "the chart's value of a standard label; nothing selects by it but, perhaps, dashboards of your own", "check",
+        "[^/]+/.*", r"metadata\.labels(\[.*\]|\..*)?", _added, "labels by which catalog, cost and alerts find it", "yes"
     ),
-    Rule("(?!Deployment)[^/]+/.*", r"metadata\.labels(\[.*\]|\..*)?", _any,
-         "the objects of a service have the labels of its Deployment; look for dashboards that select by the old one", "check"),
-    Rule("(?!Deployment)[^/]+/.*", r"metadata\.annotations(\[.*\]|\..*)?", _added, "annotations of the Deployment, on all objects", "yes"),
+    Rule(
+        "[^/]+/.*",
+        r"metadata\.labels(\[(app\.kubernetes\.io|helm\.sh)/.*\]|\.(team|environment))",
+        _any,
+        "the chart's value of a standard label; nothing selects by it but, perhaps, dashboards of your own",
+        "check",
+    ),
+    Rule(
+        "(?!Deployment)[^/]+/.*",
+        r"metadata\.labels(\[.*\]|\..*)?",
+        _any,
+        "the objects of a service have the labels of its Deployment; look for dashboards that select by the old one",
+        "check",
+    ),
+    Rule(
+        "(?!Deployment)[^/]+/.*",
+        r"metadata\.annotations(\[.*\]|\..*)?",
+        _added,
+        "annotations of the Deployment, on all objects",
+        "yes",
+    ),
     Rule("Deployment/.*", r"spec\.revisionHistoryLimit", _any, "so many old versions are kept for going back", "yes"),
-    Rule("Deployment/.*", r"spec\.replicas", _removed, "the HorizontalPodAutoscaler says how many; Git would work against it", "yes"),
+    Rule(
+        "Deployment/.*",
+        r"spec\.replicas",
+        _removed,
+        "the HorizontalPodAutoscaler says how many; Git would work against it",
+        "yes",
+    ),
     Rule("Deployment/.*", r"spec\.strategy(\..*)?", _any, "no pod goes before a new one is ready", "yes"),
-    Rule("Deployment/.*", r"spec\.(progressDeadlineSeconds|minReadySeconds)", _any,
-         "the chart has the API server's default", "check"),
-    Rule("Deployment/.*", r"spec\.template\.metadata\.annotations(\[checksum/config\])?", _added,
-         "pods are replaced when the files of `config` change", "yes"),
-    Rule("Deployment/.*", POD + r"serviceAccountName", _any, "an account of its own in place of the namespace's default one; "
-         "roles that were given to the default account are to be given to this one", "check"),
-    Rule("Deployment/.*", POD + r"automountServiceAccountToken", _any, "no token in the pod; if the service calls the Kubernetes "
-         "API, set podOverrides.automountServiceAccountToken to true", "check"),
-    Rule("Deployment/.*", POD + r"securityContext(\..*)?", _added, "the guardrails ask for it: runs as user 10001 and not as root; "
-         "try whether the image can", "check"),
-    Rule("Deployment/.*", POD + r"topologySpreadConstraints(\[.*\])?", _added, "pods are spread over zones and nodes where there is room", "yes"),
+    Rule(
+        "Deployment/.*",
+        r"spec\.(progressDeadlineSeconds|minReadySeconds)",
+        _any,
+        "the chart has the API server's default",
+        "check",
+    ),
+    Rule(
+        "Deployment/.*",
+        r"spec\.template\.metadata\.annotations(\[checksum/config\])?",
+        _added,
+        "pods are replaced when the files of `config` change",
+        "yes",
+    ),
+    Rule(
+        "Deployment/.*",
+        POD + r"serviceAccountName",
+        _any,
+        "an account of its own in place of the namespace's default one; "
+        "roles that were given to the default account are to be given to this one",
+        "check",
+    ),
+    Rule(
+        "Deployment/.*",
+        POD + r"automountServiceAccountToken",
+        _any,
+        "no token in the pod; if the service calls the Kubernetes "
+        "API, set podOverrides.automountServiceAccountToken to true",
+        "check",
+    ),
+    Rule(
+        "Deployment/.*",
+        POD + r"securityContext(\..*)?",
+        _added,
+        "the guardrails ask for it: runs as user 10001 and not as root; try whether the image can",
+        "check",
+    ),
+    Rule(
+        "Deployment/.*",
+        POD + r"topologySpreadConstraints(\[.*\])?",
+        _added,
+        "pods are spread over zones and nodes where there is room",
+        "yes",
+    ),
     Rule("Deployment/.*", POD + r"volumes(\[tmp\])?", _added, "the root file system is read-only, /tmp is not", "yes"),
-    Rule("Deployment/.*", CONTAINER + r"volumeMounts(\[/tmp\])?", _added, "the root file system is read-only, /tmp is not", "yes"),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"volumeMounts(\[/tmp\])?",
+        _added,
+        "the root file system is read-only, /tmp is not",
+        "yes",
+    ),
     Rule("Deployment/.*", CONTAINER + r"env(\[PORT\])?", _added, "the chart tells the port", "yes"),
-    Rule("Deployment/.*", CONTAINER + r"name", _any, "the container is called like the service: mind `kubectl exec -c` and "
-         "dashboards", "yes"),
-    Rule("Deployment/.*", CONTAINER + r"ports\[\d+\]\.name", _any, "the port is called http; Services lead to it by that name", "yes"),
-    Rule("Deployment/.*", CONTAINER + r"securityContext(\..*)?", _added, "the guardrails ask for it: no new privileges, no "
-         "capabilities, nothing written but to volumes; try whether the image can", "check"),
-    Rule("Deployment/.*", CONTAINER + r"resources(\..*)?", _added, "the guardrails ask for it; look at what the service uses, and "
-         "set `resources` accordingly", "check"),
-    Rule("Deployment/.*", CONTAINER + r"startupProbe(\..*)?", _added, "it has 60 seconds to start before the other probes count", "yes"),
-    Rule("Deployment/.*", CONTAINER + r"(readiness|liveness)Probe\.initialDelaySeconds", _removed,
-         "the startup probe waits in its place, up to 60 seconds", "yes"),
-    Rule("Deployment/.*", CONTAINER + r"startupProbe\.initialDelaySeconds", _removed, "it asks from the start, and goes on asking", "yes"),
-    Rule("Deployment/.*", CONTAINER + r"lifecycle(\..*)?", _added, "it goes on serving for five seconds, until nobody calls it any more", "yes"),
-    Rule("Service/.*", r"spec\.selector(\..*|\[.*\])?", _any, "the same pods: the labels of the Deployment's selector", "yes"),
-    Rule("Service/.*", r"spec\.ports\[\d+\]\.name", _any, "the port is called http; who calls it by its number notices nothing", "check"),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"name",
+        _any,
+        "the container is called like the service: mind `kubectl exec -c` and dashboards",
+        "yes",
+    ),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"ports\[\d+\]\.name",
+        _any,
+        "the port is called http; Services lead to it by that name",
+        "yes",
+    ),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"securityContext(\..*)?",
+        _added,
+        "the guardrails ask for it: no new privileges, no "
+        "capabilities, nothing written but to volumes; try whether the image can",
+        "check",
+    ),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"resources(\..*)?",
+        _added,
+        "the guardrails ask for it; look at what the service uses, and set `resources` accordingly",
+        "check",
+    ),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"startupProbe(\..*)?",
+        _added,
+        "it has 60 seconds to start before the other probes count",
+        "yes",
+    ),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"(readiness|liveness)Probe\.initialDelaySeconds",
+        _removed,
+        "the startup probe waits in its place, up to 60 seconds",
+        "yes",
+    ),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"startupProbe\.initialDelaySeconds",
+        _removed,
+        "it asks from the start, and goes on asking",
+        "yes",
+    ),
+    Rule(
+        "Deployment/.*",
+        CONTAINER + r"lifecycle(\..*)?",
+        _added,
+        "it goes on serving for five seconds, until nobody calls it any more",
+        "yes",
+    ),
+    Rule(
+        "Service/.*",
+        r"spec\.selector(\..*|\[.*\])?",
+        _any,
+        "the same pods: the labels of the Deployment's selector",
+        "yes",
+    ),
+    Rule(
+        "Service/.*",
+        r"spec\.ports\[\d+\]\.name",
+        _any,
+        "the port is called http; who calls it by its number notices nothing",
+        "check",
+    ),
     Rule("HorizontalPodAutoscaler/.*", "apiVersion", _any, "the same object in the newer version", "yes"),
-    Rule("HorizontalPodAutoscaler/.*", r"metadata\.name", _any, "the chart's has the service's name; delete the old one after the "
-         "first sync, or two of them count", "no"),
-    Rule("HorizontalPodAutoscaler/.*", r"spec\.behavior(\..*)?", _added, "pods go after five minutes of less load, the API server's default", "yes"),
+    Rule(
+        "HorizontalPodAutoscaler/.*",
+        r"metadata\.name",
+        _any,
+        "the chart's has the service's name; delete the old one after the first sync, or two of them count",
+        "no",
+    ),
+    Rule(
+        "HorizontalPodAutoscaler/.*",
+        r"spec\.behavior(\..*)?",
+        _added,
+        "pods go after five minutes of less load, the API server's default",
+        "yes",
+    ),
     Rule("HorizontalPodAutoscaler/.*", "", _removed, "one of them is enough; delete it", "no"),
-    Rule("ConfigMap/.*", r"metadata\.name", _any, "the files are in a ConfigMap of the service's name; delete the old one after the "
-         "first sync if nobody else reads it", "yes"),
-    Rule("PodDisruptionBudget/.*", r"spec\.unhealthyPodEvictionPolicy", _added, "a drain does not wait for pods that serve nobody", "yes"),
-    Rule("PodDisruptionBudget/.*", r"spec\.selector(\..*)?", _any, "the same pods: the labels of the Deployment's selector", "yes"),
-    Rule("ServiceMonitor/.*", r"spec\.(selector|endpoints)(\..*|\[.*)?", _any, "the same Service, by the chart's labels and port", "yes"),
-    Rule("ServiceAccount/.*", r"automountServiceAccountToken", _any, "no token in the pod unless the pod asks for it", "check"),
-)  # fmt: skip
+    Rule(
+        "ConfigMap/.*",
+        r"metadata\.name",
+        _any,
+        "the files are in a ConfigMap of the service's name; delete the old one after the "
+        "first sync if nobody else reads it",
+        "yes",
+    ),
+    Rule(
+        "PodDisruptionBudget/.*",
+        r"spec\.unhealthyPodEvictionPolicy",
+        _added,
+        "a drain does not wait for pods that serve nobody",
+        "yes",
+    ),
+    Rule(
+        "PodDisruptionBudget/.*",
+        r"spec\.selector(\..*)?",
+        _any,
+        "the same pods: the labels of the Deployment's selector",
+        "yes",
+    ),
+    Rule(
+        "ServiceMonitor/.*",
+        r"spec\.(selector|endpoints)(\..*|\[.*)?",
+        _any,
+        "the same Service, by the chart's labels and port",
+        "yes",
+    ),
+    Rule(
+        "ServiceAccount/.*",
+        r"automountServiceAccountToken",
+        _any,
+        "no token in the pod unless the pod asks for it",
+        "check",
+    ),
+)
 
 
 def explain(differences: Sequence[Difference], proposal: Proposal) -> list[Explained]:

@@ -1,15 +1,15 @@
 """The files that a pull request proposes: the entity, the chart with its values, the report. Called with what was proposed.
 
-    catalog-info.yaml                    left out when the repository has one
-    deploy/Chart.yaml                    deploy/<service>/… when there are several
-    deploy/values.yaml
-    deploy/environments/<environment>.yaml
-    deploy/ADOPTION.md
+catalog-info.yaml                    left out when the repository has one
+deploy/Chart.yaml                    deploy/<service>/… when there are several
+deploy/values.yaml
+deploy/environments/<environment>.yaml
+deploy/ADOPTION.md
 """
 
 from collections.abc import Sequence
 
-from understage.adoption.proposal import Options, Proposal
+from understage.adoption.outline import Options, Proposal
 from understage.adoption.reading import Json
 from understage.model.yaml import dump
 
@@ -55,7 +55,10 @@ def chart_files(proposal: Proposal, options: Options, folder: str, chart_version
         "version": "0.1.0",
         "dependencies": [{"name": "base-service", "version": chart_version}],
     }
-    values = {**proposal.values, "labels": {key: value for key, value in proposal.values["labels"].items() if key != "environment"}}
+    values = {
+        **proposal.values,
+        "labels": {key: value for key, value in proposal.values["labels"].items() if key != "environment"},
+    }
     header = (
         f"Values of {proposal.name}, made of the objects that ran before it was adopted ({REPORT}).\n"
         "What is not set here has the default of base-service."

@@ -83,7 +83,9 @@ def take_stock(objects: Sequence[Any]) -> Inventory:
     """Sort the objects of one source. Raises InputError for what is no object, twice there, or too much."""
     opened = [item for entry in objects for item in _opened(entry)]
     if len(opened) > MAX_OBJECTS:
-        raise InputError(f"{len(opened)} objects are more than the {MAX_OBJECTS} of one adoption: adopt folder by folder")
+        raise InputError(
+            f"{len(opened)} objects are more than the {MAX_OBJECTS} of one adoption: adopt folder by folder"
+        )
     _refuse_twice(opened)
     remarks: list[Remark] = []
     groups = [Group(item) for item in opened if item["kind"] == "Deployment" and not _hook(item, remarks)]
@@ -98,7 +100,11 @@ def take_stock(objects: Sequence[Any]) -> Inventory:
 
 
 def _opened(entry: Any) -> list[Json]:
-    if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str) or not isinstance(entry.get("apiVersion"), str):
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("kind"), str)
+        or not isinstance(entry.get("apiVersion"), str)
+    ):
         raise InputError("A document is no Kubernetes object: it needs apiVersion, kind and metadata.name")
     if entry["kind"].endswith("List") and isinstance(entry.get("items"), list):
         return [item for below in entry["items"] for item in _opened(below)]
@@ -122,7 +128,10 @@ def _hook(item: Json, remarks: list[Remark]) -> bool:
     if HOOK not in mapping(item, "metadata", "annotations"):
         return False
     remarks.append(
-        Remark(title(item), "a hook of Helm: Argo CD runs it by `argocd.argoproj.io/hook`; carry it over by hand if need be")
+        Remark(
+            title(item),
+            "a hook of Helm: Argo CD runs it by `argocd.argoproj.io/hook`; carry it over by hand if need be",
+        )
     )
     return True
 
@@ -154,7 +163,9 @@ def _assign(item: Json, groups: list[Group], remarks: list[Remark], objects: Seq
     elif len(groups) == 1:
         groups[0].others.append(item)
     else:
-        remarks.append(Remark(title(item), "belongs to no Deployment that is adopted: keep it where it is, or add it by hand"))
+        remarks.append(
+            Remark(title(item), "belongs to no Deployment that is adopted: keep it where it is, or add it by hand")
+        )
 
 
 def _secret(item: Json, groups: list[Group]) -> Remark:
@@ -184,7 +195,9 @@ def _belongs(item: Json, group: Group, objects: Sequence[Json]) -> bool:
         return selects(mapping(spec, "selector"), labels)
     if kind == "Ingress":
         wanted = set(_backends(spec))
-        return any(name_of(each) in wanted for each in objects if each["kind"] == "Service" and _belongs(each, group, objects))
+        return any(
+            name_of(each) in wanted for each in objects if each["kind"] == "Service" and _belongs(each, group, objects)
+        )
     if kind == "HorizontalPodAutoscaler":
         target = mapping(spec, "scaleTargetRef")
         return (target.get("kind"), target.get("name")) == ("Deployment", group.name)
@@ -200,7 +213,9 @@ def _belongs(item: Json, group: Group, objects: Sequence[Json]) -> bool:
         return mapping(template, "spec").get("serviceAccountName") == name_of(item)
     if kind == "RoleBinding":
         account = mapping(template, "spec").get("serviceAccountName", "default")
-        return any((each.get("kind"), each.get("name")) == ("ServiceAccount", account) for each in maps(item, "subjects"))
+        return any(
+            (each.get("kind"), each.get("name")) == ("ServiceAccount", account) for each in maps(item, "subjects")
+        )
     if kind == "ConfigMap":
         return name_of(item) in references(template, "configMap")
     return name_of(item) == group.name or name_of(item).startswith(f"{group.name}-")

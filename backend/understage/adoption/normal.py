@@ -22,7 +22,13 @@ POD_DEFAULTS: Json = {
 CONTAINER_DEFAULTS: Json = {
     "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File", "stdin": False, "tty": False,
 }  # fmt: skip
-PROBE_DEFAULTS: Json = {"periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3, "initialDelaySeconds": 0}
+PROBE_DEFAULTS: Json = {
+    "periodSeconds": 10,
+    "timeoutSeconds": 1,
+    "successThreshold": 1,
+    "failureThreshold": 3,
+    "initialDelaySeconds": 0,
+}
 SERVICE_DEFAULTS: Json = {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
 SERVICE_SERVER = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
@@ -117,7 +123,9 @@ def container(value: Json) -> Json:
         found["ports"] = [_without(port, {"protocol": "TCP"}) for port in maps(value, "ports")]
     if "resources" in value:
         found["resources"] = {
-            key: {name: amount(each) for name, each in below.items() if each is not None} if isinstance(below, dict) else below
+            key: {name: amount(each) for name, each in below.items() if each is not None}
+            if isinstance(below, dict)
+            else below
             for key, below in mapping(value, "resources").items()
         }
     if "volumeMounts" in value:
@@ -186,7 +194,14 @@ def _ingress(spec: Json, services: Sequence[Json]) -> Json:
 
     found = dict(spec)
     found["rules"] = [
-        {**rule, "http": {"paths": [{**path, "backend": backend(mapping(path, "backend"))} for path in maps(rule, "http", "paths")]}}
+        {
+            **rule,
+            "http": {
+                "paths": [
+                    {**path, "backend": backend(mapping(path, "backend"))} for path in maps(rule, "http", "paths")
+                ]
+            },
+        }
         for rule in maps(spec, "rules")
     ]
     return found

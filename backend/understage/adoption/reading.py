@@ -48,7 +48,10 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
 
 def references(value: Any, kind: str) -> Iterator[str]:
     """Names of the config maps (`configMap`) or secrets (`secret`) that a pod's spec leads to."""
-    keys = {"configMap": ("configMapRef", "configMapKeyRef", "configMap"), "secret": ("secretRef", "secretKeyRef", "secret")}
+    keys = {
+        "configMap": ("configMapRef", "configMapKeyRef", "configMap"),
+        "secret": ("secretRef", "secretKeyRef", "secret"),
+    }
     if isinstance(value, Mapping):
         for key, below in value.items():
             if key in keys[kind] and isinstance(below, Mapping):

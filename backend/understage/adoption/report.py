@@ -9,7 +9,7 @@ from typing import Any
 
 from understage.adoption.explanation import Explained
 from understage.adoption.inventory import Remark
-from understage.adoption.proposal import Proposal
+from understage.adoption.outline import Proposal
 from understage.adoption.reading import Json
 
 MOST_SHOWN = 90
@@ -53,10 +53,19 @@ def report_text(services: Sequence[ServiceReport], remarks: Sequence[Remark]) ->
 def _summary(services: Sequence[ServiceReport]) -> str:
     if not services:
         return "Nothing here can be adopted by the chart; the way of each object is below.\n"
-    lines = ["| Service | Objects before, after | Differences | To look at | Harmful | Guardrails | Pods |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| Service | Objects before, after | Differences | To look at | Harmful | Guardrails | Pods |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for service in services:
         count = {grade: sum(each.harmless == grade for each in service.differences) for grade in ("yes", "check", "no")}
-        rules = "not asked" if not service.checked else f"{len(service.violations)} broken" if service.violations else "kept"
+        rules = (
+            "not asked"
+            if not service.checked
+            else f"{len(service.violations)} broken"
+            if service.violations
+            else "kept"
+        )
         pods = "stay" if service.keeps_pods else "are replaced once"
         lines.append(
             f"| {service.proposal.name} | {service.objects[0]}, {service.objects[1]} | {len(service.differences) or 'equal'} | "
@@ -67,7 +76,10 @@ def _summary(services: Sequence[ServiceReport]) -> str:
 
 def _service(service: ServiceReport) -> str:
     proposal = service.proposal
-    parts = [f"## {proposal.name}\n", f"Release `{service.release}` in namespace `{service.namespace}`, chart in `{service.folder}`.\n"]
+    parts = [
+        f"## {proposal.name}\n",
+        f"Release `{service.release}` in namespace `{service.namespace}`, chart in `{service.folder}`.\n",
+    ]
     parts.append(_pods(service))
     parts.append(_differences(service.differences))
     if proposal.kept:
@@ -77,10 +89,17 @@ def _service(service: ServiceReport) -> str:
         is_route = "HTTPRoute" in proposal.replaced.values()
         stays = "" if is_route else "The Ingress stays; `--gateway NAMESPACE/NAME` makes HTTPRoutes of it. "
         parts.append(f"### From Ingress to HTTPRoute\n\n{stays}What no HTTPRoute says, and where it goes:\n")
-        parts.append("\n".join(f"- **{_cell(about)}** `{_cell(what)}`: {advice}" for about, what, advice in proposal.untranslated) + "\n")
+        parts.append(
+            "\n".join(
+                f"- **{_cell(about)}** `{_cell(what)}`: {advice}" for about, what, advice in proposal.untranslated
+            )
+            + "\n"
+        )
     if service.violations:
         parts.append("### Guardrails\n\nThe cluster refuses these until they are mended, where the rules hold:\n")
-        parts.append("\n".join(f"- **{_cell(about)}** {_text(message)}" for about, message in service.violations) + "\n")
+        parts.append(
+            "\n".join(f"- **{_cell(about)}** {_text(message)}" for about, message in service.violations) + "\n"
+        )
     elif not service.checked:
         parts.append("### Guardrails\n\nNot asked: no rules are configured.\n")
     if remarks := [*service.remarks, *proposal.remarks]:
@@ -94,8 +113,8 @@ def _pods(service: ServiceReport) -> str:
         return "Name, selector and pod template stay the same: Argo CD takes the Deployment over, and its pods go on running.\n"
     return (
         "Name and selector stay the same, so Argo CD takes the Deployment over. Its pod template differs "
-        f"({_count(len(service.pod_differences), 'line')} below that begin with spec.template), so its pods are replaced once, by a "
-        "rolling update. To keep them, adopt as it is (`--as-is`), and move to values later.\n"
+        f"({_count(len(service.pod_differences), 'line')} below that begin with spec.template), so its pods are replaced once, "
+        "by a rolling update. To keep them, adopt as it is (`--as-is`), and move to values later.\n"
     )
 
 
@@ -105,7 +124,14 @@ def _differences(differences: Sequence[Explained]) -> str:
     lines = ["### Differences\n", "| Object | Path | Before | After | Why | Harmless |", "|---|---|---|---|---|---|"]
     for each in differences:
         found = each.difference
-        cells = (found.about, found.path or "(the object)", _value(found.before), _value(found.after), each.why, each.harmless)
+        cells = (
+            found.about,
+            found.path or "(the object)",
+            _value(found.before),
+            _value(found.after),
+            each.why,
+            each.harmless,
+        )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

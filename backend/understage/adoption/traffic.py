@@ -11,22 +11,34 @@ from understage.adoption.normal import NOISE
 from understage.adoption.reading import Json, mapping, maps
 
 HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
-PLAIN = {"type", "selector", "ports", "sessionAffinity", "internalTrafficPolicy", "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}
+PLAIN = {
+    "type",
+    "selector",
+    "ports",
+    "sessionAffinity",
+    "internalTrafficPolicy",
+    "clusterIP",
+    "clusterIPs",
+    "ipFamilies",
+    "ipFamilyPolicy",
+}
 # What annotations of Ingresses become, by how their names begin (without the controller's own prefix, where many have it).
+REDIRECT = "a listener's matter: an HTTPRoute with RequestRedirect on the gateway's port 80"
+NGINX = "nginx.ingress.kubernetes.io/"
 UNTRANSLATED = {
     "cert-manager.io/": "the certificate is the gateway's: name the issuer on the Gateway's listener",
     "kubernetes.io/ingress.class": "replaced by parentRefs: the gateway is the one that takes the requests",
     "external-dns.alpha.kubernetes.io/": "external-dns reads it on HTTPRoutes too: set it in `annotations`",
-    "nginx.ingress.kubernetes.io/ssl-redirect": "a listener's matter: an HTTPRoute with RequestRedirect on the gateway's port 80",
-    "nginx.ingress.kubernetes.io/force-ssl-redirect": "a listener's matter: an HTTPRoute with RequestRedirect on the gateway's port 80",
-    "nginx.ingress.kubernetes.io/rewrite-target": "a URLRewrite filter in an HTTPRoute of your own (`extraManifests`)",
-    "nginx.ingress.kubernetes.io/proxy-body-size": "the limit on bodies is a policy of the gateway's implementation: ask the platform team",
-    "nginx.ingress.kubernetes.io/proxy-": "times and buffers are `timeouts` of an HTTPRoute of your own, or a policy of the implementation",
-    "nginx.ingress.kubernetes.io/auth-": "signing in is a policy of the gateway's implementation: ask the platform team before you move",
-    "nginx.ingress.kubernetes.io/whitelist-source-range": "who may call is a policy of the implementation: until it is there, moving opens the service",
-    "nginx.ingress.kubernetes.io/enable-cors": "CORS is a filter of newer gateways, or the service's own matter",
-    "nginx.ingress.kubernetes.io/configuration-snippet": "free text for nginx has no counterpart: say what it does by filters, or keep the Ingress",
-    "nginx.ingress.kubernetes.io/affinity": "sticky sessions are a policy of the implementation",
+    f"{NGINX}ssl-redirect": REDIRECT,
+    f"{NGINX}force-ssl-redirect": REDIRECT,
+    f"{NGINX}rewrite-target": "a URLRewrite filter in an HTTPRoute of your own (`extraManifests`)",
+    f"{NGINX}proxy-body-size": "a policy of the gateway's implementation: ask the platform team",
+    f"{NGINX}proxy-": "`timeouts` of an HTTPRoute of your own, or a policy of the implementation",
+    f"{NGINX}auth-": "a policy of the gateway's implementation: have it before you move",
+    f"{NGINX}whitelist-source-range": "a policy of the implementation: without it, moving opens the service",
+    f"{NGINX}enable-cors": "CORS is a filter of newer gateways, or the service's own matter",
+    f"{NGINX}configuration-snippet": "text for nginx: say what it does by filters, or keep the Ingress",
+    f"{NGINX}affinity": "sticky sessions are a policy of the implementation",
 }  # fmt: skip
 UNKNOWN = "no counterpart in the Gateway API: ask what it does before you move"
 
@@ -65,9 +77,14 @@ def service_values(service: Json, container: Json, *, port_is_http: bool) -> Jso
     target = ports[0].get("targetPort", ports[0].get("port"))
     own = maps(container, "ports")[:1]
     names = {own[0].get("containerPort"), own[0].get("name")} - {None} if own else set()
-    if len(ports) == 1 and port_is_http and target in names and not set(ports[0]) - {"name", "port", "targetPort", "protocol"}:
-        if ports[0].get("protocol", "TCP") == "TCP":
-            return {"port": ports[0]["port"]}
+    if (
+        len(ports) == 1
+        and port_is_http
+        and target in names
+        and not set(ports[0]) - {"name", "port", "targetPort", "protocol"}
+        and ports[0].get("protocol", "TCP") == "TCP"
+    ):
+        return {"port": ports[0]["port"]}
     if port_is_http:
         ports = [{**port, "targetPort": "http"} if port.get("targetPort") in names else port for port in ports]
     return {"port": ports[0]["port"], "ports": ports}
@@ -111,7 +128,9 @@ def _leads_to(path: Json, service: Json) -> bool:
     backend = mapping(path, "backend", "service")
     first = maps(service, "spec", "ports")[0]
     port = mapping(backend, "port")
-    is_first = port.get("number") == first.get("port") or (port.get("name") is not None and port.get("name") == first.get("name"))
+    is_first = port.get("number") == first.get("port") or (
+        port.get("name") is not None and port.get("name") == first.get("name")
+    )
     return backend.get("name") == mapping(service, "metadata").get("name") and is_first
 
 

@@ -182,6 +182,69 @@ def catalog_status(
     show_status(url, token, given, everything=everything, form=form)
 
 
+@app.command()
+def adopt(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder or file, the URL of a repository, or - for manifests on standard input.", metavar="REPO|PATH"
+        ),
+    ],
+    owner: Annotated[str, typer.Option("--owner", help="The group that owns it, such as group:default/payments.")],
+    environment: Annotated[str, typer.Option("--environment", help="Where it runs.")] = "production",
+    path: Annotated[
+        str, typer.Option("--path", help="Manifests, kustomization or chart in it; usual folders are found.")
+    ] = ".",
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", help="Where it runs; default: what the manifests say.")
+    ] = None,
+    system: Annotated[str | None, typer.Option("--system", help="The system it is a part of.")] = None,
+    release: Annotated[str | None, typer.Option("--release", help="For a chart: its Helm release.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--values", help="For a chart: a values file of it; may be repeated.")
+    ] = None,
+    gateway: Annotated[
+        str | None, typer.Option("--gateway", help="NAMESPACE/NAME: make HTTPRoutes of Ingresses; default: keep them.")
+    ] = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Leave the pods as they are, so that none is replaced.")
+    ] = False,
+    target: Annotated[str, typer.Option("--target", help="Folder of the repository for the chart.")] = "deploy",
+    chart: Annotated[Path, typer.Option("--chart", help="The platform's base-service.")] = Path(
+        "skeletons/charts/base-service"
+    ),
+    rules: Annotated[
+        Path, typer.Option("--rules", help="The guardrails to ask; none where the file is missing.")
+    ] = Path("skeletons/policies/rules.yaml"),
+    write: Annotated[bool, typer.Option("--write", help="Write the files into the folder.")] = False,
+    pull_request: Annotated[
+        bool, typer.Option("--pull-request", help="Propose the files to the repository as a pull request.")
+    ] = False,
+    config: ConfigOption = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON value in place of the report.")] = False,
+) -> None:
+    """Propose how a service that runs goes on under base-service and Argo CD, and report every difference with its reason.
+
+    Reads plain manifests, a kustomization (needs kustomize) or a Helm chart (needs helm), or what `helm get manifest` prints.
+    Nothing is changed without --write or --pull-request, and nothing that runs is ever touched. For a repository the
+    configuration names forge, chart and rules.
+
+    Exit codes: 0 adopted without harm, 1 something is harmful, breaks a guardrail or cannot be adopted, 2 it could not be read.
+
+    Examples:
+      understage adopt ../ledger --path k8s/production --owner group:default/payments --namespace ledger
+      helm get manifest ledger -n ledger | understage adopt - --owner group:default/payments --namespace ledger --as-is
+      understage adopt https://gitea.example.com/payments/ledger --owner group:default/payments --pull-request
+    """
+    from understage.cli.adoption import AdoptCommand, run_adoption
+
+    command = AdoptCommand(
+        source, owner, environment, path, namespace, system, release, values or [], gateway, as_is, target, chart, rules,
+        write, pull_request, json, config or [],
+    )  # fmt: skip
+    raise typer.Exit(run_adoption(command))
+
+
 @docs_commands.command("actions")
 def docs_actions() -> None:
     """Print a Markdown page of all registered actions: description, input, output, examples."""

@@ -1,4 +1,7 @@
-"""The samples and their reports: `python -m tests.unit.adoption.sample_reports` writes the reports anew, to be read before they are committed."""
+"""The samples and their reports: `python -m tests.unit.adoption.sample_reports` writes the reports anew.
+
+They are what a pull request shows: read them before they are committed.
+"""
 
 import asyncio
 from pathlib import Path

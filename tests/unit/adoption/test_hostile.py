@@ -133,7 +133,7 @@ async def test_without_kustomize_it_says_what_to_do(tmp_path: Path, monkeypatch:
     (tmp_path / "web.yaml").write_text(DEPLOYMENT.format(name="web"))
     (tmp_path / "kustomization.yaml").write_text("resources: [web.yaml]\n")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ServiceUnavailableError, match="install it .* or give what it makes"):
+    with pytest.raises(ServiceUnavailableError, match=r"install it .* or give what it makes"):
         await adopt(tmp_path)
 
 
@@ -156,7 +156,8 @@ def test_defaults_and_other_ways_to_write_are_no_difference() -> None:
         text = DEPLOYMENT.format(name="web").replace('image: "registry.example.com/web:1"', container)
         return [document.value for document in parse_documents(text)]
 
-    long = "image: 'r/web:1', imagePullPolicy: IfNotPresent, resources: {limits: {cpu: 0.5, memory: 1Gi}}, env: [{name: A, value: ''}]"
+    resources = "resources: {limits: {cpu: 0.5, memory: 1Gi}}"
+    long = f"image: 'r/web:1', imagePullPolicy: IfNotPresent, {resources}, env: [{{name: A, value: ''}}]"
     short = "image: 'r/web:1', resources: {limits: {cpu: 500m, memory: 1024Mi}}, env: [{name: A}]"
     assert compare(deployment(long), deployment(short), container=("web", "web"), renamed={}) == []
     other = short.replace("1024Mi", "1025Mi")

@@ -92,7 +92,11 @@ async def test_what_counts_is_the_same_without_asking_the_comparison(
             images = [sorted(each["image"] for each in pod.get(key, [])) for pod in pods]
             assert images[0] == images[1]
         variables = [
-            {each["name"]: each.get("value", each.get("valueFrom")) for part in pod["containers"] for each in part.get("env", [])}
+            {
+                each["name"]: each.get("value", each.get("valueFrom"))
+                for part in pod["containers"]
+                for each in part.get("env", [])
+            }
             for pod in pods
         ]
         assert variables[0].items() <= variables[1].items()

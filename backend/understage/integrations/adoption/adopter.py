@@ -44,7 +44,13 @@ class ServiceAdoption:
         base = await asyncio.to_thread(_read_chart, request.base_chart)
         stock = take_stock(await read_objects(request, self._helm))
         options = Options(
-            request.owner, request.team, request.environment, request.system, request.namespace, request.gateway, request.as_is
+            request.owner,
+            request.team,
+            request.environment,
+            request.system,
+            request.namespace,
+            request.gateway,
+            request.as_is,
         )
         version = str(parse_document(base["Chart.yaml"], "base-service/Chart.yaml").value["version"])
         proposals = [(propose(group, options), _namespace(group, request)) for group in stock.groups]
@@ -80,7 +86,12 @@ class ServiceAdoption:
         release = release_name(proposal.name, request.environment)
         after = await self._render(folder, release, namespace, request.environment, files)
         before = group.objects()
-        differences = compare(before, after, container=(proposal.container, proposal.name if _is_renamed(proposal) else proposal.container), renamed=proposal.renamed)
+        differences = compare(
+            before,
+            after,
+            container=(proposal.container, proposal.name if _is_renamed(proposal) else proposal.container),
+            renamed=proposal.renamed,
+        )
         checked = self._guardrails.is_configured()
         violations = await asyncio.to_thread(self._guardrails.check, after) if checked else []
         return ServiceReport(
@@ -100,7 +111,9 @@ class ServiceAdoption:
     ) -> list[Json]:
         with tempfile.TemporaryDirectory(prefix="understage-adopt-") as temporary:
             root = Path(temporary)
-            await asyncio.to_thread(_write, root, {name: text for name, text in files.items() if name.startswith(f"{folder}/")})
+            await asyncio.to_thread(
+                _write, root, {name: text for name, text in files.items() if name.startswith(f"{folder}/")}
+            )
             chart = root / folder
             try:
                 text = await self._helm.template(
@@ -110,7 +123,9 @@ class ServiceAdoption:
                     values=[chart / "values.yaml", chart / "environments" / f"{environment}.yaml"],
                 )
             except InputError as error:
-                raise InputError(f"{release} cannot be said by base-service: {error.message}. Adopt it with --as-is") from error
+                raise InputError(
+                    f"{release} cannot be said by base-service: {error.message}. Adopt it with --as-is"
+                ) from error
         return parse_objects(text, "the rendered manifests", strict=True)
 
 
@@ -164,7 +179,12 @@ def _about_namespace(group: Group, namespace: str, request: AdoptionRequest) -> 
             )
         ]
     if named - {namespace}:
-        return [Remark(", ".join(sorted(named - {namespace})), f"is the namespace of objects that are deployed to {namespace} now")]
+        return [
+            Remark(
+                ", ".join(sorted(named - {namespace})),
+                f"is the namespace of objects that are deployed to {namespace} now",
+            )
+        ]
     return []
 
 

@@ -73,9 +73,15 @@ def check(folder: Path, root: Path, seen: set[Path]) -> None:
 
 
 def _entries(content: dict[str, Any]) -> list[str]:
-    found = [entry for key in PATHS for entry in _list(content.get(key)) if isinstance(entry, str) and "\n" not in entry]
+    found = [
+        entry for key in PATHS for entry in _list(content.get(key)) if isinstance(entry, str) and "\n" not in entry
+    ]
     for key, member in NESTED:
-        found += [entry[member] for entry in _list(content.get(key)) if isinstance(entry, dict) and isinstance(entry.get(member), str)]
+        found += [
+            entry[member]
+            for entry in _list(content.get(key))
+            if isinstance(entry, dict) and isinstance(entry.get(member), str)
+        ]
     for key in GENERATORS:
         for entry in _list(content.get(key)):
             if isinstance(entry, dict):
@@ -93,7 +99,12 @@ def _list(value: Any) -> list[Any]:
 
 async def _run(command: list[str], home: Path, folder: Path) -> str:
     # The proxy that nobody listens on is the second line of defence: what `check` overlooked gets no answer.
-    environment = {"HOME": str(home), "PATH": str(home), "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    environment = {
+        "HOME": str(home),
+        "PATH": str(home),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -103,7 +114,8 @@ async def _run(command: list[str], home: Path, folder: Path) -> str:
         cwd=os.fspath(home),
         start_new_session=True,
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     try:
         async with asyncio.timeout(SECONDS):
             output, errors = await asyncio.gather(_read(process.stdout), _read(process.stderr))

@@ -40,7 +40,9 @@ async def read_objects(request: AdoptionRequest, helm: Helm) -> list[Json]:
     else:
         objects = await asyncio.to_thread(_read_folder, place)
     if not objects:
-        raise InputError(f"{request.path} has no Kubernetes objects: name the folder of manifests, kustomization or chart")
+        raise InputError(
+            f"{request.path} has no Kubernetes objects: name the folder of manifests, kustomization or chart"
+        )
     return objects
 
 
@@ -51,7 +53,9 @@ def parse_objects(text: str | bytes, file: str, *, strict: bool) -> list[Json]:
         value = document.value
         if value is None:
             continue
-        is_object = isinstance(value, dict) and isinstance(value.get("kind"), str) and isinstance(value.get("apiVersion"), str)
+        is_object = (
+            isinstance(value, dict) and isinstance(value.get("kind"), str) and isinstance(value.get("apiVersion"), str)
+        )
         if is_object and not str(value["apiVersion"]).startswith(OWN):
             found.append(value)
         elif strict and not is_object:
@@ -89,7 +93,9 @@ def _read_folder(folder: Path) -> list[Json]:
     objects: list[Json] = []
     for number, file in enumerate(_manifest_files(folder)):
         if number >= MAX_FILES:
-            raise InputError(f"{folder.name} has more than {MAX_FILES} files of YAML or JSON: name the folder of the manifests")
+            raise InputError(
+                f"{folder.name} has more than {MAX_FILES} files of YAML or JSON: name the folder of the manifests"
+            )
         text = _read(file)
         # Files of tools beside the manifests need not be YAML of one kind; a look spares to parse what has no objects.
         if b"kind" in text and b"apiVersion" in text:
@@ -104,13 +110,20 @@ def _manifest_files(folder: Path) -> Iterator[Path]:
         for name in (*folders, *files):
             path = here / name
             if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise InputError(f"{path.relative_to(folder)} is a link that leads out of the folder: replace it by the file")
+                raise InputError(
+                    f"{path.relative_to(folder)} is a link that leads out of the folder: replace it by the file"
+                )
         folders[:] = sorted(name for name in folders if _is_looked_into(here / name))
         yield from (here / name for name in sorted(files) if _is_manifest(here / name))
 
 
 def _is_looked_into(folder: Path) -> bool:
-    return not folder.name.startswith(".") and folder.name not in SKIPPED and not folder.is_symlink() and not _is_source(folder)
+    return (
+        not folder.name.startswith(".")
+        and folder.name not in SKIPPED
+        and not folder.is_symlink()
+        and not _is_source(folder)
+    )
 
 
 def _is_manifest(file: Path) -> bool:

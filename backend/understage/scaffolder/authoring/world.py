@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from understage.errors import InputError, NotFoundError
+from understage.integrations.adoption import ServiceAdoption
 from understage.integrations.helm import HelmBinary
 from understage.integrations.templating import FileTemplating
 from understage.scaffolder.authoring.effects import Effect, effects_of
@@ -23,6 +24,7 @@ from understage.sdk.testing import (
     FakeForge,
     FakeForges,
     FakeGit,
+    FakeGuardrails,
     FakeHelm,
     FakeHttp,
     FakeReader,
@@ -212,6 +214,7 @@ class World:
             forges=self.forges,
             clusters=FakeClusters(self.clusters),
             helm=self.helm,
+            adoption=ServiceAdoption(self.helm, FakeGuardrails()),
             argocd=FakeArgoCds(self.argocd),
             templating=FileTemplating(Environment(filters=self.filters)),
             http=self.http,
