@@ -65,6 +65,17 @@ contracts: install ## import-linter: who may import whom
 docs: install ## write the reference pages that are made of code
 	$(RUN) python -m tests.docs.pages
 
+CHART_VERSION = $(shell sed -n 's/^version: //p' skeletons/charts/base-service/Chart.yaml)
+
+.PHONY: chart
+chart: install ## pack the chart base-service; push it with REGISTRY=oci://…, one of understage.helm.repositories (CONFIG=file)
+	@grep -q '^## $(CHART_VERSION)$$' skeletons/charts/base-service/CHANGELOG.md || \
+	  { echo "base-service $(CHART_VERSION) is not in its CHANGELOG.md: say there what is new"; exit 1; }
+	@$(RUN) understage action run helm:package --workspace . $(addprefix --config ,$(CONFIG)) \
+	  --set chart=skeletons/charts/base-service --set targetPath=dist
+	@$(if $(REGISTRY),$(RUN) understage action run helm:push --workspace . $(addprefix --config ,$(CONFIG)) \
+	  --set path=dist/base-service-$(CHART_VERSION).tgz --set repository=$(REGISTRY))
+
 .PHONY: test-crash
 test-crash: install ## kill workers at every commit and await: 200 kills on SQLite, 200 on PostgreSQL, 50 and more on Temporal; counts of effects
 	@UNDERSTAGE_KILLS=$(or $(KILLS),230) $(RUN) pytest -s -q tests/crash/test_kills.py -k "not temporal"

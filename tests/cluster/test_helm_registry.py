@@ -1,6 +1,9 @@
 """Packing, pushing and depending on charts: the real helm, and Gitea's registries over real HTTP."""
 
 import json
+import os
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,14 @@ from understage.errors import ConflictError, InputError, NotAllowedError
 from understage.integrations.helm import HelmBinary, helm_from_config
 from understage.sdk import Action
 from understage.sdk.testing import ActionResult, fake_ports, run_action
+from understage.sdk.yaml import parse_document, parse_documents
 from understage_actions.helm_dependency_update import dependency_update
 from understage_actions.helm_package import package
 from understage_actions.helm_push import push
 
 ORGANIZATION = "chart-push"
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "skeletons" / "charts" / "base-service"
 
 
 def connect(binary: Path, gitea: Gitea, **changes: Any) -> HelmBinary:
@@ -106,3 +112,56 @@ async def test_refusals_of_a_registry_are_readable(helm_binary: Path, gitea: Git
     for other in (f"oci://{gitea.host}/elsewhere", f"oci://{gitea.host}/{ORGANIZATION}/../elsewhere"):
         with pytest.raises(NotAllowedError, match=r"understage\.helm\.repositories"):
             await run(push, tmp_path, connect(helm_binary, gitea), path=made["path"], repository=other)
+
+
+def make_chart(config: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["make", "--no-print-directory", "chart", f"CONFIG={config}", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PASSWORD_OF_THE_REGISTRY": "unused"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+@pytest.mark.timeout(400)
+async def test_the_platforms_chart_is_published_and_a_service_renders_with_it(
+    helm_binary: Path, gitea: Gitea, tmp_path: Path
+) -> None:
+    gitea.create_organization("platform-charts")
+    registry = f"oci://{gitea.host}/platform-charts"
+    entry = {"url": registry, "plainHttp": True, "username": gitea.username, "password": gitea.password}
+    own = {"helm": {"binary": str(helm_binary), "repositories": [entry]}, "dataDirectory": str(tmp_path / "data")}
+    database = {"client": "better-sqlite3", "connection": {"directory": str(tmp_path / "data")}}
+    config = tmp_path / "app-config.yaml"
+    config.write_text(
+        json.dumps({"backend": {"baseUrl": "http://localhost:7007", "database": database}, "understage": own})
+    )
+    done = make_chart(config, f"REGISTRY={registry}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert gitea.password not in done.stdout + done.stderr
+    version = parse_document((CHART / "Chart.yaml").read_bytes()).value["version"]
+    assert f"{gitea.host}/platform-charts/base-service:{version}" in done.stdout
+    with tarfile.open(ROOT / "dist" / f"base-service-{version}.tgz") as packed:
+        changes = packed.extractfile("base-service/CHANGELOG.md")
+        assert changes is not None
+        assert f"## {version}" in changes.read().decode()
+    again = make_chart(config, f"REGISTRY={registry}")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+    helm = helm_from_config({"understage": own})
+    chart(
+        tmp_path / "deploy",
+        "ledger",
+        dependencies=[{"name": "base-service", "version": version, "repository": registry}],
+    )
+    values = {"base-service": {"image": {"repository": "registry.example.com/payments/ledger", "tag": "1.0.0"}}}
+    (tmp_path / "deploy" / "values.yaml").write_text(json.dumps(values))
+    await run(dependency_update, tmp_path, helm, chart="deploy")
+    rendered = await helm.template(
+        tmp_path / "deploy", release="ledger", namespace="payments", values=[tmp_path / "deploy" / "values.yaml"]
+    )
+    kinds = {document.value["kind"] for document in parse_documents(rendered, "rendered") if document.value}
+    assert {"Deployment", "Service", "ServiceAccount"} <= kinds
