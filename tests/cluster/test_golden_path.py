@@ -3,6 +3,7 @@
 The interpreter runs them with its task in memory; the whole way through the browser is a test of its own.
 """
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from understage.integrations.local.forge import LocalForge
 from understage.integrations.local.repositories import LocalRepositories
 from understage.platform.http import HttpClient
 from understage.sdk import Forge, Ports
+from understage.sdk.cost import PriceList, estimate_cost
 from understage.sdk.testing import FakeCatalog, FakeForges, fake_ports
 
 FORM = {
@@ -78,8 +80,10 @@ async def test_a_service_from_the_form_to_running_pods(
         "Application in Argo CD",
         "Open in the catalog",
     ]
-    (text,) = done.output["text"]
+    text, cost = done.output["text"]
     assert "Synced, Healthy" in text["content"]
+    # 2 pods x (0.25 cores x 0.031611 + 0.25 GiB x 0.004237) x 730 hours
+    assert "About **13.08 USD a month**." in cost["content"]
 
     assert 'owner: "group:default/treasury"' in (platform.gitea.read("treasury", "journal", "catalog-info.yaml") or "")
     assert platform.gitea.read("treasury", "journal", "deploy/charts/base-service/values.schema.json")
@@ -87,6 +91,11 @@ async def test_a_service_from_the_form_to_running_pods(
     deployment = platform.cluster.get("/apis/apps/v1/namespaces/journal-production/deployments/journal")
     assert deployment is not None
     assert deployment["metadata"]["labels"]["team"] == "treasury"
+    assert str(estimate_cost([deployment], PriceList()).monthly) == "13.08"
+    dashboard = platform.cluster.get("/api/v1/namespaces/journal-production/configmaps/dashboard-service-journal")
+    assert dashboard is not None
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["service-journal.json"])["uid"] == "service-journal"
 
     with pytest.raises(StepFailedError) as caught:
         await run(tmp_path, "second", ports, owner="group:default/treasury")
@@ -115,7 +124,7 @@ async def test_the_embedded_default_writes_repositories_that_git_can_clone(helm_
         guardrails=GUARDRAILS,
     )
     done = await run(tmp_path, "first", ports)
-    assert done.skipped == []
+    assert done.skipped == ["show"]
     assert "git clone http://localhost:7007/git/platform/gitops.git" in done.output["text"][0]["content"]
     clone = tmp_path / "clone"
     clone.mkdir()
@@ -123,6 +132,7 @@ async def test_the_embedded_default_writes_repositories_that_git_can_clone(helm_
     files = sorted(str(path.relative_to(clone)) for path in clone.rglob("*.yaml"))
     assert files == [
         "infrastructure/teams/treasury/applications/journal-production.yaml",
+        "infrastructure/teams/treasury/dashboards/journal.yaml",
         "infrastructure/teams/treasury/namespaces/journal-production.yaml",
         "infrastructure/teams/treasury/project.yaml",
         "rendered/journal-production.yaml",
