@@ -25,7 +25,9 @@ class DashboardRenderInput(ActionModel):
 
     team: str = Field(description="Who owns it: the name or the entity ref of a group")
     service: str | None = Field(default=None, description="The service; without one it is the dashboard of the team")
-    services: list[str] = Field(default_factory=list, description="For a team's dashboard: its services")
+    services: list[str] = Field(
+        default_factory=list, description="For a team's dashboard: its services; default: those it owns in the catalog"
+    )
     environments: list[str] = Field(
         default=["development", "staging", "production"],
         min_length=1,
@@ -75,8 +77,9 @@ class DashboardRenderOutput(ActionModel):
     """,
     examples=[
         Example("Of a service", {"team": "group:default/payments", "service": "ledger", "targetPath": "gitops"}),
+        Example("Of a team, with all services that it owns", {"team": "payments", "targetPath": "gitops"}),
         Example(
-            "Of a team, for Grafana's operator",
+            "Of some services of a team, for Grafana's operator",
             {
                 "team": "payments",
                 "services": ["ledger", "invoices"],
@@ -89,7 +92,10 @@ class DashboardRenderOutput(ActionModel):
 )
 async def render(ctx: ActionContext, input: DashboardRenderInput) -> DashboardRenderOutput:
     """Check, make, write. InputError for names that are none and for what would be another query."""
-    spec = _specify(input, str((ctx.defaults.get("costs") or {}).get("currency") or "USD"))
+    services = input.services
+    if input.service is None and not services:
+        services = await _owned_services(ctx, team_name(input.team))
+    spec = _specify(input, services, str((ctx.defaults.get("costs") or {}).get("currency") or "USD"))
     namespace = check_label(input.namespace or spec.namespaces[0], "namespace")
     made = (
         config_map(spec, namespace)
@@ -112,13 +118,26 @@ async def render(ctx: ActionContext, input: DashboardRenderInput) -> DashboardRe
     )
 
 
-def _specify(input: DashboardRenderInput, currency: str) -> DashboardSpec:
+async def _owned_services(ctx: ActionContext, team: str) -> list[str]:
+    """Names of the components of type service that the team owns, as far as the task's initiator may read them."""
+    (group,) = await ctx.ports.catalog.get_entities([f"group:default/{team}"])
+    relations = (group or {}).get("relations") or []
+    owned = sorted({item["targetRef"] for item in relations if item["type"] == "ownerOf"})
+    refs = [ref for ref in owned if ref.startswith("component:default/")]
+    found = await ctx.ports.catalog.get_entities(refs) if refs else []
+    names = [item["metadata"]["name"] for item in found if item is not None and item["spec"].get("type") == "service"]
+    if not names:
+        raise InputError(f"Team {team} owns no service in the catalog: make one first, or name `services`")
+    return names
+
+
+def _specify(input: DashboardRenderInput, of_team: list[str], currency: str) -> DashboardSpec:
     team = team_name(input.team)
-    services = [input.service] if input.service is not None else input.services
-    if not services or len(services) > MOST_SERVICES:
-        raise InputError(f"Name a `service`, or 1 to {MOST_SERVICES} `services` of the team")
     if input.service is not None and input.services:
         raise InputError("Name a `service` or `services`: a dashboard is of one service or of a team")
+    services = [input.service] if input.service is not None else of_team
+    if len(services) > MOST_SERVICES:
+        raise InputError(f"{len(services)} services are more than the {MOST_SERVICES} of one dashboard")
     for service in services:
         check_label(service, "service")
     for environment in input.environments:

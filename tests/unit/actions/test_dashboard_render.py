@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from pydantic import ConfigDict, TypeAdapter
 
 from understage.errors import InputError
-from understage.sdk.testing import run_action
+from understage.sdk.testing import FakeCatalog, fake_ports, run_action
 from understage.sdk.yaml import parse_document
 from understage_actions.dashboard_render import render
 
@@ -183,6 +183,20 @@ async def test_an_object_for_the_operator(tmp_path: Path) -> None:
     assert "by (service)" in queries(output["dashboard"])["Requests a second"][0]
 
 
+async def test_a_team_s_services_are_those_it_owns(tmp_path: Path) -> None:
+    def component(name: str, type: str) -> dict[str, Any]:
+        return {"kind": "Component", "metadata": {"name": name}, "spec": {"type": type}}
+
+    owned = ["component:default/web", "component:default/ledger", "component:default/library", "api:default/ledger"]
+    relations = [{"type": "ownerOf", "targetRef": ref} for ref in [*owned, "component:default/hidden"]]
+    group = {"kind": "Group", "metadata": {"name": "payments"}, "relations": relations}
+    parts = [component("web", "service"), component("ledger", "service"), component("library", "library")]
+    ports = fake_ports(catalog=FakeCatalog([group, *parts]))
+    dashboard = (await made(tmp_path, {"team": "payments", "environments": ["production"]}, ports=ports))["dashboard"]
+    assert dashboard["templating"]["list"][1]["query"] == "ledger-production,web-production"
+    assert 'service=~"ledger|web"' in queries(dashboard)["Requests a second"][0]
+
+
 async def test_the_entity_finds_it(tmp_path: Path) -> None:
     output = await made(tmp_path, SERVICE, defaults={"grafanaUrl": "https://grafana.example.com/"})
     assert output["url"] == "https://grafana.example.com/d/service-ledger"
@@ -212,7 +226,8 @@ async def test_ids_are_no_longer_than_grafana_takes_and_differ(tmp_path: Path) -
     [
         ({"service": 'x"} or up{a="'}, "service"),
         ({"service": "../x"}, "service"),
-        ({"service": None}, "Name a `service`"),
+        ({"service": None}, "Team payments owns no service in the catalog"),
+        ({"service": None, "services": ["a"] * 201}, "201 services are more than"),
         ({"services": ["a"]}, "of one service or of a team"),
         ({"service": None, "services": ["a.*"]}, "service"),
         ({"environments": ['prod"']}, "environment"),

@@ -117,6 +117,16 @@ def test_by_hand(objects: list[Json], expected: str) -> None:
     assert cost(*objects, nodes=3) == expected
 
 
+def test_what_a_database_brings_has_no_price_of_its_own() -> None:
+    pooler = {"instances": 2, "template": {"spec": {"containers": [SIMPLE]}}}
+    objects: list[Json] = [
+        {"apiVersion": "postgresql.cnpg.io/v1", "kind": kind, "metadata": {"name": "db"}, "spec": spec}
+        for kind, spec in (("Pooler", pooler), ("Database", {}), ("ScheduledBackup", {}))
+    ]
+    found = estimate_cost(objects, PRICES)
+    assert (str(found.monthly), found.unknown_kinds) == ("8.76", [])
+
+
 def test_an_autoscaler_gives_a_range() -> None:
     found = estimate_cost([workload("Deployment", SIMPLE), scaler(2, 5)], PRICES)
     assert (str(found.monthly), str(found.maximum)) == ("8.76", "21.90")

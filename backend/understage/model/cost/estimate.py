@@ -15,9 +15,10 @@ CENT = Decimal("0.01")
 MOST = Decimal(10**15)
 # What the platform of Kubernetes itself brings, and what only says how to treat others, costs nothing by itself.
 FREE_GROUPS = (
-    "apps", "autoscaling", "batch", "policy", "extensions", "networking.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io",
-    "scheduling.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "gateway.networking.k8s.io",
-    "monitoring.coreos.com", "external-secrets.io", "argoproj.io", "kyverno.io", "policies.kyverno.io", "grafana.integreatly.org",
+    "apps", "autoscaling", "batch", "policy", "extensions", "networking.k8s.io", "rbac.authorization.k8s.io",
+    "storage.k8s.io", "scheduling.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io",
+    "gateway.networking.k8s.io", "monitoring.coreos.com", "postgresql.cnpg.io", "external-secrets.io", "argoproj.io",
+    "kyverno.io", "policies.kyverno.io", "grafana.integreatly.org",
 )  # fmt: skip
 
 

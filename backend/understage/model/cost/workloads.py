@@ -78,8 +78,8 @@ def read_workload(item: Json, scaling: Scaling, assumed: Assumptions) -> Workloa
         return _cron_job(spec, what, assumed)
     if kind == "Job":
         return _job(spec, what, Decimal(1), assumed, "one run")
-    if kind == "Cluster" and str(item.get("apiVersion")).startswith("postgresql.cnpg.io/"):
-        return _database(spec, what)
+    if str(item.get("apiVersion")).startswith("postgresql.cnpg.io/"):
+        return _of_cloud_native_pg(kind, spec, what)
     return None
 
 
@@ -126,9 +126,13 @@ def _job(spec: Json, what: str, runs: Decimal, assumed: Assumptions, told: str) 
     return Workload(requests, pods, pods, share=share, notes=notes)
 
 
-def _database(spec: Json, what: str) -> Workload:
-    """A PostgreSQL cluster of CloudNativePG: each instance has its volume, and one for the log where it is apart."""
+def _of_cloud_native_pg(kind: Any, spec: Json, what: str) -> Workload | None:
+    """A PostgreSQL cluster: each instance has its volume, and one for the log where it is apart. A pooler has pods only."""
+    if kind not in ("Cluster", "Pooler"):
+        return None
     instances = _count(spec.get("instances"), 1, f"{what}: instances")
+    if kind == "Pooler":
+        return _running(member(spec, "template", "spec"), what, instances, instances)
     requests, unknown = pod_requests({"containers": [{"name": "postgres", "resources": spec.get("resources")}]}, what)
     volumes = []
     for storage in (member(spec, "storage"), member(spec, "walStorage")):
