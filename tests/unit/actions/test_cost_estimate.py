@@ -79,3 +79,13 @@ async def test_assumptions_come_from_the_platform_or_the_step(workspace: Path) -
 async def test_nothing_to_reckon_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There are no objects"):
         await run_action(estimate, {}, workspace=tmp_path)
+
+
+@pytest.mark.parametrize("example", estimate.examples, ids=lambda example: example.description)
+async def test_the_examples_are_real(example: Any, tmp_path: Path) -> None:
+    (file,) = example.input["files"]
+    target = tmp_path / file if file.endswith(".yaml") else tmp_path / file / "ledger.yaml"
+    target.parent.mkdir(parents=True)
+    target.write_text(DEPLOYMENT)
+    result = await run_action(estimate, example.input, workspace=tmp_path, defaults=DEFAULTS)
+    assert result.output["monthlyTotal"] > 0

@@ -197,6 +197,15 @@ async def test_a_team_s_services_are_those_it_owns(tmp_path: Path) -> None:
     assert 'service=~"ledger|web"' in queries(dashboard)["Requests a second"][0]
 
 
+@pytest.mark.parametrize("example", render.examples, ids=lambda example: example.description)
+async def test_the_examples_are_real(example: Any, tmp_path: Path) -> None:
+    relations = [{"type": "ownerOf", "targetRef": "component:default/ledger"}]
+    group = {"kind": "Group", "metadata": {"name": "payments"}, "relations": relations}
+    component = {"kind": "Component", "metadata": {"name": "ledger"}, "spec": {"type": "service"}}
+    output = await made(tmp_path, example.input, ports=fake_ports(catalog=FakeCatalog([group, component])))
+    assert (tmp_path / output["path"]).is_file()
+
+
 async def test_the_entity_finds_it(tmp_path: Path) -> None:
     output = await made(tmp_path, SERVICE, defaults={"grafanaUrl": "https://grafana.example.com/"})
     assert output["url"] == "https://grafana.example.com/d/service-ledger"

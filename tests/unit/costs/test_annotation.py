@@ -55,7 +55,7 @@ class Bench:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch, respx_mock: respx.Router) -> Bench:
     # A question that failed is not repeated for a while, by another clock than the test's.
-    monkeypatch.setattr("understage.integrations.opencost.source.PAUSE", 0.0)
+    monkeypatch.setattr("understage.integrations.opencost.source.LONG_PAUSE", 0.0)
     return Bench(monkeypatch, respx_mock)
 
 

@@ -174,11 +174,25 @@ async def test_when_it_fails_the_last_answer_stays_and_it_is_left_alone() -> Non
     before = await asked.current()
     clock.now = 3600.0
     assert await asked.current() is before
-    clock.now += 59.0
+    clock.now += 29.0
+    assert await asked.current() is before
+    clock.now += 1.0
+    # The catalog has more patience than somebody who waits.
     assert await asked.known() is before
     assert route.call_count == 2
-    clock.now += 1.0
     assert list((await asked.current()).namespaces) == ["shop"]
+
+
+@respx.mock
+async def test_the_catalog_asks_again_in_the_end() -> None:
+    route = respx.get(f"{URL}/allocation/compute")
+    route.side_effect = [httpx.Response(500), httpx.Response(200, json=WEEK)]
+    clock = Clock()
+    asked = source(clock)
+    found = []
+    for clock.now in (0.0, 599.0, 600.0):
+        found.append(await asked.known() is not None)
+    assert found == [False, False, True]
 
 
 @respx.mock

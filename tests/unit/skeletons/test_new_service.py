@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 from tests.unit.skeletons.golden_path import (
     GUARDRAILS,
+    DEFAULTS,
     SKELETONS,
     StepFailedError,
     read_template,
@@ -125,6 +126,17 @@ async def test_the_component_is_valid(form: dict[str, Any], lifecycle: str, syst
     assert entity["metadata"]["annotations"]["argocd/app-name"] == f"ledger-{form.get('environment', 'production')}"
 
 
+async def test_the_component_links_its_dashboard_where_grafana_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DEFAULTS, "grafanaUrl", "https://grafana.example.com")
+    (document,) = parse_documents((await write(tmp_path) / "catalog-info.yaml").read_text())
+    assert check_kind(check_policies(check_envelope(document.value)))
+    assert document.value["metadata"]["links"] == [
+        {"title": "Dashboard", "icon": "dashboard", "url": "https://grafana.example.com/d/service-ledger"}
+    ]
+
+
 async def test_the_chart_renders_what_the_form_says(helm_binary: Path, tmp_path: Path) -> None:
     service = await write(tmp_path)
     text = await HelmBinary(str(helm_binary)).template(
@@ -177,7 +189,8 @@ async def test_without_cluster_and_argocd_everything_is_in_repositories(helm_bin
     )
     run = await run_steps(tmp_path, FORM, ports)
     assert run.skipped == ["show"]
-    assert "catalog-info.yaml" in forge.files("payments", "ledger")
+    (component,) = parse_documents(forge.files("payments", "ledger")["catalog-info.yaml"])
+    assert component.value["metadata"]["annotations"]["understage.io/estimated-monthly-cost"] == "13.08 USD"
     assert sorted(forge.files("platform", "gitops")) == [
         "README.md",
         "infrastructure/teams/payments/applications/ledger-production.yaml",

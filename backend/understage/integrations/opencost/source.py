@@ -19,10 +19,11 @@ from understage.platform.http import HttpClient
 log = structlog.get_logger(__name__)
 
 KEY = "understage.costs.openCost"
-TIMEOUT = 60.0
+TIMEOUT = 30.0
 MAX_BYTES = 64 << 20
-# After a question that failed, for so long no other one.
-PAUSE = 60.0
+# After a question that failed, for so long no other one: of somebody who waits for it; of the catalog, whose work it holds up.
+PAUSE = 30.0
+LONG_PAUSE = 600.0
 
 
 class OpenCostSource:
@@ -38,11 +39,12 @@ class OpenCostSource:
         self._known: Spending | None = None
         self._due = clock()
         self._failure: ForeignError | None = None
+        self._failed_at: float | None = None
 
     async def current(self) -> Spending:
         """What was spent; asked anew when it is due. An older answer where OpenCost fails; ForeignError without one."""
         async with self._lock:
-            await self._refresh()
+            await self._refresh(PAUSE)
         if self._known is None:
             raise self._failure or ForeignError("OpenCost was not asked yet")
         return self._known
@@ -51,20 +53,20 @@ class OpenCostSource:
         """The same for whoever cannot wait: while somebody asks already, or where it fails, what is known."""
         if not self._lock.locked():
             async with self._lock:
-                await self._refresh()
+                await self._refresh(LONG_PAUSE)
         return self._known
 
-    async def _refresh(self) -> None:
-        if self._clock() < self._due:
+    async def _refresh(self, pause: float) -> None:
+        if self._clock() < (self._due if self._failed_at is None else self._failed_at + pause):
             return
         try:
             self._known = await self._ask()
         except UnderstageError as error:
             self._failure = error if isinstance(error, ForeignError) else ForeignError(error.message)
-            self._due = self._clock() + PAUSE
+            self._failed_at = self._clock()
             log.warning("OpenCost does not tell what was spent", error=error.message)
         else:
-            self._failure = None
+            self._failure, self._failed_at = None, None
             self._due = self._clock() + self._settings.refresh.total_seconds()
 
     async def _ask(self) -> Spending:
