@@ -57,7 +57,7 @@ def hindrances(container: Json, mounts_taken: bool) -> list[str]:
     reasons = [f"it has `{key}`" for key in container if key not in SAID]
     image = IMAGE.fullmatch(str(container.get("image")))
     if image is None or image["tag"] == "latest":
-        reasons.append("its image has no version")
+        reasons.append("its image is named by no tag that is a version")
     if not _one_port(container):
         reasons.append("it has not exactly one TCP port from 1024 on")
     reasons += _hindering_variables(container)
@@ -94,7 +94,7 @@ def _hindering_variables(container: Json) -> list[str]:
     variables = maps(container, "env")
     if any("valueFrom" in each for each in variables):
         reasons.append("a variable comes from a secret, a config map or a field (`valueFrom`)")
-    if not all(VARIABLE.fullmatch(str(each.get("name"))) for each in variables):
+    if not all(VARIABLE.fullmatch(_name(each)) for each in variables):
         reasons.append("a variable has a name that the chart refuses")
     if any("$(" in str(each.get("value")) for each in variables):
         reasons.append("a variable is made of others (`$(…)`), so that their order counts")
@@ -122,8 +122,8 @@ def _hindering_probes(container: Json) -> list[str]:
 def _is_plain_probe(key: str, probe: Json, container: Json) -> bool:
     get = mapping(probe, "httpGet")
     ports = maps(container, "ports")[:1]
-    own = {ports[0].get("containerPort"), ports[0].get("name")} if ports else set()
-    if not get or get.get("port") not in own - {None} or get.get("scheme", "HTTP") != "HTTP":
+    own = [ports[0].get("containerPort"), ports[0].get("name")] if ports else []
+    if not get or get.get("port") is None or get["port"] not in own or get.get("scheme", "HTTP") != "HTTP":
         return False
     if not str(get.get("path", "/")).startswith("/") or not set(get) <= {"path", "port", "scheme"}:
         return False
@@ -198,3 +198,8 @@ def hardened(container: Json) -> Json:
 
 def _text(value: Any) -> Any:
     return value if isinstance(value, str | bool | int | float) else ""
+
+
+def _name(value: Json) -> str:
+    name = value.get("name")
+    return name if isinstance(name, str) else ""

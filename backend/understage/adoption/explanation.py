@@ -110,6 +110,13 @@ RULES = (
     ),
     Rule(
         "Deployment/.*",
+        POD + r"terminationGracePeriodSeconds",
+        _any,
+        "the chart takes 1 to 3600 seconds",
+        "check",
+    ),
+    Rule(
+        "Deployment/.*",
         POD + r"automountServiceAccountToken",
         _any,
         "no token in the pod; if the service calls the Kubernetes "

@@ -194,7 +194,7 @@ def _belongs(item: Json, group: Group, objects: Sequence[Json]) -> bool:
     if kind == "Service":
         return selects(mapping(spec, "selector"), labels)
     if kind == "Ingress":
-        wanted = set(_backends(spec))
+        wanted = _backends(spec)
         return any(
             name_of(each) in wanted for each in objects if each["kind"] == "Service" and _belongs(each, group, objects)
         )

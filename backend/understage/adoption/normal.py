@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from understage.adoption.reading import Json, mapping, maps, pod_template
+from understage.adoption.reading import Json, mapping, maps, pod_template, port_number, service_ports
 
 NOISE = {
     "kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision", "meta.helm.sh/release-name",
@@ -179,18 +179,11 @@ def _service(spec: Json, named: Mapping[str, Any]) -> Json:
 
 
 def _ingress(spec: Json, services: Sequence[Json]) -> Json:
-    numbers = {
-        (mapping(each, "metadata").get("name"), port["name"]): port.get("port")
-        for each in services
-        for port in maps(each, "spec", "ports")
-        if "name" in port
-    }
+    numbers = service_ports(services)
 
     def backend(value: Json) -> Json:
         service = mapping(value, "service")
-        port = mapping(service, "port")
-        number = port.get("number", numbers.get((service.get("name"), port.get("name")), port.get("name")))
-        return {**value, "service": {**service, "port": number}} if service else value
+        return {**value, "service": {**service, "port": port_number(service, numbers)}} if service else value
 
     found = dict(spec)
     found["rules"] = [

@@ -2,6 +2,7 @@
 
 from understage.adoption.container import container_values, hardened, hindrances
 from understage.adoption.inventory import Group
+from understage.adoption.normal import POD_DEFAULTS
 from understage.adoption.outline import Proposal
 from understage.adoption.reading import Json, mapping, maps, name_of, pod_template, references, title
 from understage.adoption.traffic import (
@@ -10,14 +11,20 @@ from understage.adoption.traffic import (
 
 POD_SAID = {
     "containers", "initContainers", "volumes", "serviceAccountName", "serviceAccount", "terminationGracePeriodSeconds",
-    "imagePullSecrets", "securityContext", "restartPolicy", "dnsPolicy", "schedulerName", "topologySpreadConstraints",
+    "imagePullSecrets", "securityContext", "topologySpreadConstraints",
 }  # fmt: skip
+
+
+# Of the chart, in seconds: how long a pod may be stopped at most, and how long it goes on serving meanwhile.
+LONGEST_GRACE, DRAIN = 3600, 5
 
 
 def say_pod(group: Group, spec: Json, container: Json, proposal: Proposal) -> bool:
     """Say the pod; whether values say its main container, which then has one port called http."""
     values = proposal.values
-    overrides: Json = {key: value for key, value in spec.items() if key not in POD_SAID}
+    overrides: Json = {
+        key: value for key, value in spec.items() if key not in POD_SAID and value != POD_DEFAULTS.get(key, ...)
+    }
     if security := mapping(spec, "securityContext"):
         overrides["securityContext"] = security
     if spread := maps(spec, "topologySpreadConstraints"):
@@ -25,8 +32,11 @@ def say_pod(group: Group, spec: Json, container: Json, proposal: Proposal) -> bo
         overrides["topologySpreadConstraints"] = spread
     if _needs_token(group) and "automountServiceAccountToken" not in overrides:
         overrides["automountServiceAccountToken"] = True
-    if spec.get("terminationGracePeriodSeconds", 30) != 30:
-        values["shutdown"] = {"graceSeconds": spec["terminationGracePeriodSeconds"]}
+    grace = spec.get("terminationGracePeriodSeconds", 30)
+    if isinstance(grace, int) and grace != 30:
+        values["shutdown"] = {"graceSeconds": min(max(grace, 1), LONGEST_GRACE)}
+        if grace < DRAIN:
+            values["shutdown"]["drainSeconds"] = 0
     if secrets := [each["name"] for each in maps(spec, "imagePullSecrets") if isinstance(each.get("name"), str)]:
         values["imagePullSecrets"] = secrets
     if first := maps(spec, "initContainers"):

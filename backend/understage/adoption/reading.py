@@ -1,6 +1,6 @@
 """Careful looks into objects from outside, whose members may be anything. Used by all of `adoption`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from understage.errors import InputError
@@ -44,6 +44,22 @@ def pod_template(workload: Mapping[str, Any]) -> Json:
 def selects(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
     """Whether a plain selector (labels) that is not empty selects these labels."""
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def service_ports(services: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Any]:
+    """Port numbers of Services, by the names of Service and port."""
+    return {
+        (name_of(service), str(port["name"])): port.get("port")
+        for service in services
+        for port in maps(service, "spec", "ports")
+        if "name" in port
+    }
+
+
+def port_number(backend: Mapping[str, Any], numbers: Mapping[tuple[str, str], Any]) -> Any:
+    """The port that the backend of an Ingress names, by number where it is known."""
+    port = mapping(backend, "port")
+    return port.get("number", numbers.get((str(backend.get("name")), str(port.get("name"))), port.get("name")))
 
 
 def references(value: Any, kind: str) -> Iterator[str]:

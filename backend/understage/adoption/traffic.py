@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from understage.adoption.normal import NOISE
-from understage.adoption.reading import Json, mapping, maps
+from understage.adoption.reading import Json, mapping, maps, port_number, service_ports
 
 HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 PLAIN = {
@@ -66,6 +66,7 @@ def is_plain_service(service: Json) -> bool:
         and spec.get("internalTrafficPolicy", "Cluster") == "Cluster"
         and set(spec) <= PLAIN
         and bool(maps(spec, "ports"))
+        and all(isinstance(port.get("port"), int) for port in maps(spec, "ports"))
         and all("nodePort" not in port for port in maps(spec, "ports"))
         and not own_annotations(service)
     )
@@ -76,7 +77,7 @@ def service_values(service: Json, container: Json, *, port_is_http: bool) -> Jso
     ports = maps(service, "spec", "ports")
     target = ports[0].get("targetPort", ports[0].get("port"))
     own = maps(container, "ports")[:1]
-    names = {own[0].get("containerPort"), own[0].get("name")} - {None} if own else set()
+    names = [each for each in (own[0].get("containerPort"), own[0].get("name")) if each is not None] if own else []
     if (
         len(ports) == 1
         and port_is_http
@@ -102,7 +103,7 @@ def ingress_values(ingress: Json, name: str, service: Json | None) -> Json | Non
     if path.get("pathType") != "Prefix" or not _leads_to(path, service):
         return None
     tls = maps(spec, "tls")
-    if len(tls) > 1 or (tls and (sorted(tls[0].get("hosts") or []) != sorted(hosts) or not tls[0].get("secretName"))):
+    if len(tls) > 1 or (tls and not _is_of(tls[0], hosts)):
         return None
     annotations = own_annotations(ingress)
     if not all(isinstance(value, str) for value in annotations.values()):
@@ -113,6 +114,14 @@ def ingress_values(ingress: Json, name: str, service: Json | None) -> Json | Non
     if tls:
         values["tlsSecretName"] = tls[0]["secretName"]
     return {**values, "annotations": annotations} if annotations else values
+
+
+def _is_of(tls: Json, hosts: list[str]) -> bool:
+    """Whether one certificate is for just these hosts."""
+    named = tls.get("hosts")
+    if not isinstance(named, list) or not isinstance(tls.get("secretName"), str):
+        return False
+    return sorted(map(str, named)) == sorted(hosts)
 
 
 def _hosts_and_paths(spec: Json) -> tuple[list[str], list[Json]]:
@@ -136,11 +145,7 @@ def _leads_to(path: Json, service: Json) -> bool:
 
 def as_routes(ingress: Json, services: list[Json]) -> list[Route]:
     """The Ingress as the Gateway API says it, hosts with the same paths together."""
-    numbers: dict[tuple[Any, Any], Any] = {
-        (mapping(each, "metadata").get("name"), port.get("name")): port.get("port")
-        for each in services
-        for port in maps(each, "spec", "ports")
-    }
+    numbers = service_ports(services)
     found: list[Route] = []
     for rule in maps(ingress, "spec", "rules"):
         rules = [_rule(path, numbers) for path in maps(rule, "http", "paths")]
@@ -153,14 +158,12 @@ def as_routes(ingress: Json, services: list[Json]) -> list[Route]:
     return found
 
 
-def _rule(path: Json, numbers: dict[tuple[Any, Any], Any]) -> Json:
+def _rule(path: Json, numbers: dict[tuple[str, str], Any]) -> Json:
     backend = mapping(path, "backend", "service")
-    port = mapping(backend, "port")
-    number = port.get("number", numbers.get((backend.get("name"), port.get("name"))))
     kind = "Exact" if path.get("pathType") == "Exact" else "PathPrefix"
     return {
         "matches": [{"path": {"type": kind, "value": str(path.get("path") or "/")}}],
-        "backendRefs": [{"name": backend.get("name"), "port": number}],
+        "backendRefs": [{"name": backend.get("name"), "port": port_number(backend, numbers)}],
     }
 
 
