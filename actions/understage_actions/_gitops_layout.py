@@ -11,6 +11,8 @@ All names were checked to be RFC 1123 labels, so no path leads elsewhere.
 """
 
 TEAMS = "infrastructure/teams"
+CLONE_ENVIRONMENT_FILE = "environment.yaml"
+"""In a clone's folder: its Namespace, which says when it ends."""
 
 
 def project_file(team: str) -> str:
@@ -41,3 +43,8 @@ def database_file(team: str, namespace: str, name: str) -> str:
 def clone_folder(team: str, name: str) -> str:
     """Path of everything that is an environment's."""
     return f"{TEAMS}/{team}/clones/{name}"
+
+
+def clone_namespace(name: str) -> str:
+    """The namespace of an environment."""
+    return f"clone-{name}"

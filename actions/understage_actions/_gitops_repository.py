@@ -21,6 +21,7 @@ from understage_actions._argocd_manifests import unite_projects
 from understage_actions._gitops_layout import TEAMS
 
 OWNED = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(?P<kind>applications|namespaces)/(?P<name>[^/]+)\.yaml")
+CLONE = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/clones/(?P<name>[^/]+)/.+")
 README = """\
 # {name}
 
@@ -96,14 +97,18 @@ def read_source(root: Path) -> dict[str, Path]:
 def find_foreign(directory: Path, files: Sequence[str]) -> list[str]:
     """What of `files` another team has already, as sentences."""
     found: list[str] = []
+    clones = {(match["team"], match["name"]) for match in map(CLONE.fullmatch, files) if match is not None}
+    for team, name in sorted(clones):
+        teams = [path.parent.parent.name for path in sorted(directory.glob(f"{TEAMS}/*/clones/{name}"))]
+        found += [f"environment {name} belongs to team {other}" for other in teams if other != team]
     for file in files:
         match = OWNED.fullmatch(file)
         if match is None:
             continue
-        for other in sorted(directory.glob(f"{TEAMS}/*/{match['kind']}/{match['name']}.yaml")):
-            team = other.parent.parent.name
-            if team != match["team"]:
-                found.append(f"{match['kind'].removesuffix('s')} {match['name']} belongs to team {team}")
+        for path in sorted(directory.glob(f"{TEAMS}/*/{match['kind']}/{match['name']}.yaml")):
+            owner = path.parent.parent.name
+            if owner != match["team"]:
+                found.append(f"{match['kind'].removesuffix('s')} {match['name']} belongs to team {owner}")
     return found
 
 

@@ -1,19 +1,35 @@
 """Databases and environments that expire, on the bench: what the cluster has, what Argo CD makes and takes away."""
 
 import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.cluster import tools
-from tests.cluster.bench import Cluster
+from tests.cluster.bench import Cluster, Platform
+from tests.cluster.bench.process import wait_for
+from tests.unit.actions.cloning import entity, service_files
 from tests.unit.skeletons.golden_path import SKELETONS
 
 from understage.errors import InputError
+from understage.integrations.argocd import argocd_from_config
+from understage.integrations.git.remotes import GitRemotes
+from understage.integrations.gitea.forge import create_gitea_forge
+from understage.integrations.helm import HelmBinary
 from understage.integrations.kubernetes import clusters_from_config
-from understage.sdk.testing import fake_ports, run_action
+from understage.platform.http import HttpClient
+from understage.sdk import Ports
+from understage.sdk.testing import FakeCatalog, FakeForges, fake_ports, run_action
+from understage.sdk.yaml import dump
+from understage_actions.argocd_register_app import register_app
 from understage_actions.database_render import render
+from understage_actions.environment_clone import clone_environment
+from understage_actions.gitops_commit import commit
+from understage_actions.kubernetes_create_namespace import create_namespace
 
 DATABASE = {
     "name": "purse-db",
@@ -111,3 +127,201 @@ async def test_the_definitions_of_the_cluster_choose_the_engine(
         (wanted,) = [item for item in made["manifests"] if item["kind"].lower() + "s" == kind]
         assert wanted["spec"].items() <= found["spec"].items()
     cluster.delete("/api/v1/namespaces/purse-staging")
+
+
+TEAM = "bursary"
+FOLDER = f"infrastructure/teams/{TEAM}"
+GITOPS = ("platform", "environments")
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpClient]:
+    client = HttpClient()
+    yield client
+    await client.close()
+
+
+def commit_service(platform: Platform, name: str) -> None:
+    """A repository as new-service makes it, with a secret, and its Application in the GitOps repository."""
+    external = {
+        "enabled": True,
+        "data": {"SIGNING_KEY": {"key": f"teams/{TEAM}/staging/{name}", "property": "signing"}},
+    }
+    files = service_files(name, {"replicas": 2, "env": {"MODE": "fast"}, "externalSecret": external}, "staging")
+    platform.gitea.create_repository(TEAM, name)
+    platform.gitea.commit(TEAM, name, {path: text.decode() for path, text in files.items()}, "Begin")
+
+
+async def deploy(platform: Platform, folder: Path, name: str) -> None:
+    """Its namespace, project and Application, committed for Argo CD to find."""
+    folder.mkdir()
+    url = platform.gitea.clone_url(TEAM, name)
+    common = {"team": TEAM, "environment": "staging", "namespace": f"{name}-staging"}
+    ports = fake_ports(clusters=clusters_from_config(platform.app_config()))
+    await run_action(create_namespace, {**common, "mode": "files"}, workspace=folder)
+    values = ["deploy/environments/staging.yaml"]
+    application = {**common, "name": f"{name}-staging", "repoUrl": url, "valueFiles": values, "via": "files"}
+    await run_action(register_app, application, workspace=folder, ports=ports)
+    files = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.yaml")}
+    platform.gitea.commit(*GITOPS, files, "Deploy")
+
+
+def follow_team(platform: Platform) -> None:
+    """The platform's own Application over the team's folder: all that is in it is made, what leaves it is removed."""
+    source = {"repoURL": platform.gitea.clone_url(*GITOPS), "targetRevision": "main", "path": FOLDER}
+    platform.cluster.apply(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": f"team-{TEAM}", "namespace": platform.argocd.namespace},
+            "spec": {
+                "project": "default",
+                "source": {**source, "directory": {"recurse": True}},
+                "destination": {"server": platform.argocd.destination, "namespace": platform.argocd.namespace},
+                "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, "syncOptions": ["ServerSideApply=true"]},
+            },
+        }
+    )
+
+
+def everything(platform: Platform, namespace: str) -> set[tuple[str, str]]:
+    """Kind and name of what was made in a namespace, what controllers make for it left out."""
+    paths = {
+        "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+        "Service": "/api/v1/namespaces/{}/services",
+        "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+        "ResourceQuota": "/api/v1/namespaces/{}/resourcequotas",
+        "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+        "ExternalSecret": "/apis/external-secrets.io/v1/namespaces/{}/externalsecrets",
+        "Password": "/apis/generators.external-secrets.io/v1alpha1/namespaces/{}/passwords",
+        "Secret": "/api/v1/namespaces/{}/secrets",
+        "Pod": "/api/v1/namespaces/{}/pods",
+    }
+    found: set[tuple[str, str]] = set()
+    for kind, path in paths.items():
+        items = (platform.cluster.get(path.format(namespace)) or {"items": []})["items"]
+        found |= {(kind, item["metadata"]["name"]) for item in items}
+    return found
+
+
+def uids(platform: Platform, namespace: str) -> set[str]:
+    """Identities of what must not be touched: neither removed nor made anew."""
+    paths = (f"/api/v1/namespaces/{namespace}", f"/apis/apps/v1/namespaces/{namespace}/deployments/purse")
+    return {(platform.cluster.get(path) or {"metadata": {"uid": "gone"}})["metadata"]["uid"] for path in paths}
+
+
+@pytest.mark.timeout(420)
+async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_else(
+    platform: Platform, definitions: None, helm_binary: Path, http: HttpClient, tmp_path: Path
+) -> None:
+    for name in ("external-secrets.io_externalsecrets", "generators.external-secrets.io_passwords"):
+        crd = definition("config/crds/bases", name)
+        # The webhook that converts old versions is not here; the new ones need none.
+        crd["spec"].pop("conversion", None)
+        platform.cluster.apply(crd)
+    platform.gitea.create_organization(TEAM)
+    if platform.gitea.request("GET", "/orgs/platform").status_code == 404:
+        platform.gitea.create_organization("platform")
+    platform.gitea.create_repository(*GITOPS)
+    commit_service(platform, "purse")
+    await deploy(platform, tmp_path / "original", "purse")
+    follow_team(platform)
+    assert wait_for("the original's pods", lambda: len(platform.cluster.pods("purse-staging")) == 2 or None, 150)
+    before = uids(platform, "purse-staging")
+
+    workspace = tmp_path / "clone"
+    workspace.mkdir()
+    ports, defaults = real_ports(platform, http, helm_binary, tmp_path)
+    input = {"source": "component:default/purse", "from": "staging", "name": "spring", "team": TEAM, "ttl": "1h"}
+    planned = await run_action(
+        clone_environment, {**input, "targetPath": "gitops"}, workspace=workspace, ports=ports, defaults=defaults
+    )
+    assert platform.gitea.read(*GITOPS, f"{FOLDER}/clones/spring/environment.yaml") is None
+    committing = {"sourcePath": "gitops", "message": "Clone purse"}
+    await run_action(commit, committing, workspace=workspace, ports=ports, defaults=defaults)
+    assert wait_for("the clone's pod", lambda: len(platform.cluster.pods("clone-spring")) == 1 or None, 120)
+
+    made = everything(platform, "clone-spring")
+    promised = {
+        (item["kind"], item["name"]) for item in planned.output["objects"] if item["namespace"] == "clone-spring"
+    }
+    seen = {"Deployment", "Service", "NetworkPolicy", "ResourceQuota", "RoleBinding", "ExternalSecret", "Password"}
+    assert {item for item in made if item[0] in seen} == {item for item in promised if item[0] in seen}
+    # No operator runs here, so whatever secret there were would be a copy.
+    assert not [item for item in made if item[0] == "Secret"]
+    external = platform.cluster.get("/apis/external-secrets.io/v1/namespaces/clone-spring/externalsecrets/purse-clone")
+    assert external is not None
+    assert [entry["rewrite"][0]["regexp"]["target"] for entry in external["spec"]["dataFrom"]] == ["SIGNING_KEY"]
+    project = platform.cluster.get("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/clone-spring")
+    assert project is not None
+    namespace = platform.cluster.get("/api/v1/namespaces/clone-spring")
+    assert namespace is not None
+    assert namespace["metadata"]["annotations"]["understage.io/expires-at"] == planned.output["expiresAt"]
+
+    config = write_config(platform, tmp_path)
+    early = expire_by_command(config)
+    assert (early["expired"], len(early["remaining"])) == ([], 1)
+    end_now(platform, planned.output["expiresAt"])
+    files = tree(platform)
+    done = expire_by_command(config)
+    assert [item["path"] for item in done["expired"]] == [f"{FOLDER}/clones/spring"]
+    assert tree(platform) == {path for path in files if not path.startswith(f"{FOLDER}/clones/spring/")}
+    for path in (
+        "/api/v1/namespaces/clone-spring",
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/purse-clone-spring",
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/clone-spring",
+    ):
+        assert wait_for(f"the end of {path}", lambda path=path: platform.cluster.get(path) is None or None, 150)
+    assert everything(platform, "clone-spring") == set()
+    assert uids(platform, "purse-staging") == before
+    assert len(platform.cluster.pods("purse-staging")) == 2
+    assert expire_by_command(config)["expired"] == []
+
+
+def real_ports(platform: Platform, http: HttpClient, helm: Path, folder: Path) -> tuple[Ports, dict[str, Any]]:
+    """Forge, git, Helm, cluster and Argo CD of the bench; a catalog with the service."""
+    gitea = platform.gitea
+    forge = create_gitea_forge(
+        http, host=gitea.host, base_url=gitea.url, username=gitea.username, password=gitea.password
+    )
+    ports = fake_ports(
+        forges=FakeForges([forge]),
+        git=GitRemotes(folder / "git"),
+        helm=HelmBinary(str(helm)),
+        clusters=clusters_from_config(platform.app_config()),
+        argocd=argocd_from_config(platform.app_config()),
+        catalog=FakeCatalog([entity("Component", "purse", f"group:default/{TEAM}")]),
+    )
+    return ports, {"gitopsRepository": {"host": None, "owner": GITOPS[0], "name": GITOPS[1]}}
+
+
+def end_now(platform: Platform, expires_at: str) -> None:
+    """The owner ends it in Git, by the annotation."""
+    file = f"{FOLDER}/clones/spring/environment.yaml"
+    text = platform.gitea.read(*GITOPS, file) or ""
+    assert expires_at in text
+    platform.gitea.commit(*GITOPS, {file: text.replace(expires_at, "2026-01-01T00:00:00Z")}, "End it")
+
+
+def tree(platform: Platform) -> set[str]:
+    """All files of the GitOps repository."""
+    answer = platform.gitea.request("GET", f"/repos/{'/'.join(GITOPS)}/git/trees/main", params={"recursive": "true"})
+    return {item["path"] for item in answer.json()["tree"] if item["type"] == "blob"}
+
+
+def write_config(platform: Platform, folder: Path) -> Path:
+    """A folder with the configuration of the command."""
+    config = platform.app_config()
+    config["backend"] = {"baseUrl": "http://localhost:7007"}
+    config["understage"]["gitops"] = {"repoUrl": f"{platform.gitea.host}?owner={GITOPS[0]}&repo={GITOPS[1]}"}
+    (folder / "app-config.yaml").write_text(dump(config))
+    return folder
+
+
+def expire_by_command(folder: Path) -> dict[str, Any]:
+    """The output of `understage environment expire`."""
+    command = [Path(sys.executable).with_name("understage"), "environment", "expire", "--json"]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    output: dict[str, Any] = json.loads(ran.stdout)["output"]
+    return output

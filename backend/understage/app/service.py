@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.applications import Starlette
 
+from understage.app.expiry import schedule_expiry
 from understage.app.http import ServiceFetch
 from understage.app.identity import JWKS_PATH, Identity, create_identity
 from understage.app.integrations import Integrations, create_integrations
@@ -152,6 +153,9 @@ def _compose(
     engine = _create_engine(configuration, settings, database, integrations, events, http, plugins, root)
     scaffolder, assembly, scaffolder_routers = create_scaffolder(
         settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
+    )
+    schedule_expiry(
+        engine.scheduler, assembly.interpreter, settings.understage.environments, settings.understage.gitops
     )
     health = Health([database.check, scaffolder.check])
     web = create_root(

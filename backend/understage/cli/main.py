@@ -9,6 +9,7 @@ from understage import __version__
 from understage.cli.action_commands import app as action_commands
 from understage.cli.console import say
 from understage.cli.cost_commands import app as cost_commands
+from understage.cli.environment_commands import app as environment_commands
 from understage.cli.output_form import OutputForm
 from understage.cli.policy_commands import app as policy_commands
 from understage.cli.status_form import StatusForm
@@ -34,6 +35,7 @@ app.add_typer(catalog_commands, name="catalog")
 app.add_typer(template_commands, name="template")
 app.add_typer(action_commands, name="action")
 app.add_typer(policy_commands, name="policy")
+app.add_typer(environment_commands, name="environment")
 app.add_typer(cost_commands, name="cost")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
 app.add_typer(docs_commands, name="docs")

@@ -114,6 +114,13 @@ class GitopsSettings(Section):
     repo_url: Text | None = None
 
 
+class EnvironmentSettings(Section):
+    """`understage.environments`: how the service removes environments and databases whose time is over."""
+
+    expire_every: Duration | None = None
+    expire_by_pull_request: Boolean = False
+
+
 class OwnArgocdSettings(Section):
     """`understage.argocd`: the namespace of Applications, and how Argo CD calls clusters that have another name for it.
 
@@ -252,6 +259,7 @@ class UnderstageSettings(Section):
     encryption_key: Secret | None = None
     kubernetes: ClusterSettings = ClusterSettings()
     gitops: GitopsSettings = GitopsSettings()
+    environments: EnvironmentSettings = EnvironmentSettings()
     argocd: OwnArgocdSettings = OwnArgocdSettings()
     helm: HelmSettings = HelmSettings()
     policies: PolicySettings = PolicySettings()
