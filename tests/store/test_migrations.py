@@ -23,6 +23,7 @@ from tests.store.scaffolder_bench import Script, scaffolder
 from understage.catalog.engine import CatalogEngine
 from understage.catalog.store import tables as catalog_tables
 from understage.config.catalog_settings import CatalogSettings
+from understage.measures.store import tables as measures_tables
 from understage.platform.database import Database, connect
 from understage.platform.migrations import FOLDER, migrate
 from understage.scaffolder.store import tables as scaffolder_tables
@@ -64,7 +65,8 @@ async def test_a_fresh_database_has_what_the_code_expects(empty: Database) -> No
     await migrate(empty)
     async with empty.read() as connection:
         columns = await connection.run_sync(_columns)
-    for table in (*catalog_tables.metadata.tables.values(), *scaffolder_tables.metadata.tables.values()):
+    every = (catalog_tables.metadata, scaffolder_tables.metadata, measures_tables.metadata)
+    for table in (table for metadata in every for table in metadata.tables.values()):
         assert {column.name for column in table.columns} <= set(columns[table.name]), table.name
 
 

@@ -85,7 +85,7 @@ def create_scaffolder(
     service = ScaffolderService(
         database,
         settings.scaffolder,
-        key=_read_key(settings, data_directory),
+        key=read_key(settings, data_directory),
         data_directory=data_directory,
         run_steps=assembly.interpreter.run,
         task_factory=assembly.factory,
@@ -222,7 +222,7 @@ def _gitops_repository(repo_url: str | None) -> dict[str, str | None]:
     return {"host": parsed.host, "owner": parsed.owner, "name": parsed.repo}
 
 
-def _read_key(settings: Settings, data_directory: Path) -> bytes:
+def read_key(settings: Settings, data_directory: Path) -> bytes:
     """What secrets are encrypted under: the configured key, else a file of mode 0600 that is made on first use."""
     configured = settings.understage.encryption_key
     if configured is not None:

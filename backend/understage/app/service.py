@@ -14,8 +14,9 @@ from understage.app.expiry import schedule_expiry
 from understage.app.http import ServiceFetch
 from understage.app.identity import JWKS_PATH, Identity, create_identity
 from understage.app.integrations import Integrations, create_integrations
+from understage.app.measures import MeasuresParts, create_measures, schedule_collection
 from understage.app.plugins import CatalogPlugins
-from understage.app.scaffolder import create_scaffolder
+from understage.app.scaffolder import create_scaffolder, read_key
 from understage.app.understage_plugin import create_understage_routers
 from understage.app.web import Health, create_root
 from understage.catalog.access import Access
@@ -68,6 +69,7 @@ class Service:
     http: HttpClient
     fetch: ServiceFetch
     served: Served
+    measures: MeasuresParts
     node_events: NodeEventBus | None = None
     stop_listeners: list[Callable[[], None]] = field(default_factory=list)
 
@@ -79,6 +81,7 @@ class Service:
         """Start all background work."""
         await self.engine.start()
         await self.scaffolder.start()
+        self.measures.metrics.start()
         if self.node_events is not None:
             self.node_events.start()
         self.health.is_started = True
@@ -95,6 +98,7 @@ class Service:
         self.begin_stop()
         if self.node_events is not None:
             await self.node_events.stop()
+        await self.measures.metrics.stop()
         await self.scaffolder.stop()
         await self.engine.stop()
         await self.fetch.close()
@@ -179,13 +183,19 @@ def _compose(
     offered.register(*create_catalog_actions(database, catalog_access, engine.service, auditor))
     _mount_plugin(web, "catalog", [*catalog_routers, create_actions_router(offered)], identity, health)
     _mount_plugin(web, "scaffolder", scaffolder_routers, identity, health)
-    _mount_plugin(web, "understage", create_understage_routers(settings, database, catalog_access), identity, health)
+    measures = create_measures(
+        settings, database, identity, fetch, integrations.argocd, key=read_key(settings, data_directory)
+    )
+    if settings.understage.measures.enabled:
+        schedule_collection(measures, settings, engine.scheduler)
+    own_routers = [*create_understage_routers(settings, database, catalog_access), *measures.routers]
+    _mount_plugin(web, "understage", own_routers, identity, health, public_paths=measures.public_paths)
     web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))
     if standalone:
         _mount_portal(web, configuration, settings, database, identity, integrations)
     fetch.attach(web)
     node_events = _create_node_bus(identity, fetch, events)
-    return Service(web, database, engine, scaffolder, assembly, health, http, fetch, served, node_events)
+    return Service(web, database, engine, scaffolder, assembly, health, http, fetch, served, measures, node_events)
 
 
 def _create_engine(
@@ -228,7 +238,13 @@ def _create_node_bus(identity: Identity, fetch: ServiceFetch, events: EventBus) 
 
 
 def _mount_plugin(
-    web: Starlette, plugin_id: str, routers: Sequence[APIRouter], identity: Identity, health: Health
+    web: Starlette,
+    plugin_id: str,
+    routers: Sequence[APIRouter],
+    identity: Identity,
+    health: Health,
+    *,
+    public_paths: Sequence[str] = (),
 ) -> None:
     plugin = identity.plugins[plugin_id]
     app = create_plugin(
@@ -236,7 +252,7 @@ def _mount_plugin(
         [plugin.create_router(), *routers],
         authenticate=plugin.authenticate,
         is_ready=lambda: health.is_started,
-        public_paths=[JWKS_PATH],
+        public_paths=[JWKS_PATH, *public_paths],
     )
     web.mount(f"/api/{plugin_id}", app)
 

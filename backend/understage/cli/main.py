@@ -13,6 +13,7 @@ from understage.cli.environment_commands import app as environment_commands
 from understage.cli.output_form import OutputForm
 from understage.cli.policy_commands import app as policy_commands
 from understage.cli.status_form import StatusForm
+from understage.cli.success_commands import app as measure_commands
 from understage.cli.template_commands import app as template_commands
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ app.add_typer(environment_commands, name="environment")
 app.add_typer(cost_commands, name="cost")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
 app.add_typer(docs_commands, name="docs")
+app.add_typer(measure_commands, name="measures")
 
 ConfigOption = Annotated[
     list[Path] | None,

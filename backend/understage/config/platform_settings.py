@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from understage.config.duration import Duration
 from understage.config.integration_settings import Secret
+from understage.config.measures_settings import MeasuresSettings
 from understage.config.section import Boolean, Section, Text
 
 
@@ -266,4 +267,5 @@ class UnderstageSettings(Section):
     costs: CostSettings = CostSettings()
     tasks: TaskEngineSettings = TaskEngineSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    measures: MeasuresSettings = MeasuresSettings()
     catalog_memory: int = Field(default=256, ge=0)

@@ -140,5 +140,5 @@ def _told(propagator: TextMapPropagator) -> frozenset[bytes]:
 def _plugin_of(path: str) -> str:
     """A bounded set of labels: whatever a client asks for, the path itself is never one."""
     parts = path.split("/", 3)
-    known = {"catalog", "scaffolder", "auth", "permission", "events"}
+    known = {"catalog", "scaffolder", "understage", "auth", "permission", "events"}
     return parts[2] if len(parts) > 2 and parts[1] == "api" and parts[2] in known else "other"

@@ -408,6 +408,15 @@ class ArgoCd(Protocol):
     async def get_application(self, name: str) -> Json | None:
         """The Application object, or None."""
 
+    async def list_applications(self) -> list[Json]:
+        """All that may be seen, in short: name, labels, annotations, `status.health`, `status.operationState.finishedAt`."""
+
+    async def get_revision_date(self, name: str, revision: str, *, history_id: int, source: int = 0) -> str | None:
+        """When a revision of an Application's history was committed (RFC 3339); None where Argo CD cannot tell.
+
+        `source` is the position of its repository among the sources of that entry.
+        """
+
     async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
         """Begin to sync an Application, to `revision` or to the one that it names. ConflictError while another sync runs."""
 

@@ -21,6 +21,14 @@ from understage.integrations.argocd.settings import InstanceSettings
 from understage.platform.http import HttpClient
 
 MAX_ANSWER_BYTES = 20 * 1024 * 1024
+# Of what Argo CD's lists can be narrowed to; the history of an Application is not among it.
+LISTED = (
+    "metadata.name",
+    "metadata.labels",
+    "metadata.annotations",
+    "status.health",
+    "status.operationState.finishedAt",
+)
 Json = dict[str, Any]
 
 
@@ -64,6 +72,24 @@ class ArgoCdInstance:
         name = application["metadata"]["name"]
         what = f"write application {name}"
         await self._request("POST", "/api/v1/applications?upsert=true&validate=true", what, body=application)
+
+    async def list_applications(self) -> list[Json]:
+        """See `ArgoCd`."""
+        fields = ",".join(f"items.{field}" for field in LISTED)
+        answer = await self._request("GET", f"/api/v1/applications?fields={fields}", "list applications")
+        return [item for item in answer.get("items") or [] if isinstance(item, dict)]
+
+    async def get_revision_date(self, name: str, revision: str, *, history_id: int, source: int = 0) -> str | None:
+        """See `ArgoCd`."""
+        path = f"/api/v1/applications/{_segment(name)}/revisions/{_segment(revision)}/metadata"
+        query = f"sourceIndex={source}&versionId={history_id}"
+        try:
+            answer = await self._request("GET", f"{path}?{query}", f"read revision {revision} of {name}")
+        except UnderstageError:
+            # A chart's version has no commit, a repository may be gone: no date is an answer.
+            return None
+        date = answer.get("date")
+        return date if isinstance(date, str) else None
 
     async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
         """Begin to sync an Application. ConflictError while another sync runs, else as `apply_application`."""

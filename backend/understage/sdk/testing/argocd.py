@@ -15,7 +15,8 @@ class FakeArgoCd:
 
     `statuses[name]` are the application's `status` objects for the next reads, in order; the last one stays. Without one
     an application has no status, as before Argo CD saw it.
-    `syncs` are those begun: (name, revision, prune). `unreachable` makes every call fail with that reason.
+    `syncs` are those begun: (name, revision, prune). `unreachable` makes every call fail with that
+    reason. `dates` are those of revisions' commits.
     """
 
     name: str = "default"
@@ -25,6 +26,7 @@ class FakeArgoCd:
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     unreachable: str | None = None
     syncs: list[tuple[str, str | None, bool]] = field(default_factory=list)
+    dates: dict[str, str] = field(default_factory=dict)
 
     async def get_project(self, name: str) -> dict[str, Any] | None:
         """A copy of the AppProject, or None."""
@@ -54,6 +56,21 @@ class FakeArgoCd:
         if waiting:
             found["status"] = copy.deepcopy(waiting.pop(0) if len(waiting) > 1 else waiting[0])
         return found
+
+    async def list_applications(self) -> list[dict[str, Any]]:
+        """All in short, each with the status that the next read of it has."""
+        self._reach()
+        found = []
+        for name, application in sorted(self.applications.items()):
+            status = (self.statuses.get(name) or [{}])[0]
+            short = {member: status[member] for member in ("health", "operationState") if member in status}
+            found.append({"metadata": copy.deepcopy(application["metadata"]), "status": copy.deepcopy(short)})
+        return found
+
+    async def get_revision_date(self, name: str, revision: str, *, history_id: int, source: int = 0) -> str | None:
+        """The revision's date, or None."""
+        self._reach()
+        return self.dates.get(revision)
 
     async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
         """Note the sync. Raises NotFoundError for an Application that is not there."""

@@ -359,3 +359,73 @@ CREATE TRIGGER understage_forget_entities AFTER DELETE ON refresh_state
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION understage_forget_entities()
 --
 UPDATE understage_schema_version SET version_num='0007_bulk_writes' WHERE understage_schema_version.version_num = '0006_incremental'
+--
+CREATE TABLE measured_deployments (
+	id BIGSERIAL NOT NULL,
+	application TEXT COLLATE "C" NOT NULL,
+	revision TEXT COLLATE "C" NOT NULL,
+	at BIGINT NOT NULL,
+	service TEXT COLLATE "C" NOT NULL,
+	environment TEXT COLLATE "C" NOT NULL,
+	committed_at BIGINT,
+	is_rollback BOOLEAN DEFAULT false NOT NULL,
+	source TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT measured_deployments_unique UNIQUE (application, revision, at)
+)
+--
+CREATE INDEX measured_deployments_by_environment ON measured_deployments (environment, at)
+--
+CREATE INDEX measured_deployments_by_service ON measured_deployments (service, at)
+--
+CREATE TABLE measured_healths (
+	id BIGSERIAL NOT NULL,
+	application TEXT COLLATE "C" NOT NULL,
+	at BIGINT NOT NULL,
+	status TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT measured_healths_unique UNIQUE (application, at, status)
+)
+--
+CREATE TABLE measured_starts (
+	service TEXT COLLATE "C" NOT NULL,
+	key TEXT COLLATE "C" NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (service, key)
+)
+--
+CREATE TABLE measured_tasks (
+	id TEXT COLLATE "C" NOT NULL,
+	seen_at BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+--
+CREATE INDEX ix_measured_tasks_seen_at ON measured_tasks (seen_at)
+--
+CREATE TABLE measured_tickets (
+	source TEXT COLLATE "C" NOT NULL,
+	id TEXT COLLATE "C" NOT NULL,
+	opened_at BIGINT NOT NULL,
+	closed_at BIGINT,
+	service TEXT COLLATE "C",
+	team TEXT COLLATE "C",
+	PRIMARY KEY (source, id)
+)
+--
+CREATE INDEX ix_measured_tickets_closed_at ON measured_tickets (closed_at)
+--
+CREATE INDEX ix_measured_tickets_opened_at ON measured_tickets (opened_at)
+--
+CREATE TABLE survey_answers (
+	question TEXT COLLATE "C" NOT NULL,
+	period TEXT COLLATE "C" NOT NULL,
+	person TEXT COLLATE "C" NOT NULL,
+	score INTEGER NOT NULL,
+	comment TEXT,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (question, period, person)
+)
+--
+CREATE INDEX ix_survey_answers_at ON survey_answers (at)
+--
+UPDATE understage_schema_version SET version_num='0008_measures' WHERE understage_schema_version.version_num = '0007_bulk_writes'

@@ -319,3 +319,73 @@ CREATE INDEX search_by_key_value ON search (key, value, entity_id, kind, origina
 DROP INDEX relations_by_target
 --
 UPDATE understage_schema_version SET version_num='0007_bulk_writes' WHERE understage_schema_version.version_num = '0006_incremental'
+--
+CREATE TABLE measured_deployments (
+	id INTEGER NOT NULL,
+	application TEXT NOT NULL,
+	revision TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	service TEXT NOT NULL,
+	environment TEXT NOT NULL,
+	committed_at BIGINT,
+	is_rollback BOOLEAN DEFAULT 0 NOT NULL,
+	source TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT measured_deployments_unique UNIQUE (application, revision, at)
+)
+--
+CREATE INDEX measured_deployments_by_environment ON measured_deployments (environment, at)
+--
+CREATE INDEX measured_deployments_by_service ON measured_deployments (service, at)
+--
+CREATE TABLE measured_healths (
+	id INTEGER NOT NULL,
+	application TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	status TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT measured_healths_unique UNIQUE (application, at, status)
+)
+--
+CREATE TABLE measured_starts (
+	service TEXT NOT NULL,
+	"key" TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (service, "key")
+)
+--
+CREATE TABLE measured_tasks (
+	id TEXT NOT NULL,
+	seen_at BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+--
+CREATE INDEX ix_measured_tasks_seen_at ON measured_tasks (seen_at)
+--
+CREATE TABLE measured_tickets (
+	source TEXT NOT NULL,
+	id TEXT NOT NULL,
+	opened_at BIGINT NOT NULL,
+	closed_at BIGINT,
+	service TEXT,
+	team TEXT,
+	PRIMARY KEY (source, id)
+)
+--
+CREATE INDEX ix_measured_tickets_closed_at ON measured_tickets (closed_at)
+--
+CREATE INDEX ix_measured_tickets_opened_at ON measured_tickets (opened_at)
+--
+CREATE TABLE survey_answers (
+	question TEXT NOT NULL,
+	period TEXT NOT NULL,
+	person TEXT NOT NULL,
+	score INTEGER NOT NULL,
+	comment TEXT,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (question, period, person)
+)
+--
+CREATE INDEX ix_survey_answers_at ON survey_answers (at)
+--
+UPDATE understage_schema_version SET version_num='0008_measures' WHERE understage_schema_version.version_num = '0007_bulk_writes'

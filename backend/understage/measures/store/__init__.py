@@ -1,0 +1,1 @@
+"""The rows of the measures' events. One operation a file; transactions are the caller's."""
