@@ -54,7 +54,7 @@ async def test_the_defaults(helm_binary: Path, tmp_path: Path) -> None:
     for made in objects.values():
         labels = made["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/instance"] == "ledger"
-        assert labels["helm.sh/chart"] == "base-service-1.2.0"
+        assert labels["helm.sh/chart"] == "base-service-1.3.0"
         assert made["metadata"]["namespace"] == "payments"
     selector = objects["Service"]["spec"]["selector"]
     assert selector == objects["Deployment"]["spec"]["selector"]["matchLabels"]

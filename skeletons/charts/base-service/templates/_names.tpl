@@ -3,6 +3,11 @@
 {{- .Values.name | default .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* Not empty when others call it: a worker and a job have no port. */}}
+{{- define "base-service.serves" -}}
+{{- if and (eq .Values.workload "deployment") .Values.service.enabled }}true{{ end -}}
+{{- end -}}
+
 {{- define "base-service.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (include "base-service.name" .) -}}
 {{- end -}}
@@ -57,9 +62,15 @@ annotations:
 
 {{/* A probe, called with the root and the values of the probe. */}}
 {{- define "base-service.probe" -}}
+{{- if .probe.command }}
+exec:
+  command:
+    {{- toYaml .probe.command | nindent 4 }}
+{{- else }}
 httpGet:
   path: {{ .probe.path | default .root.Values.health.path | quote }}
   port: http
+{{- end }}
 periodSeconds: {{ .probe.periodSeconds }}
 failureThreshold: {{ .probe.failureThreshold }}
 {{- end -}}
