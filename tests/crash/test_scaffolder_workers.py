@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from tests.store.scaffolder_bench import Bench, Script, scaffolder
 
 from understage.platform.database import Database
@@ -62,6 +64,20 @@ class Workers:
         (pid,) = {pid for _, name, pid, what in self.effects() if name == step and what == "begin"}
         first, second = self._processes
         return (first, second) if first.pid == pid else (second, first)
+
+    async def stall(self, process: subprocess.Popen[str]) -> None:
+        """Stop a worker where it is, but for the middle of a write: with SQLite nobody can write until that one has ended."""
+        for _ in range(100):
+            process.send_signal(signal.SIGSTOP)
+            try:
+                async with asyncio.timeout(1), self._database.write() as connection:
+                    await connection.execute(text("UPDATE tasks SET id = id"))
+            except (DBAPIError, TimeoutError):
+                process.send_signal(signal.SIGCONT)
+                await asyncio.sleep(0.01)
+            else:
+                return
+        raise AssertionError("the worker writes all the time")
 
     def log(self, number: int) -> str:
         return (self._folder / f"worker-{number}.log").read_text()
@@ -120,7 +136,7 @@ async def test_a_stalled_worker_that_wakes_up_cannot_write(workers: Workers) -> 
     await workers.start()
     task_id = await workers.bench.create(*["step"] * 5)
     first, second = await workers.pair("s2")
-    first.send_signal(signal.SIGSTOP)
+    await workers.stall(first)
     await workers.bench.until(lambda: any(pid == second.pid for _, _, pid, _ in workers.effects()), 15)
     first.send_signal(signal.SIGCONT)
     assert await workers.bench.status(task_id, seconds=20) == "completed"
