@@ -112,6 +112,11 @@ async def test_the_next_claim_deletes_what_the_one_before_left(
         assert len(await store.names(task_id)) == 1
 
 
+async def read(run: TaskRun) -> Mapping[str, Any]:
+    assert (run.workspace / "big").read_bytes() == BIG
+    return {}
+
+
 class Flaky(FolderSnapshots):
     """A store that is away for its first `failures` writes."""
 
@@ -127,11 +132,13 @@ class Flaky(FolderSnapshots):
 
 
 async def test_a_store_that_is_away_for_a_while_costs_nothing(sqlite_database: Database, tmp_path: Path) -> None:
-    script = Script(write=write)
-    async with scaffolder(sqlite_database, tmp_path, script, snapshots=Flaky(tmp_path / "store", 2)) as bench:
-        task_id = await bench.create("write")
+    store = Flaky(tmp_path / "store", 2)
+    script = Script(write=write, read=read)
+    async with scaffolder(sqlite_database, tmp_path, script, snapshots=store) as bench:
+        task_id = await bench.create("write", "read")
         assert await bench.status(task_id) == "completed"
-    assert script.ran == [(task_id, "s1")]
+    assert script.ran == [(task_id, "s1"), (task_id, "s2")]
+    assert store.failures == 0, "it was asked"
 
 
 async def test_a_store_that_stays_away_fails_the_task(
@@ -139,9 +146,19 @@ async def test_a_store_that_stays_away_fails_the_task(
 ) -> None:
     monkeypatch.setattr(snapshots_module, "STORE_PATIENCE", 0.2)
     store = Flaky(tmp_path / "store", 10_000)
+    async with scaffolder(sqlite_database, tmp_path, Script(write=write, read=read), snapshots=store) as bench:
+        task_id = await bench.create("write", "read")
+        assert await bench.status(task_id) == "failed"
+
+
+async def test_nobody_needs_the_workspace_after_the_last_step(sqlite_database: Database, tmp_path: Path) -> None:
+    store = Flaky(tmp_path / "store", 10_000)
     async with scaffolder(sqlite_database, tmp_path, Script(write=write), snapshots=store) as bench:
         task_id = await bench.create("write")
-        assert await bench.status(task_id) == "failed"
+        assert await bench.status(task_id) == "completed"
+        events = [(event["type"], event["body"].get("status")) for event in await bench.events(task_id)]
+    assert events[-2:] == [("log", "completed"), ("completion", None)]
+    assert store.failures == 10_000
 
 
 async def test_a_workspace_that_is_gone_says_what_to_look_at(sqlite_database: Database, tmp_path: Path) -> None:

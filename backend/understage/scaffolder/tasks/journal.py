@@ -38,6 +38,7 @@ class Journal:
         self._number = number
         self._changed = changed
         self._lines: list[NewEvent] = []
+        self._writes: list[Write] = []
         self._lock = asyncio.Lock()
         self._flusher: asyncio.Task[None] | None = None
         self._is_open = True
@@ -55,6 +56,12 @@ class Journal:
             await self.commit()
         elif self._flusher is None:
             self._flusher = self._spawn(self._flush_soon())
+
+    async def add_with(self, event: NewEvent, write: Write) -> None:
+        """Note an event that says what `write` does, which clears the count of deaths; both go into one transaction, the next."""
+        self._check()
+        self._writes.append(write)
+        await self.add(event)
 
     async def commit(
         self, events: Sequence[NewEvent] = (), write: Write = _nothing, *, progress: bool = False, last: bool = False
@@ -97,8 +104,10 @@ class Journal:
 
     async def _commit(self, events: Sequence[NewEvent], write: Write, *, progress: bool) -> None:
         async with self._lock:
-            batch = [*self._lines, *events]
+            batch, writes = [*self._lines, *events], [*self._writes, write]
+            progress = progress or bool(self._writes)
             self._lines.clear()
+            self._writes.clear()
             attempts = 0
 
             async def attempt() -> None:
@@ -114,7 +123,8 @@ class Journal:
                         self.close()
                         raise LostTaskError(f"Task {self.task_id} belongs to another worker, or has ended")
                     await append_events(connection, batch)
-                    await write(connection)
+                    for each in writes:
+                        await each(connection)
                     await notify(connection, "event", self.task_id)
 
             await through_outage(attempt, name="task journal")

@@ -97,20 +97,27 @@ class ClaimedRun:
         await self._journal.add(_log_event(self.task_id, message, step_id, status))
 
     async def finish_step(self, step_id: str, finished: FinishedStep, message: str) -> None:
-        """As the protocol says. After a failure the workspace stays as of the last step that completed: a retry goes on there."""
+        """As the protocol says. After a failure the workspace stays as of the last step that completed: a retry goes on there.
+
+        The end of the last step is committed with that of the task, which follows at once; nobody needs the workspace after it.
+        """
         self._has_failed = self._has_failed or finished.status == "failed"
         content = {**finished.output, **({HIDDEN: list(finished.hidden)} if finished.hidden else {})}
         result = self._cipher.encrypt_json(content, f"{self.task_id}/steps/{step_id}")
         step = StoredStep(step_id, self._positions.get(step_id, len(self._positions)), finished.status, result)
-        snapshot = None if self._has_failed else await self._snapshots.take()
+        is_last = finished.status == "completed" and step.position == len(self._positions) - 1
+        snapshot = None if self._has_failed or is_last else await self._snapshots.take()
 
         async def write(connection: AsyncConnection) -> None:
             await put_step(connection, self.task_id, step)
             await self._snapshots.keep(connection, snapshot)
 
         event = _log_event(self.task_id, message, step_id, finished.status)
-        await self._journal.commit([event], write, progress=True)
-        await self._snapshots.settle(snapshot)
+        if is_last:
+            await self._journal.add_with(event, write)
+        else:
+            await self._journal.commit([event], write, progress=True)
+            await self._snapshots.settle(snapshot)
         self.current_step = None
 
     async def save_checkpoint(self, step_id: str, key: str, value: Any) -> None:
