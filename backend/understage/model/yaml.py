@@ -32,6 +32,8 @@ MAX_BYTES = 10 * 1024 * 1024
 """The longest text read unless the caller allows more."""
 MAX_DEPTH = 200
 """The deepest nesting: below what the JSON encoder takes."""
+MAX_DOCUMENTS = 70_000
+"""How many documents a text may have: as many entities fit into `MAX_BYTES`."""
 MAX_ALIASED_NODES = 100_000
 """How many nodes all aliases of a text may add, so that a few lines cannot fill the memory."""
 
@@ -200,6 +202,8 @@ class _Builder:
                 mark = event.start_mark
                 # A document without `---` begins at its first word, which may stand further right.
                 span = Span(self._text, mark.index - mark.column, mark.line)
+                if len(documents) == MAX_DOCUMENTS:
+                    raise self._error(f"more than the {MAX_DOCUMENTS} documents that are read", event)
                 if documents:
                     documents[-1].span.end_before(span)
                 documents.append(Document(self._value(self._next()), span, self._file))

@@ -209,3 +209,9 @@ def test_dump_is_block_style_with_header_and_literal_blocks() -> None:
 def test_dump_refuses_what_is_not_json() -> None:
     with pytest.raises(TypeError, match="set is not a JSON value"):
         dump({"a": {1, 2}})
+
+
+def test_more_documents_than_entities_fit_into_a_text_are_refused() -> None:
+    with pytest.raises(SourceError, match="more than the 70000 documents that are read") as caught:
+        parse_documents("---\n" * 200_000)
+    assert caught.value.line == 70_001
