@@ -40,10 +40,20 @@ QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
+class Amount(float):
+    """A quantity: compared as a number, shown as it was written."""
+
+    text: str
+
+
 def amount(value: Any) -> Any:
-    """A quantity as a number, anything else as it is."""
+    """A quantity as an amount, anything else as it is."""
     found = QUANTITY.fullmatch(str(value)) if isinstance(value, str | int | float) else None
-    return value if found is None else round(float(found[1]) * FACTORS[found[2] or ""], 6)
+    if found is None:
+        return value
+    made = Amount(round(float(found[1]) * FACTORS[found[2] or ""], 6))
+    made.text = str(value)
+    return made
 
 
 def container_ports(containers: Sequence[Json]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from understage.adoption.explanation import Explained
 from understage.adoption.inventory import Remark
+from understage.adoption.normal import Amount
 from understage.adoption.outline import Proposal
 from understage.adoption.reading import Json
 
@@ -150,7 +151,7 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(_flow(each) for each in value) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
+    return value.text if isinstance(value, Amount) else str(value)
 
 
 def _cell(text: str) -> str:
@@ -180,8 +181,8 @@ def summary_of(service: ServiceReport) -> Json:
             {
                 "object": each.difference.about,
                 "path": each.difference.path,
-                "before": each.difference.before,
-                "after": each.difference.after,
+                "before": _as_written(each.difference.before),
+                "after": _as_written(each.difference.after),
                 "why": each.why,
                 "harmless": each.harmless,
             }
@@ -189,3 +190,11 @@ def summary_of(service: ServiceReport) -> Json:
         ],
         "violations": [{"object": about, "message": message} for about, message in service.violations],
     }
+
+
+def _as_written(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_written(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_written(each) for each in value]
+    return value.text if isinstance(value, Amount) else value
