@@ -1,9 +1,8 @@
 """The objects of a cloned environment: namespace, project, applications, secrets, databases. Called by `environment:clone`. Pure.
 
 The clone has an AppProject of its own, whose only destination is its namespace: whatever a chart renders, it cannot reach the
-environment that was cloned. Namespace and project are in a wave before all else: Argo CD removes them in the opposite order, so
-that they are there until the applications are gone. Nothing else has a wave, since Argo CD waits for the health of a wave, and a
-database that does not come up would hold up everything of the team.
+environment that was cloned. Its finalizer keeps it until the Applications are gone. There are no sync waves: with them, Argo
+CD waits until all is healthy, and a database that does not come up would hold up everything of the team.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,6 @@ from understage_actions._time_to_live import expiry_annotations, expiry_labels
 
 Json = dict[str, Any]
 
-WAVE = "argocd.argoproj.io/sync-wave"
 GENERATORS = "generators.external-secrets.io/v1alpha1"
 GENERATOR = "clone"
 PASSWORD_LENGTH = 40
@@ -67,13 +65,11 @@ def application_name(spec: CloneSpec, service: str) -> str:
     return f"{service}-{spec.namespace}"
 
 
-def describe(spec: CloneSpec, manifest: Json, *, is_first: bool = False) -> Json:
-    """The manifest with owner and end; `is_first` is made before all else, and removed last."""
+def describe(spec: CloneSpec, manifest: Json) -> Json:
+    """The manifest with owner and end."""
     metadata = manifest["metadata"]
     labels = {**(metadata.get("labels") or {}), **expiry_labels(spec.expires_at)}
     annotations = {**(metadata.get("annotations") or {}), **expiry_annotations(spec.expires_at, spec.owner)}
-    if is_first:
-        annotations[WAVE] = "-1"
     return {**manifest, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 
@@ -102,7 +98,7 @@ def project_and_applications(
         application["spec"]["sources"][0]["helm"]["valuesObject"] = values[deployment.service]
         applications.append(describe(spec, application))
     assert project is not None
-    return describe(spec, project, is_first=True), applications
+    return describe(spec, project), applications
 
 
 def _specify(spec: CloneSpec, deployment: Deployment) -> ApplicationSpec:

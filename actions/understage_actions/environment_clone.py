@@ -230,7 +230,7 @@ async def _plan(
     plan = _Plan(
         spec,
         [
-            *(describe(spec, item, is_first=True) for item in namespace_manifests(_namespace(input, spec))),
+            *(describe(spec, item) for item in namespace_manifests(_namespace(input, spec))),
             project,
         ],
         applications,

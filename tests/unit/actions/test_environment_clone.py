@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.actions.cloning import FOLDER, clone, world, written
+from tests.unit.actions.cloning import FOLDER, application, clone, world, written
 
 from understage.errors import ConflictError, InputError, NotFoundError, UnderstageError
-from understage.sdk.testing import Checkpoints, FakeCluster, FakeClusters, fake_ports
+from understage.sdk.testing import Checkpoints, FakeArgoCd, FakeArgoCds, FakeCluster, FakeClusters, fake_ports
 from understage.sdk.yaml import dump, parse_documents
 from understage_actions._database_manifests import SIZES, BackupPlan, DatabaseSpec, cloudnative_pg_manifests
 
@@ -264,6 +264,38 @@ async def test_a_name_that_another_team_has_is_refused(helm_binary: Path, tmp_pa
     )
     ports, _ = world(helm_binary, {"ledger": {}}, clusters=FakeClusters([foreign]))
     with pytest.raises(ConflictError, match="belongs to team others"):
+        await clone(ports, tmp_path)
+
+
+async def test_a_service_that_only_argo_cd_knows_is_cloned_too(helm_binary: Path, tmp_path: Path) -> None:
+    instance = FakeArgoCd("main", applications={"ledger-staging": application("ledger", "staging")})
+    ports, forge = world(helm_binary, {"ledger": PLAIN}, argocd=FakeArgoCds([instance]))
+    del forge.repositories["platform/gitops"]
+    result = await clone(ports, tmp_path)
+    assert result.output["applications"] == ["ledger-clone-refunds"]
+    assert list(instance.applications) == ["ledger-staging"]
+
+
+@pytest.mark.parametrize("member", ["parameters", "values", "valuesObject"])
+async def test_values_that_stand_in_the_application_itself_are_refused(
+    member: str, helm_binary: Path, tmp_path: Path
+) -> None:
+    found = application("ledger", "staging")
+    found["spec"]["sources"][0]["helm"][member] = {"env": {"PASSWORD": "hunter2"}}
+    instance = FakeArgoCd("main", applications={"ledger-staging": found})
+    ports, forge = world(helm_binary, {"ledger": PLAIN}, argocd=FakeArgoCds([instance]))
+    del forge.repositories["platform/gitops"]
+    with pytest.raises(InputError, match="move them into a values file"):
+        await clone(ports, tmp_path)
+
+
+async def test_a_values_file_out_of_the_repository_is_refused(helm_binary: Path, tmp_path: Path) -> None:
+    found = application("ledger", "staging")
+    found["spec"]["sources"][0]["helm"]["valueFiles"] = ["$values/../../etc/passwd"]
+    instance = FakeArgoCd("main", applications={"ledger-staging": found})
+    ports, forge = world(helm_binary, {"ledger": PLAIN}, argocd=FakeArgoCds([instance]))
+    del forge.repositories["platform/gitops"]
+    with pytest.raises(InputError, match="leads out of the service's repository"):
         await clone(ports, tmp_path)
 
 

@@ -132,6 +132,18 @@ CALLS: dict[str, Callable[[st.DrawFn], Call]] = {
     "catalog:write": lambda draw: Call(
         {"entity": {"kind": "Component", "metadata": {"name": draw(NAME)}}, "filePath": draw(PATH)}
     ),
+    "database:render": lambda draw: Call(
+        {
+            "name": draw(NAME),
+            "service": draw(NAME),
+            "team": draw(NAME),
+            "environment": "staging",
+            "size": draw(st.sampled_from(["small", "large"])),
+            "valuesFile": "values.yaml",
+        },
+        {"values.yaml": draw(st.sampled_from(["", "base-service: {replicas: 2}\n"]))},
+        surroundings=Surroundings(clusters=draw(st.sampled_from([(), ("east",)]))),
+    ),
     "debug:log": lambda draw: Call({"message": draw(TEXT), "listWorkspace": True}, draw(FILES)),
     "debug:wait": lambda draw: Call({"milliseconds": draw(st.integers(0, 3))}),
     "fetch:plain": lambda draw: Call({"url": "./skeleton", "targetPath": draw(PATH)}, {}, {"skeleton/a": draw(TEXT)}),
