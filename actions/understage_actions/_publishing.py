@@ -71,6 +71,8 @@ async def publish(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Published
         credentials=forge.credentials,
         key=f"push.{forge.type}.{wanted.owner}.{wanted.name}",
     )
+    where = {"host": forge.host, "owner": wanted.owner, "name": wanted.name, "commit": commit}
+    await ctx.undo_by(f"push.{forge.type}.{wanted.owner}.{wanted.name}", "undo:repository", where)
     await _wait_until_readable(ctx, forge, repository, wanted.branch, source)
     return Published(repository, commit)
 
@@ -152,6 +154,9 @@ async def _create(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Repositor
 
     # A repository that was there before the first try is somebody else's, however often the step is retried.
     resumed = await begun_before(ctx, key, check_first=check_free)
+
+    where = {"host": forge.host, "owner": wanted.owner, "name": wanted.name}
+    await ctx.undo_by(f"repository.{key}", "undo:repository", where)
 
     async def create() -> dict[str, Any]:
         ctx.log.info(f"Creating repository {wanted.owner}/{wanted.name} on {forge.host}")

@@ -132,6 +132,9 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
     else:
         project = await apply_project(way, project)
         ctx.log.info(f"Applied AppProject {spec.team} to {way.place}")
+        if await way.get("Application", spec.name) is None:
+            undo = {"name": spec.name, "team": spec.team, "argocd": input.argocd, "cluster": input.cluster}
+            await ctx.undo_by(f"application.{spec.name}", "argocd:delete-app", undo)
         await apply_application(way, application)
         ctx.log.info(f"Applied Application {spec.name} to {way.place}")
     state = None

@@ -86,6 +86,8 @@ async def register(ctx: ActionContext, input: RegisterInput) -> RegisterOutput:
 
 async def _add(ctx: ActionContext, url: str) -> None:
     resumed = await begun_before(ctx, "register")
+    if not await _is_registered(ctx, url):
+        await ctx.undo_by("location", "undo:location", {"target": url})
 
     async def add() -> bool:
         try:
@@ -96,6 +98,13 @@ async def _add(ctx: ActionContext, url: str) -> None:
         return True
 
     await ctx.checkpoint("register", add)
+
+
+async def _is_registered(ctx: ActionContext, url: str) -> bool:
+    try:
+        return bool((await ctx.ports.catalog.add_location(url, dry_run=True)).get("exists"))
+    except UnderstageError:
+        return False  # what cannot be read is no location yet, or the registration says what is wrong
 
 
 def _as_file_base(url: str) -> str:

@@ -18,6 +18,7 @@ from understage.sdk import (
 )
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._gitops_repository import README, Target, choose_target, clone, read_source, write_files
+from understage_actions._undoing import changes_of, read_texts
 
 ATTEMPTS = 5
 
@@ -135,7 +136,13 @@ async def _push(
             if directory is None:
                 await _publish_readme(ctx, target, repository)
                 continue
+            before = read_texts(directory, files)
             write_files(directory, files)
+            if not input.pull_request:
+                where = {"host": target.forge.host, "owner": target.owner, "name": target.name}
+                changes = changes_of(before, read_texts(directory, files))
+                if changes:
+                    await ctx.undo_by(f"commit.{attempt}", "undo:commit", {**where, "files": changes})
             commit_hash = await ctx.ports.git.push_changes(
                 directory,
                 branch=branch,

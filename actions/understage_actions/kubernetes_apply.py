@@ -22,6 +22,7 @@ from understage_actions._kubernetes_names import check_namespace, team_name
 from understage_actions._kubernetes_wait import wait_for
 from understage_actions._manifests import read_manifests, title
 from understage_actions._namespace_manifests import TEAM_LABEL
+from understage_actions._undoing import note_object
 
 Json = dict[str, Any]
 # What others need before they can be made.
@@ -195,6 +196,8 @@ async def _apply(
     after: Json = manifest
     try:
         before = await _known_soon(cluster, key) if is_new_kind and not ctx.is_dry_run else await cluster.get(*key)
+        if before is None:
+            await note_object(ctx, cluster.name, key)
         after = await cluster.apply(manifest, force=force, dry_run=ctx.is_dry_run)
     except NotFoundError:
         # Its namespace or its kind is made by this step or one before, which a dry run does not do.

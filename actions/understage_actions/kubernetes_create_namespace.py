@@ -10,6 +10,7 @@ from understage.sdk.yaml import dump
 from understage_actions._gitops_layout import namespace_file
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
 from understage_actions._namespace_manifests import TEAM_LABEL, NamespaceSpec, namespace_manifests
+from understage_actions._undoing import note_object
 
 Json = dict[str, Any]
 QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
@@ -148,6 +149,10 @@ async def create_namespace(ctx: ActionContext, input: CreateNamespaceInput) -> C
         if ctx.is_dry_run:
             ctx.log.info(f"Would apply {title} to cluster {cluster.name}")
         else:
+            metadata = manifest["metadata"]
+            key = (manifest["apiVersion"], manifest["kind"], metadata["name"], metadata.get("namespace"))
+            if await cluster.get(*key) is None:
+                await note_object(ctx, cluster.name, key)
             await cluster.apply(manifest)
             ctx.log.info(f"Applied {title} to cluster {cluster.name}")
     return CreateNamespaceOutput(

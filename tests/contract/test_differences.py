@@ -41,6 +41,8 @@ SECRETS = {"shown-secrets"}
 SCHEMAS = {"declared-defaults", "dry-forges", "optional-outputs"}
 # Tested by tests/unit/actions/test_github.py and test_gitlab.py: no forge answers here.
 FORGES = {"failed-pushes", "made-tokens", "new-branches"}
+# Tested by tests/cluster/test_undo.py, on a real forge and cluster.
+UNDO = {"undone-tasks"}
 # Tested by test_catalog_permissions.py.
 PERMISSIONS = {"hidden-ancestors", "hidden-origins"}
 
@@ -154,5 +156,5 @@ def test_placeholders_work_in_files_of_the_machine(bad_pair: Pair) -> None:
 
 def test_every_difference_is_documented_and_every_documented_one_is_tested() -> None:
     tested = {case.differs for case in load_cases() if case.differs} | RUNS.keys() | FILES | CANCELS | EVENTS
-    tested |= PERMISSIONS | SECRETS | LOGS | LINKS | SCHEMAS | FORGES | SCAFFOLDER | STREAMS
+    tested |= UNDO | PERMISSIONS | SECRETS | LOGS | LINKS | SCHEMAS | FORGES | SCAFFOLDER | STREAMS
     assert tested == listed_differences()

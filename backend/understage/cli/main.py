@@ -14,6 +14,7 @@ from understage.cli.output_form import OutputForm
 from understage.cli.policy_commands import app as policy_commands
 from understage.cli.status_form import StatusForm
 from understage.cli.success_commands import app as measure_commands
+from understage.cli.task_commands import app as task_commands
 from understage.cli.template_commands import app as template_commands
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ catalog_commands = typer.Typer(
 app.add_typer(catalog_commands, name="catalog")
 app.add_typer(template_commands, name="template")
 app.add_typer(action_commands, name="action")
+app.add_typer(task_commands, name="task")
 app.add_typer(policy_commands, name="policy")
 app.add_typer(environment_commands, name="environment")
 app.add_typer(cost_commands, name="cost")

@@ -6,6 +6,7 @@ Endpoints as in Backstage catalog-backend 4.0.0; the catalog may be this service
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from understage.errors import (
     AuthenticationError,
@@ -84,17 +85,29 @@ class HttpCatalog:
         query = "?dryRun=true" if dry_run else ""
         return await self._post(f"/locations{query}", {"type": "url", "target": target}, f"registering {target}")
 
-    async def _post(self, path: str, body: dict[str, Any], doing: str) -> dict[str, Any]:
+    async def remove_location(self, target: str) -> bool:
+        """Unregister a `url` location; False when it is not registered."""
+        known = (await self._ask("GET", "/locations", None, "reading locations")).body
+        entries = [entry.get("data") for entry in known if isinstance(entry, dict)] if isinstance(known, list) else []
+        found = [entry for entry in entries if entry and (entry.get("type"), entry.get("target")) == ("url", target)]
+        for entry in found:
+            await self._ask("DELETE", f"/locations/{quote(str(entry['id']), safe='')}", None, f"unregistering {target}")
+        return bool(found)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None, doing: str) -> Answer:
         token = await self.token_of()
         answer = await self.fetch(
             f"{self.base_url.rstrip('/')}{path}",
-            method="POST",
+            method=method,
             headers={"Authorization": f"Bearer {token}"} if token else None,
             json=body,
         )
         if answer.status >= 300:
             raise _refusal(answer, doing)
-        found = answer.body
+        return answer
+
+    async def _post(self, path: str, body: dict[str, Any], doing: str) -> dict[str, Any]:
+        found = (await self._ask("POST", path, body, doing)).body
         if not isinstance(found, dict):
             raise ForeignError(f"The catalog failed at {doing}: its answer is no object")
         return found

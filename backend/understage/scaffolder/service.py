@@ -19,7 +19,7 @@ from understage.errors import ConflictError, NotFoundError, ServiceUnavailableEr
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.identity.permissions import Criteria
-from understage.model.task import TaskSpec
+from understage.model.task import TaskSpec, TaskStatus
 from understage.platform.database import Database
 from understage.platform.json import dumps_text, loads
 from understage.platform.scheduler import Loop
@@ -38,7 +38,8 @@ from understage.scaffolder.tasks.engine import EngineFactory, EngineTimes
 from understage.scaffolder.tasks.execution import Execution, RunSteps
 from understage.scaffolder.tasks.leftovers import collect_leftovers
 from understage.scaffolder.tasks.listener import Listener
-from understage.scaffolder.tasks.run import write_secrets
+from understage.scaffolder.tasks.run import read_rest, write_secrets
+from understage.scaffolder.undo import undo_spec
 from understage.scaffolder.workspace import FolderSnapshots, SnapshotStore
 
 TIDY_SECONDS = 3600.0
@@ -238,6 +239,21 @@ class ScaffolderService:
             await self._snapshots.delete(before.location)
         self._signals.changed(task.id)
         await self._engine.submit(task.id)
+
+    async def undo_spec(self, task: FoundTask) -> TaskSpec:
+        """The spec of the task that takes away what an ended task made. Raises ConflictError for one that has not ended."""
+        if not TaskStatus(task.stored.status).is_final:
+            raise ConflictError(f"Task {task.id} has not ended: cancel it first, then undo it")
+        rest = await read_rest(self._database, task.id, self._cipher)
+        return undo_spec(task.spec, rest.state.checkpoints)
+
+    async def undo(self, task: FoundTask, credentials: Credentials) -> tuple[str, TaskSpec]:
+        """Start the task that undoes an ended one; its id and spec. ConflictError where there is nothing to undo."""
+        spec = await self.undo_spec(task)
+        if not spec["steps"]:
+            raise ConflictError(f"Task {task.id} made nothing that could be undone")
+        secrets = await self._factory.renew(spec, {}, credentials)
+        return await self.submit(NewTask(spec, secrets, credentials.user_ref)), spec
 
     async def wait_for_events(self, task: FoundTask, *, after: int | None, seconds: float) -> list[Event]:
         """The events above `after`, waiting up to `seconds` for the first."""

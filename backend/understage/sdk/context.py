@@ -1,5 +1,6 @@
 """What an action gets beside its input: the task, the workspace, a log, secrets, checkpoints and the ports."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from understage.sdk.ports import Ports
 from understage.sdk.secret import Secret
 
 T = TypeVar("T")
+UNDO = "undo."
+"""What the keys of checkpoints begin with that say how an effect is undone: `{action, input, at}`."""
 
 
 class StepLog(Protocol):
@@ -119,3 +122,18 @@ class ActionContext:
         """Run `function` once per task, step and `key`; return its stored result on every later run."""
         result: T = await self.run_checkpoint(key, function)
         return result
+
+    async def undo_by(self, effect: str, action: str, input: Mapping[str, Any]) -> None:
+        """Note which action, with which input, undoes an effect. Call it before the effect, and only for what is not there yet.
+
+        `effect` names it within the step. A note is kept once: when the step runs again, what an earlier run made is still the
+        task's own. The action must leave alone what others changed meanwhile, and take what is gone for done. A dry run notes
+        nothing. No part of `input` may be a secret.
+        """
+        if self.is_dry_run:
+            return
+
+        async def note() -> dict[str, Any]:
+            return {"action": action, "input": dict(input), "at": time.time_ns()}
+
+        await self.checkpoint(f"{UNDO}{effect}", note)

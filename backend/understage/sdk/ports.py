@@ -25,6 +25,9 @@ class Catalog(Protocol):
     async def add_location(self, target: str, *, dry_run: bool = False) -> Json:
         """Register a `url` location: `{location, entities, exists?}`. Raises ConflictError when it is registered already."""
 
+    async def remove_location(self, target: str) -> bool:
+        """Unregister a `url` location, and with it what it led to; False when it is not registered."""
+
 
 @dataclass(frozen=True)
 class GitAuthor:
@@ -127,6 +130,12 @@ class Forge(Protocol):
         self, owner: str, name: str, *, title: str, body: str, source_branch: str, target_branch: str
     ) -> PullRequest:
         """Open a pull request; returns the open one when the same branches have one. NotImplementedError_ on `local`."""
+
+    async def branch_heads(self, owner: str, name: str) -> Mapping[str, str]:
+        """The commit of each branch; none for an empty repository. Raises NotFoundError for one that is not there."""
+
+    async def delete_repository(self, owner: str, name: str) -> None:
+        """Delete a repository and all that is in it. NotFoundError for one that is not there."""
 
     def plan_repository(self, owner: str, name: str, *, default_branch: str = "main") -> Repository:
         """The repository as `create_repository` would make it; asks nobody, makes nothing. For plans and dry runs."""

@@ -10,8 +10,12 @@ import pytest
 
 
 def understage(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return run_command(folder, "action", *arguments, **environment)
+
+
+def run_command(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """The installed command, in a process of its own: it configures the log of its process."""
-    command = [str(Path(sys.executable).with_name("understage")), "action", *arguments]
+    command = [str(Path(sys.executable).with_name("understage")), *arguments]
     return subprocess.run(
         command,
         cwd=folder,

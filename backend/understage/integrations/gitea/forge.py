@@ -9,6 +9,9 @@ from understage.integrations.gitea.credentials import authorization
 from understage.platform.http import Answer, HttpClient
 from understage.sdk.ports import GitCredentials, PullRequest, Repository
 
+PAGE = 50
+MOST_PAGES = 100
+
 
 @dataclass(frozen=True)
 class GiteaForge:
@@ -61,6 +64,26 @@ class GiteaForge:
             answer = await self._ask("GET", f"{pulls}/{_part(target_branch)}/{_part(source_branch)}")
         found = self._object(answer, f"opening a pull request of {source_branch} in {owner}/{name}")
         return PullRequest(number=int(found["number"]), url=str(found["html_url"]))
+
+    async def branch_heads(self, owner: str, name: str) -> dict[str, str]:
+        """The commit of each branch."""
+        heads: dict[str, str] = {}
+        for page in range(1, MOST_PAGES + 1):
+            path = f"/repos/{_part(owner)}/{_part(name)}/branches?limit={PAGE}&page={page}"
+            answer = await self._ask("GET", path)
+            if answer.status >= 300:
+                self._object(answer, f"reading the branches of {owner}/{name}")
+            found = answer.json() or []
+            heads |= {str(branch["name"]): str(branch["commit"]["id"]) for branch in found}
+            if len(found) < PAGE:
+                break
+        return heads
+
+    async def delete_repository(self, owner: str, name: str) -> None:
+        """Delete it, and all that is in it."""
+        answer = await self._ask("DELETE", f"/repos/{_part(owner)}/{_part(name)}")
+        if answer.status >= 300:
+            self._object(answer, f"deleting the repository {owner}/{name}")
 
     def plan_repository(self, owner: str, name: str, *, default_branch: str = "main") -> Repository:
         """The repository as it would be."""

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from understage.errors import ConflictError, NotImplementedError_
+from understage.errors import ConflictError, NotFoundError, NotImplementedError_
 from understage.integrations.git.command import GitCommand, check_branch
 from understage.integrations.local.repositories import LocalRepositories
 from understage.sdk.ports import GitCredentials, PullRequest, Repository
@@ -66,6 +66,25 @@ class LocalForge:
             f"{self.repositories.clone_url(owner, name)}: merge it into {target_branch} with git, or configure a forge "
             "under integrations"
         )
+
+    async def branch_heads(self, owner: str, name: str) -> dict[str, str]:
+        """The commit of each branch. Raises NotFoundError."""
+        path = await self._existing(owner, name)
+        listed = await self.command.run(
+            "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads", cwd=path
+        )
+        heads = (line.partition(" ") for line in listed.decode().splitlines())
+        return {branch: commit for commit, _, branch in heads}
+
+    async def delete_repository(self, owner: str, name: str) -> None:
+        """Delete its folder. Raises NotFoundError."""
+        await asyncio.to_thread(shutil.rmtree, await self._existing(owner, name))
+
+    async def _existing(self, owner: str, name: str) -> Path:
+        path = self.repositories.path(owner, name)
+        if not await asyncio.to_thread(path.is_dir):
+            raise NotFoundError(f"The repository {owner}/{name} does not exist on the local git server")
+        return path
 
     def contents_url(self, repository: Repository, branch: str, path: str = "") -> str:
         """The page of a file or folder."""

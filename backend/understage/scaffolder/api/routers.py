@@ -10,6 +10,7 @@ from understage.scaffolder.api.event_stream import create_event_router
 from understage.scaffolder.api.permissions import create_scaffolder_permissions_router
 from understage.scaffolder.api.tasks import create_tasks_router
 from understage.scaffolder.api.templates import create_template_router
+from understage.scaffolder.api.undo import create_undo_router
 from understage.scaffolder.assembly import Assembly
 from understage.scaffolder.service import ScaffolderService
 
@@ -29,4 +30,8 @@ def create_scaffolder_routers(
 
 def create_task_routers(service: ScaffolderService, authorizer: Authorizer, auditor: Auditor) -> list[APIRouter]:
     """Those of `/v2/tasks…`."""
-    return [create_tasks_router(service, authorizer, auditor), create_event_router(service, authorizer, auditor)]
+    return [
+        create_tasks_router(service, authorizer, auditor),
+        create_event_router(service, authorizer, auditor),
+        create_undo_router(service, authorizer, auditor),
+    ]

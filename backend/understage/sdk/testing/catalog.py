@@ -45,3 +45,10 @@ class FakeCatalog:
             raise ConflictError(f"Location url:{target} already exists")
         self.locations.append(target)
         return {"location": location, "entities": []}
+
+    async def remove_location(self, target: str) -> bool:
+        """Unregister `target`; False when it is not registered."""
+        if target not in self.locations:
+            return False
+        self.locations.remove(target)
+        return True

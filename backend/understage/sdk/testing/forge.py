@@ -17,6 +17,7 @@ class FakeRepository:
     private: bool = True
     branches: dict[str, dict[str, bytes]] = field(default_factory=dict)
     pull_requests: list[tuple[str, str, PullRequest]] = field(default_factory=list)
+    heads: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -72,6 +73,20 @@ class FakeForge:
         opened = PullRequest(number=number, url=f"{found.repository.web_url}/pulls/{number}")
         found.pull_requests.append((source_branch, target_branch, opened))
         return opened
+
+    async def branch_heads(self, owner: str, name: str) -> dict[str, str]:
+        """The commit of each branch, as the fake git pushed it. Raises NotFoundError."""
+        self._reach()
+        if f"{owner}/{name}" not in self.repositories:
+            raise NotFoundError(f"The repository {owner}/{name} does not exist on {self.host}")
+        found = self.repositories[f"{owner}/{name}"]
+        return {branch: found.heads.get(branch, "") for branch in found.branches}
+
+    async def delete_repository(self, owner: str, name: str) -> None:
+        """Delete it. Raises NotFoundError."""
+        self._reach()
+        if self.repositories.pop(f"{owner}/{name}", None) is None:
+            raise NotFoundError(f"The repository {owner}/{name} does not exist on {self.host}")
 
     def plan_repository(self, owner: str, name: str, *, default_branch: str = "main") -> Repository:
         """The repository as it would be."""

@@ -112,7 +112,9 @@ class FakeGit:
         raise NotFoundError(f"git could not read {url}: repository not found")
 
     def _commit(self, remote_url: str, branch: str, message: str, author: GitAuthor) -> str:
-        digest = _hash(remote_url, branch, self._remote(remote_url, None).branches[branch], str(len(self.commits)))
+        remote = self._remote(remote_url, None)
+        digest = _hash(remote_url, branch, remote.branches[branch], str(len(self.commits)))
+        remote.heads[branch] = digest
         self.commits.append(FakeCommit(remote_url, branch, message, author, digest))
         return digest
 

@@ -1,0 +1,88 @@
+"""What an undo takes back and what it leaves; the order of its steps."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understage.errors import InputError
+from understage.scaffolder.undo import undo_spec
+from understage.sdk import Ports
+from understage.sdk.testing import FakeForge, FakeForges, FakeGit, fake_ports, run_action
+from understage.sdk.testing.forge import FakeRepository
+from understage_actions._undoing import digest
+from understage_actions.undo import undo_commit, undo_repository
+
+PLACE = {"host": "forge.test", "owner": "platform", "name": "gitops"}
+
+
+def world(**files: str) -> tuple[FakeForge, Ports]:
+    forge = FakeForge()
+    made = FakeRepository(forge.plan_repository("platform", "gitops"))
+    made.branches["main"] = {name: text.encode() for name, text in files.items()}
+    forge.repositories["platform/gitops"] = made
+    forges = FakeForges([forge])
+    return forge, fake_ports(forges=forges, git=FakeGit(forges))
+
+
+def change(path: str, before: str | None, written: str) -> dict[str, Any]:
+    return {"path": path, "before": before, "written": digest(written)}
+
+
+async def test_a_commit_is_taken_back_file_by_file_but_for_what_was_changed_since(tmp_path: Path) -> None:
+    forge, ports = world(new="made", grown="a b", touched="by others", other="not ours")
+    files = [change("new", None, "made"), change("grown", "a", "a b"), change("touched", None, "made")]
+    dry = await run_action(undo_commit, {**PLACE, "files": files}, workspace=tmp_path, ports=ports, dry_run=True)
+    assert (dry.output["undone"], len(forge.files("platform", "gitops"))) == (False, 4)
+    result = await run_action(undo_commit, {**PLACE, "files": files}, workspace=tmp_path, ports=ports)
+    assert result.output["undone"] is True
+    assert forge.files("platform", "gitops") == {"grown": b"a", "touched": b"by others", "other": b"not ours"}
+    assert "touched was changed since" in str(result.log)
+    again = await run_action(undo_commit, {**PLACE, "files": files}, workspace=tmp_path, ports=ports)
+    assert again.output["undone"] is False
+
+
+@pytest.mark.parametrize("path", ["../outside", ".git/config"])
+async def test_a_note_that_leads_out_of_the_repository_is_refused(path: str, tmp_path: Path) -> None:
+    _, ports = world(new="made")
+    with pytest.raises(InputError, match="leads out of the repository"):
+        await run_action(undo_commit, {**PLACE, "files": [change(path, "x", "y")]}, workspace=tmp_path, ports=ports)
+
+
+@pytest.mark.parametrize(
+    ("heads", "commit", "gone"),
+    [
+        ({"main": "c1"}, "c1", True),
+        ({}, None, True),
+        ({"main": "c2"}, "c1", False),
+        ({"main": "c1", "feature": "c3"}, "c1", False),
+        ({"main": "c1"}, None, False),
+    ],
+)
+async def test_a_repository_goes_only_with_what_the_task_pushed(
+    heads: dict[str, str], commit: str | None, gone: bool, tmp_path: Path
+) -> None:
+    forge, ports = world()
+    made = forge.repositories["platform/gitops"]
+    made.branches = {branch: {} for branch in heads}
+    made.heads = heads
+    result = await run_action(undo_repository, {**PLACE, "commit": commit}, workspace=tmp_path, ports=ports)
+    assert (result.output["undone"], "platform/gitops" not in forge.repositories) == (gone, gone)
+
+
+def test_the_last_effect_is_undone_first_and_its_texts_are_no_expressions() -> None:
+    spec = {"steps": [{"id": "a"}, {"id": "b"}], "user": {"ref": "user:default/ada"}}
+    text = "${{ secrets.token }}"
+    checkpoints = {
+        ("b", "undo.x"): {"action": "undo:location", "input": {"target": text}, "at": 1},
+        ("a", "undo.2"): {"action": "undo:object", "input": {"name": "second", "namespace": None}, "at": 9},
+        ("a", "undo.1"): {"action": "undo:object", "input": {"name": "first"}, "at": 8},
+        ("a", "create.y"): {"name": "no note"},
+    }
+    made = undo_spec(spec, checkpoints)
+    assert made["parameters"]["undo"] == [{"target": text}, {"name": "second"}, {"name": "first"}]
+    assert [step["input"] for step in made["steps"]] == [
+        {"target": "${{ parameters.undo[0].target }}"},
+        {"name": "${{ parameters.undo[1].name }}"},
+        {"name": "${{ parameters.undo[2].name }}"},
+    ]
