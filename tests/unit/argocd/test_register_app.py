@@ -99,6 +99,7 @@ async def test_the_golden_project_and_application(tmp_path: Path) -> None:
                     {"group": "batch", "kind": "Job"},
                     {"group": "external-secrets.io", "kind": "ExternalSecret"},
                     {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute"},
+                    {"group": "grafana.integreatly.org", "kind": "GrafanaDashboard"},
                     {"group": "monitoring.coreos.com", "kind": "PrometheusRule"},
                     {"group": "monitoring.coreos.com", "kind": "ServiceMonitor"},
                     {"group": "networking.k8s.io", "kind": "Ingress"},
