@@ -14,6 +14,7 @@ from understage_actions._namespace_manifests import MANAGED_BY, TEAM_LABEL
 Json = dict[str, Any]
 
 API_VERSION = "argoproj.io/v1alpha1"
+NAME_LABEL = "app.kubernetes.io/name"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
 NAMESPACED_KINDS = (
@@ -110,7 +111,9 @@ def project_covers(known: Json | None, wanted: Json) -> bool:
 
 def application_manifest(spec: ApplicationSpec) -> Json:
     """The Application: chart and values as two sources, automated sync, objects removed with it."""
-    labels = {**MANAGED_BY, TEAM_LABEL: spec.team}
+    # By the service's name all its environments are found: the entity's `argocd/app-selector`.
+    service = spec.name.removesuffix(f"-{spec.environment}") if spec.environment is not None else spec.name
+    labels = {**MANAGED_BY, NAME_LABEL: service, TEAM_LABEL: spec.team}
     if spec.environment is not None:
         labels["environment"] = spec.environment
     return {

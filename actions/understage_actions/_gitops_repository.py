@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from understage.sdk import (
 )
 from understage.sdk.yaml import dump, parse_documents
 from understage_actions._argocd_manifests import unite_projects
-from understage_actions._gitops_layout import TEAMS
+from understage_actions._gitops_layout import TEAMS, namespace_file
 
 OWNED = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(?P<kind>applications|namespaces)/(?P<name>[^/]+)\.yaml")
 CLONE = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/clones/(?P<name>[^/]+)/.+")
+APPLIED = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(applications/[^/]+|project)\.ya?ml")
 README = """\
 # {name}
 
@@ -117,7 +118,7 @@ def write_files(directory: Path, files: Mapping[str, Path]) -> None:
 
     Raises ConflictError for a name that another team has.
     """
-    if foreign := find_foreign(directory, list(files)):
+    if foreign := [*find_foreign(directory, list(files)), *_foreign_destinations(directory, files)]:
         raise ConflictError(f"The GitOps repository has these names: {'; '.join(foreign)}. Choose other names")
     for relative, source in files.items():
         destination = (directory / relative).resolve()
@@ -129,6 +130,25 @@ def write_files(directory: Path, files: Mapping[str, Path]) -> None:
             destination.write_text(united)
         else:
             shutil.copyfile(source, destination)
+
+
+def _foreign_destinations(directory: Path, files: Mapping[str, Path]) -> Iterator[str]:
+    """Namespaces of other teams that a team's Application or AppProject would deploy into, as sentences."""
+    for file, source in files.items():
+        match = APPLIED.fullmatch(file)
+        for manifest in (document.value for document in parse_documents(source.read_bytes(), file)) if match else ():
+            assert match is not None
+            spec = manifest.get("spec") or {}
+            for destination in [spec["destination"]] if "destination" in spec else spec.get("destinations") or []:
+                namespace = str(destination.get("namespace") or "")
+                own = directory / namespace_file(match["team"], namespace)
+                for other in sorted(directory.glob(namespace_file("*", namespace))) if namespace else ():
+                    if other != own:
+                        yield f"namespace {namespace}, which {file} deploys into, belongs to team {_team_of(other)}"
+
+
+def _team_of(file: Path) -> str:
+    return file.parent.parent.name
 
 
 def _united_project(known: Path, wanted: Path) -> str | None:

@@ -1,7 +1,6 @@
 """`argocd:register-app`: a service becomes an Argo CD Application in its team's AppProject."""
 
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -19,7 +18,9 @@ from understage_actions._argocd_wait import wait_until_healthy
 from understage_actions._argocd_ways import ApiWay, check_application, choose_way
 from understage_actions._argocd_writing import apply_application, apply_project, check_project
 from understage_actions._gitops_layout import application_file, project_file
+from understage_actions._gitops_rules import check_inside, check_repository
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
+from understage_actions.kubernetes_create_namespace import check_owner
 
 Json = dict[str, Any]
 
@@ -124,6 +125,9 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
     project, application = project_manifest(spec), application_manifest(spec)
     if way is None:
         return _write_files(ctx, input, spec, [project, application])
+    # The team's project will allow the namespace, so it must not be another's.
+    if (cluster := ctx.ports.clusters.get(input.cluster)) is not None:
+        await check_owner(cluster, spec.namespace, spec.team)
     await check_application(way, spec.name, spec.team, spec.repo_url)
     known = await check_project(way, spec.team)
     if ctx.is_dry_run:
@@ -139,7 +143,6 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
         ctx.log.info(f"Applied Application {spec.name} to {way.place}")
     state = None
     if input.wait and not ctx.is_dry_run:
-        cluster = ctx.ports.clusters.get(input.cluster)
         state = await wait_until_healthy(ctx, way, spec.name, input.wait_timeout, cluster)
     return RegisterAppOutput(
         name=spec.name,
@@ -156,12 +159,13 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
 
 
 def _specify(ctx: ActionContext, input: RegisterAppInput, argocd_namespace: str) -> ApplicationSpec:
-    source = Source(input.repo_url, input.revision, path=_inside(input.path, "path"))
+    source = Source(input.repo_url, input.revision, path=check_inside(input.path, "path"))
     if input.chart is not None:
         if (input.chart.path is None) == (input.chart.chart is None):
             raise InputError("chart needs either `path` (git repository) or `chart` (Helm repository)")
-        path = _inside(input.chart.path, "chart.path") if input.chart.path is not None else None
-        source = Source(input.chart.repo_url, _revision(input.chart.target_revision), path, input.chart.chart)
+        path = check_inside(input.chart.path, "chart.path") if input.chart.path is not None else None
+        chart_url = check_repository(input.chart.repo_url, "chart.repoUrl")
+        source = Source(chart_url, _revision(input.chart.target_revision), path, input.chart.chart)
     return ApplicationSpec(
         name=check_label(input.name, "name", limit=53),
         team=team_name(input.team),
@@ -172,7 +176,7 @@ def _specify(ctx: ActionContext, input: RegisterAppInput, argocd_namespace: str)
         repo_url=input.repo_url if ctx.is_dry_run else _repository(input.repo_url),
         revision=_revision(input.revision),
         chart=source,
-        value_files=[_inside(file, "valueFiles") for file in input.value_files],
+        value_files=[check_inside(file, "valueFiles") for file in input.value_files],
         release_name=check_label(input.release_name, "releaseName", limit=53) if input.release_name else None,
         argocd_namespace=argocd_namespace,
     )
@@ -187,24 +191,15 @@ def _destination_server(ctx: ActionContext, name: str | None) -> str:
 
 
 def _repository(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http", "ssh") or not parts.netloc or parts.password or "*" in url:
+    if "://" not in url:
         raise InputError(f"repoUrl {url!r} must be the clone URL of a repository, without credentials")
-    return url
+    return check_repository(url, "repoUrl")
 
 
 def _revision(revision: str) -> str:
     if not revision or revision.startswith("-") or any(character.isspace() for character in revision):
         raise InputError(f"revision {revision!r} is not a branch, tag or version")
     return revision
-
-
-def _inside(path: str, what: str) -> str:
-    """`path` without leading `./`; InputError for one that leads out of the repository or is a URL."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if path.startswith("/") or ".." in parts or "\\" in path or ":" in path or "$" in path:
-        raise InputError(f"{what} {path!r} must be a path inside of the repository")
-    return "/".join(parts) or "."
 
 
 def _write_files(

@@ -16,8 +16,10 @@ from understage.sdk import (
     Repository,
     action,
 )
+from understage_actions._argocd_manifests import IN_CLUSTER_SERVER
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._gitops_repository import README, Target, choose_target, clone, read_source, write_files
+from understage_actions._gitops_rules import check_gitops_files
 from understage_actions._undoing import changes_of, read_texts
 
 ATTEMPTS = 5
@@ -82,6 +84,9 @@ async def commit(ctx: ActionContext, input: CommitInput) -> CommitOutput:
     files = read_source(root) if root.is_dir() else {}
     if not files:
         raise InputError(f"sourcePath: the workspace has no files under {input.source_path}")
+    check_gitops_files(
+        files, servers=_servers(ctx), argocd_namespace=str(ctx.defaults.get("argocdNamespace") or "argocd")
+    )
     if ctx.is_dry_run:
         if await target.find() is None:
             ctx.log.info(f"Would create the GitOps repository {target.title}, with a README.md")
@@ -107,6 +112,13 @@ async def commit(ctx: ActionContext, input: CommitInput) -> CommitOutput:
         url = opened.url
         ctx.log.info(f"Opened pull request {url}")
     return _output(commit_hash, url, files, repository)
+
+
+def _servers(ctx: ActionContext) -> set[str]:
+    """The API servers that may be deployed to: those of the configured clusters, and the one Argo CD runs in."""
+    known = [ctx.ports.clusters.get(name) for name in ctx.ports.clusters.names()]
+    named = (ctx.defaults.get("argocdDestinationServers") or {}).values()
+    return {IN_CLUSTER_SERVER, *map(str, named), *(cluster.server for cluster in known if cluster is not None)}
 
 
 async def _create(ctx: ActionContext, target: Target) -> Repository:

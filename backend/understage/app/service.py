@@ -188,7 +188,7 @@ def _compose(
     )
     if settings.understage.measures.enabled:
         schedule_collection(measures, settings, engine.scheduler)
-    own_routers = [*create_understage_routers(settings, database, catalog_access), *measures.routers]
+    own_routers = [*create_understage_routers(settings, database, catalog_access, integrations), *measures.routers]
     _mount_plugin(web, "understage", own_routers, identity, health, public_paths=measures.public_paths)
     web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))
     if standalone:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import orjson
 from fastapi import APIRouter
 
+from understage.app.integrations import Integrations
 from understage.catalog.access import Access
 from understage.catalog.predicate import EVERYTHING
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.config.settings import Settings
 from understage.cost import create_cost_router
+from understage.delivery import StatusSources, create_status_router
 from understage.identity.credentials import Credentials
 from understage.integrations.opencost import source_from_settings
 from understage.model.entity import Entity
@@ -18,7 +20,7 @@ from understage.platform.database import Database
 
 @dataclass(frozen=True)
 class ReadableCatalog:
-    """The entities that a caller may read. Implements `understage.cost.CatalogReader`."""
+    """The entities that a caller may read. Implements the `CatalogReader` of `understage.cost` and `understage.delivery`."""
 
     database: Database
     access: Access
@@ -35,7 +37,14 @@ class ReadableCatalog:
         return await self.access.readable(credentials) is None
 
 
-def create_understage_routers(settings: Settings, database: Database, access: Access) -> list[APIRouter]:
+def create_understage_routers(
+    settings: Settings, database: Database, access: Access, integrations: Integrations
+) -> list[APIRouter]:
     """All routes below `/api/understage`; `access` is the catalog's."""
     catalog = ReadableCatalog(database, access)
-    return [create_cost_router(source_from_settings(settings.understage.costs), catalog)]
+    return [
+        create_cost_router(source_from_settings(settings.understage.costs), catalog),
+        create_status_router(
+            StatusSources(integrations.argocd, integrations.clusters, settings.understage.argocd.namespace), catalog
+        ),
+    ]

@@ -12,6 +12,7 @@ from understage.cli.cost_commands import app as cost_commands
 from understage.cli.environment_commands import app as environment_commands
 from understage.cli.output_form import OutputForm
 from understage.cli.policy_commands import app as policy_commands
+from understage.cli.service_commands import app as service_commands
 from understage.cli.status_form import StatusForm
 from understage.cli.success_commands import app as measure_commands
 from understage.cli.task_commands import app as task_commands
@@ -40,6 +41,7 @@ app.add_typer(task_commands, name="task")
 app.add_typer(policy_commands, name="policy")
 app.add_typer(environment_commands, name="environment")
 app.add_typer(cost_commands, name="cost")
+app.add_typer(service_commands, name="service")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)
 app.add_typer(docs_commands, name="docs")
 app.add_typer(measure_commands, name="measures")

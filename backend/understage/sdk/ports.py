@@ -65,6 +65,11 @@ class Git(Protocol):
     ) -> str:
         """Clone (shallow) into the empty `directory`; returns the commit hash checked out."""
 
+    async def read_files(
+        self, remote_url: str, commit: str, paths: Sequence[str], *, credentials: GitCredentials | None = None
+    ) -> Mapping[str, bytes]:
+        """The files among `paths` that a commit (its whole hash) has. NotFoundError when the remote has no such commit."""
+
     async def push_changes(
         self,
         directory: Path,
@@ -232,6 +237,14 @@ class Cluster(Protocol):
 
     async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Json | None:
         """The object, or None."""
+
+    async def list(
+        self, api_version: str, kind: str, *, namespace: str | None = None, labels: str | None = None
+    ) -> Sequence[Json]:
+        """The objects of a kind, in one namespace or in all, chosen by a selector of labels (`team=payments,a=b`).
+
+        Raises NotFoundError for a kind that the cluster does not know.
+        """
 
     async def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
         """Delete the object (its dependents in the foreground); False when it was not there."""
@@ -425,6 +438,9 @@ class ArgoCd(Protocol):
 
         `source` is the position of its repository among the sources of that entry.
         """
+
+    async def list_project_applications(self, *, project: str) -> Sequence[Json]:
+        """The Application objects of an AppProject."""
 
     async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
         """Begin to sync an Application, to `revision` or to the one that it names. ConflictError while another sync runs."""

@@ -118,6 +118,7 @@ async def test_the_golden_project_and_application(tmp_path: Path) -> None:
                 "namespace": "argocd",
                 "labels": {
                     "app.kubernetes.io/managed-by": "understage",
+                    "app.kubernetes.io/name": "ledger",
                     "team": "payments",
                     "environment": "production",
                 },
@@ -252,6 +253,23 @@ async def test_names_of_others_are_refused_and_nothing_is_written(tmp_path: Path
     assert (argocd.projects, argocd.applications) == before
 
 
+async def test_a_namespace_of_others_is_no_destination(tmp_path: Path) -> None:
+    argocd, cluster = FakeArgoCd(), FakeCluster()
+    for name, labels in (("ledger-production", {"team": "storefront"}), ("open", {})):
+        metadata = {"name": name, "labels": labels}
+        cluster.seed({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, manager="kubectl")
+    for via in ("api", "kubernetes"):
+        with pytest.raises(
+            ConflictError, match="Namespace ledger-production in cluster default belongs to team storefront"
+        ):
+            await register(tmp_path, with_argocd(argocd, cluster=cluster), via=via)
+        with pytest.raises(ConflictError, match=r"Namespace open .* is nobody's"):
+            await register(tmp_path, with_argocd(argocd, cluster=cluster), via=via, namespace="open")
+    assert not argocd.projects
+    assert not argocd.applications
+    assert not [key for key in cluster.objects if key[1] in ("AppProject", "Application")]
+
+
 async def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     argocd = FakeArgoCd()
     result = await register(tmp_path, with_argocd(argocd), dry_run=True, wait=True)
@@ -289,7 +307,12 @@ async def test_a_repository_that_argocd_may_not_read_says_what_to_give_it(tmp_pa
         ({"repoUrl": "https://user:pass@git.example.com/x.git"}, "without credentials"),
         ({"repoUrl": "file:///etc"}, "repoUrl"),
         ({"repoUrl": "https://git.example.com/*"}, "repoUrl"),
+        ({"repoUrl": "git.example.com/payments/ledger"}, "repoUrl"),
         ({"revision": "--upload-pack=x"}, "revision"),
+        ({"chart": {"repoUrl": "*", "chart": "c", "targetRevision": "1"}}, "chart.repoUrl"),
+        ({"chart": {"repoUrl": "file:///etc", "path": "c", "targetRevision": "1"}}, "chart.repoUrl"),
+        ({"helmParameters": [{"name": "a", "value": "b"}]}, "helmParameters"),
+        ({"plugin": {"env": []}}, "plugin"),
         ({"chart": {"repoUrl": "r", "targetRevision": "1"}}, "either `path`"),
         ({"via": "api"}, "No Argo CD is configured"),
         ({"via": "kubernetes"}, "No cluster is configured"),

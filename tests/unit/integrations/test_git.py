@@ -328,3 +328,22 @@ async def test_of_two_creators_at_once_one_is_refused(forge: Forge, repositories
     made = await asyncio.gather(*(forge.create_repository("team", "web") for _ in range(4)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in made) == ["ConflictError"] * 3 + ["Repository"]
     assert [path.name for path in repositories.path("team", "web").parent.iterdir()] == ["web.git"]
+
+
+async def test_files_of_an_earlier_commit_are_read(
+    git: GitRemotes, forge: Forge, repositories: LocalRepositories, tmp_path: Path
+) -> None:
+    repository = await forge.create_repository("team", "web")
+    first = await publish(git, repository, folder(tmp_path / "src", README="one", other="x"))
+    clone = folder(tmp_path / "clone")
+    await git.clone(repository.clone_url, clone)
+    (clone / "README").write_text("two")
+    second = await git.push_changes(clone, branch="main", message="Second", author=AUTHOR)
+    assert second is not None
+    for commit, text in ((first, b"one"), (second, b"two")):
+        assert await git.read_files(repository.clone_url, commit, ["README", "absent", "-x"]) == {"README": text}
+    with pytest.raises(NotFoundError, match="has no commit"):
+        await git.read_files(repository.clone_url, "0" * 40, ["README"])
+    for commit in ("main", "HEAD", "--upload-pack=x", first[:10]):
+        with pytest.raises(InputError, match="whole hash"):
+            await git.read_files(repository.clone_url, commit, ["README"])

@@ -63,6 +63,15 @@ class ArgoCdInstance:
         """The Application object, or None."""
         return await self._find(f"/api/v1/applications/{_segment(name)}", f"read application {name}")
 
+    async def list_project_applications(self, *, project: str) -> list[Json]:
+        """The Application objects of an AppProject."""
+        answer = await self._request(
+            "GET", f"/api/v1/applications?projects={_segment(project)}", f"list the applications of {project}"
+        )
+        found = answer.get("items") or []
+        # Argo CD before 2.x takes no such parameter and answers with all of them.
+        return [each for each in found if (each.get("spec") or {}).get("project") == project]
+
     async def apply_application(self, application: Json) -> None:
         """Create or update an Application.
 

@@ -7,18 +7,20 @@ tree (`.git/config`, hooks, filters, the remote's URL) can change what git does 
 import asyncio
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from understage.errors import ConflictError, InputError, NotFoundError, UnderstageError
+from understage.errors import ConflictError, ForeignError, InputError, NotFoundError, UnderstageError
 from understage.integrations.git.command import NO_ACCESS, Access, GitCommand, check_branch
 from understage.sdk.ports import GitAuthor, GitCredentials
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _URL_FILE = "understage-remote"
 _FOLDER_FILE = "understage-folder"
 
@@ -86,6 +88,35 @@ class GitRemotes:
             return (await self.command.run("rev-parse", "--verify", "HEAD", git_dir=git_dir)).decode().strip()
         except UnderstageError as error:
             raise NotFoundError(f"the repository {remote_url} has no commits yet") from error
+
+    async def read_files(
+        self, remote_url: str, commit: str, paths: Sequence[str], *, credentials: GitCredentials | None = None
+    ) -> dict[str, bytes]:
+        """The files among `paths` that a commit has; symbolic links are their targets.
+
+        Raises InputError for what is not the whole hash of a commit, NotFoundError when the remote has none of that hash.
+        """
+        if not _COMMIT.fullmatch(commit):
+            raise InputError(f"{commit[:80]!r} is not the whole hash of a commit")
+        remote = self._remote(remote_url, credentials)
+        self.state_directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.state_directory, prefix="read-") as folder:
+            git_dir = Path(folder) / "git"
+            await self.command.run("init", "--quiet", "--bare", "--template=", "--", str(git_dir))
+            options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
+            try:
+                await self.command.run(
+                    "fetch", *options, "--", remote.address, commit, git_dir=git_dir, access=remote.access
+                )
+            except ForeignError as error:
+                if "not our ref" not in error.message:
+                    raise
+                raise NotFoundError(f"the repository {remote_url} has no commit {commit}") from error
+            found = {}
+            for path in paths:
+                with suppress(NotFoundError):
+                    found[path] = await self.command.run("cat-file", "blob", f"{commit}:{path}", git_dir=git_dir)
+            return found
 
     async def push_changes(
         self,

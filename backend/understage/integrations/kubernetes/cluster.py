@@ -1,5 +1,6 @@
 """One cluster: server-side apply, get and delete of any kind. Implements the port `sdk.Cluster`."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -52,6 +53,18 @@ class KubernetesCluster:
         """The object, or None. NotFoundError when the server does not know the kind."""
         path = await self._path(api_version, kind, name, namespace)
         return await self._find("GET", path, f"read {_title(kind, name, namespace)}")
+
+    async def list(
+        self, api_version: str, kind: str, *, namespace: str | None = None, labels: str | None = None
+    ) -> Sequence[Json]:
+        """The objects of a kind, chosen by labels. NotFoundError when the server does not know the kind."""
+        root = _root(api_version)
+        plural, _ = await self._resource(api_version, kind, root)
+        scope = f"/namespaces/{_segment(namespace)}" if namespace else ""
+        query = {"labelSelector": labels} if labels else {}
+        answer = await self._send("GET", f"{root}{scope}/{plural}", f"list {plural}", query=query)
+        # Lists leave out what their members have in common.
+        return [{"apiVersion": api_version, "kind": kind, **each} for each in answer.get("items") or []]
 
     async def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
         """Delete the object, its dependents in the foreground; False when it was not there."""

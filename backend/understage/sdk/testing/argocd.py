@@ -72,6 +72,12 @@ class FakeArgoCd:
         self._reach()
         return self.dates.get(revision)
 
+    async def list_project_applications(self, *, project: str) -> list[dict[str, Any]]:
+        """The Applications of a project, each with its next status."""
+        self._reach()
+        names = [name for name, each in self.applications.items() if each["spec"].get("project") == project]
+        return [found for name in names if (found := await self.get_application(name)) is not None]
+
     async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
         """Note the sync. Raises NotFoundError for an Application that is not there."""
         self._reach()

@@ -76,6 +76,20 @@ class FakeCluster:
         self._reach()
         return copy.deepcopy(self.objects.get((api_version, kind, namespace, name)))
 
+    async def list(
+        self, api_version: str, kind: str, *, namespace: str | None = None, labels: str | None = None
+    ) -> Sequence[dict[str, Any]]:
+        """Copies of the objects of a kind that are in the namespace and carry the labels (`a=b,c=d`)."""
+        self._reach()
+        wanted = dict(pair.split("=", 1) for pair in labels.split(",")) if labels else {}
+        return [
+            copy.deepcopy(each)
+            for (version, its_kind, place, _), each in self.objects.items()
+            if (version, its_kind) == (api_version, kind)
+            and namespace in (None, place)
+            and wanted.items() <= (each.get("metadata", {}).get("labels") or {}).items()
+        ]
+
     async def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
         """Delete the object; a Namespace with all that is in it. False when it was not there."""
         self._reach()

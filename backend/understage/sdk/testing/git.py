@@ -1,6 +1,7 @@
 """Git, in memory: pushes to and clones from the repositories of the fake forges."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +32,8 @@ class _Clone:
 class FakeGit:
     """Work trees are real folders, remotes are the repositories of `forges`; `commits` are those pushed so far.
 
-    `others` are remotes beside these, by URL; with `takes_any` every URL is one, empty at first.
+    `snapshots` are the files of commits, by hash. `others` are remotes beside these, by URL; with `takes_any` every URL is one,
+    empty at first.
     """
 
     forges: FakeForges = field(default_factory=FakeForges)
@@ -39,6 +41,7 @@ class FakeGit:
     others: dict[str, FakeRepository] = field(default_factory=dict)
     commits: list[FakeCommit] = field(default_factory=list)
     clones: dict[Path, _Clone] = field(default_factory=dict)
+    snapshots: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     async def publish(
         self,
@@ -70,7 +73,18 @@ class FakeGit:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         self.clones[directory] = _Clone(remote_url, chosen, dict(remote.branches[chosen]))
-        return _hash(remote_url, chosen, remote.branches[chosen])
+        digest = _hash(remote_url, chosen, remote.branches[chosen])
+        self.snapshots[digest] = dict(remote.branches[chosen])
+        return digest
+
+    async def read_files(
+        self, remote_url: str, commit: str, paths: Sequence[str], *, credentials: GitCredentials | None = None
+    ) -> dict[str, bytes]:
+        """Files of a commit that was pushed, cloned or put into `snapshots`."""
+        self._remote(remote_url, credentials)
+        if commit not in self.snapshots:
+            raise NotFoundError(f"{remote_url} has no commit {commit}")
+        return {path: text for path, text in self.snapshots[commit].items() if path in paths}
 
     async def push_changes(
         self,
@@ -89,6 +103,8 @@ class FakeGit:
         files = _files(directory)
         if files == clone.files:
             return None
+        if remote.branches.get(branch) == files:  # pushed already
+            return _hash(clone.remote_url, branch, files)
         if branch in remote.branches and remote.branches[branch] != clone.files:
             raise ConflictError(f"The branch {branch} of {clone.remote_url} moved meanwhile")
         remote.branches[branch] = files
@@ -116,6 +132,7 @@ class FakeGit:
         digest = _hash(remote_url, branch, remote.branches[branch], str(len(self.commits)))
         remote.heads[branch] = digest
         self.commits.append(FakeCommit(remote_url, branch, message, author, digest))
+        self.snapshots[digest] = dict(self._remote(remote_url, None).branches[branch])
         return digest
 
 

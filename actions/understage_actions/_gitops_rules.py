@@ -1,0 +1,190 @@
+"""What Applications and AppProjects of the GitOps repository may say. `gitops:commit` asks before it reaches any forge.
+
+Argo CD acts on these files with rights of its own, so what a form's value could smuggle into them is refused here, with the
+file's name: another team's project or namespace, a cluster that is not configured, values from other folders or from the
+network, parameters and plugins that go round the values file which its schema, the guardrails and reviewers look at.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from understage.sdk import InputError, UnderstageError
+from understage.sdk.yaml import parse_documents
+from understage_actions._argocd_manifests import API_VERSION, UNITED
+from understage_actions._gitops_layout import TEAMS
+from understage_actions._kubernetes_names import check_label, check_namespace
+
+Json = dict[str, Any]
+
+APPLICATION = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/applications/(?P<name>[^/]+)\.ya?ml")
+PROJECT = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/project\.ya?ml")
+SOURCE_KEYS = frozenset(("repoURL", "targetRevision", "path", "chart", "ref", "helm", "directory", "name"))
+HELM_KEYS = frozenset(
+    (
+        "valueFiles",
+        "values",
+        "valuesObject",
+        "releaseName",
+        "namespace",
+        "ignoreMissingValueFiles",
+        "skipCrds",
+        "kubeVersion",
+    )
+)
+INSTEAD = "write what it should say into the environment's values file"
+OF_THE_CLUSTER = frozenset(("Namespace",))
+
+
+def check_gitops_files(files: Mapping[str, Path], *, servers: Collection[str], argocd_namespace: str) -> None:
+    """InputError naming every file, and everything in it, that a team's folder must not have.
+
+    `servers` are the API servers that may be deployed to.
+    """
+    problems: list[str] = []
+    for name, path in files.items():
+        application, project = APPLICATION.fullmatch(name), PROJECT.fullmatch(name)
+        match = application or project
+        if match is None:
+            continue
+        for manifest in _read(name, path):
+            found = (
+                _application(manifest, match["team"], match["name"], servers, argocd_namespace)
+                if application
+                else _project(manifest, match["team"], servers, argocd_namespace)
+            )
+            problems += [f"{name}: {problem}" for problem in found]
+    if problems:
+        raise InputError("\n".join(["Nothing was committed:", *(f"- {problem}" for problem in problems)]))
+
+
+def check_repository(url: str, what: str) -> str:
+    """`url`, if Argo CD may read a repository from there; InputError for patterns, credentials and other schemes.
+
+    Charts of registries are named without a scheme, as Argo CD wants them.
+    """
+    parts = urlsplit(url if "://" in url else f"oci://{url}")
+    if (
+        parts.scheme not in ("https", "http", "ssh", "oci")
+        or not parts.hostname
+        or parts.password
+        or any(character in "*!?[]{}\\$" or character.isspace() for character in url)
+    ):
+        raise InputError(
+            f"{what} {url[:200]!r} must be the address of one repository (https, ssh or a registry), without credentials"
+        )
+    return url
+
+
+def check_inside(path: str, what: str) -> str:
+    """`path` without leading `./`; InputError for one that leads out of the repository or is a URL."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or ".." in parts or "\\" in path or ":" in path or "$" in path:
+        raise InputError(f"{what} {path!r} must be a path inside of the repository")
+    return "/".join(parts) or "."
+
+
+def _read(name: str, path: Path) -> Iterator[Json]:
+    for document in parse_documents(path.read_bytes(), name):
+        if not isinstance(document.value, dict):
+            raise InputError(f"{name} must hold one Kubernetes object")
+        yield document.value
+
+
+def _application(
+    manifest: Json, team: str, name: str, servers: Collection[str], argocd_namespace: str
+) -> Iterator[str]:
+    if (manifest.get("apiVersion"), manifest.get("kind")) != (API_VERSION, "Application"):
+        yield f"{str(manifest.get('kind'))[:60]} has no place among the team's applications"
+        return
+    yield from _metadata(manifest, name, argocd_namespace)
+    spec = _map(manifest.get("spec"))
+    if spec.get("project") != team:
+        yield f"spec.project {str(spec.get('project'))[:60]!r} is not the team's: it must be {team!r}"
+    yield from _destination(_map(spec.get("destination")), "spec.destination", servers)
+    sources = spec.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else [spec.get("source")]):
+        place = f"spec.sources[{index}]" if isinstance(sources, list) else "spec.source"
+        yield from _source(_map(source), place)
+    options = _map(spec.get("syncPolicy")).get("syncOptions")
+    if "CreateNamespace=true" in (options if isinstance(options, list) else ()):
+        yield "CreateNamespace=true makes a namespace without quota and policies: kubernetes:create-namespace writes one"
+
+
+def _metadata(manifest: Json, name: str, argocd_namespace: str) -> Iterator[str]:
+    metadata = _map(manifest.get("metadata"))
+    try:
+        check_label(name, "the file's name")
+    except InputError as error:
+        yield error.message
+    if metadata.get("name") != name:
+        yield f"metadata.name {str(metadata.get('name'))[:60]!r} must be the file's: {name!r}"
+    if metadata.get("namespace") not in (None, argocd_namespace):
+        yield f"metadata.namespace must be {argocd_namespace!r}, where Argo CD is"
+
+
+def _destination(destination: Json, place: str, servers: Collection[str]) -> Iterator[str]:
+    if (server := destination.get("server")) not in servers:
+        said = destination.get("name") if server is None else server
+        yield f"{place} {str(said)[:100]!r} is no configured cluster: {', '.join(sorted(servers))}"
+    try:
+        check_namespace(str(destination.get("namespace") or ""))
+    except InputError as error:
+        yield f"{place}: {error.message}"
+
+
+def _source(source: Json, place: str) -> Iterator[str]:
+    for key in sorted(source.keys() - SOURCE_KEYS):
+        yield f"{place}.{key} is not for teams: {INSTEAD}"
+    helm = _map(source.get("helm"))
+    for key in sorted(helm.keys() - HELM_KEYS):
+        yield f"{place}.helm.{key} is not for teams: {INSTEAD}"
+    files = helm.get("valueFiles") or []
+    for file in files if isinstance(files, list) else [files]:
+        yield from _said(lambda file=file: check_inside(_without_ref(str(file)), f"{place}.helm.valueFiles"))
+    if (path := source.get("path")) is not None:
+        yield from _said(lambda: check_inside(str(path), f"{place}.path"))
+    yield from _said(lambda: check_repository(str(source.get("repoURL") or ""), f"{place}.repoURL"))
+
+
+def _project(manifest: Json, team: str, servers: Collection[str], argocd_namespace: str) -> Iterator[str]:
+    if (manifest.get("apiVersion"), manifest.get("kind")) != (API_VERSION, "AppProject"):
+        yield f"{str(manifest.get('kind'))[:60]} is no AppProject"
+        return
+    yield from _metadata(manifest, team, argocd_namespace)
+    spec = _map(manifest.get("spec"))
+    for member in UNITED:
+        if not isinstance(spec.get(member) or [], list):
+            yield f"spec.{member} must be a list"
+    for url in _list(spec.get("sourceRepos")):
+        yield from _said(lambda url=url: check_repository(str(url), "spec.sourceRepos"))
+    for destination in _list(spec.get("destinations")):
+        yield from _destination(_map(destination), "spec.destinations", servers)
+    for each in _list(spec.get("clusterResourceWhitelist")):
+        if _map(each).get("kind") not in OF_THE_CLUSTER:
+            yield f"spec.clusterResourceWhitelist: {str(_map(each).get('kind'))[:60]!r} is the cluster's, not a team's"
+    for each in _list(spec.get("namespaceResourceWhitelist")):
+        if "*" in str(_map(each).get("kind")) or "*" in str(_map(each).get("group")):
+            yield "spec.namespaceResourceWhitelist: name each kind, a pattern would take in quotas and roles"
+
+
+def _said(check: Any) -> Iterator[str]:
+    try:
+        check()
+    except UnderstageError as error:
+        yield error.message
+
+
+def _without_ref(file: str) -> str:
+    """`$values/a/b.yaml` is a file of the source of that name."""
+    return re.sub(r"^\$[A-Za-z0-9_-]+/", "", file)
+
+
+def _map(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

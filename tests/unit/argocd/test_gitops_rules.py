@@ -1,0 +1,190 @@
+"""What a form's value could smuggle into Applications and AppProjects is refused before any forge is reached."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understage.errors import ConflictError, InputError
+from understage.sdk.testing import (
+    FakeCluster,
+    FakeClusters,
+    FakeForge,
+    FakeForges,
+    FakeGit,
+    FakeRepository,
+    fake_ports,
+    run_action,
+)
+from understage.sdk.yaml import dump
+from understage_actions._argocd_manifests import ApplicationSpec, Source, application_manifest, project_manifest
+from understage_actions.gitops_commit import commit
+
+Json = dict[str, Any]
+URL = "https://git.example.com/payments/ledger.git"
+DEFAULTS = {"gitopsRepository": {"host": None, "owner": "platform", "name": "gitops"}}
+SPEC = ApplicationSpec(
+    name="ledger-production",
+    team="payments",
+    environment="production",
+    namespace="ledger-production",
+    server="https://kubernetes.test",
+    repo_url=URL,
+    revision="main",
+    chart=Source(URL, "main", path="deploy"),
+    value_files=["deploy/environments/production.yaml"],
+    release_name=None,
+    argocd_namespace="argocd",
+)
+FOLDER = "infrastructure/teams/payments"
+FILES = {
+    f"{FOLDER}/applications/ledger-production.yaml": application_manifest,
+    f"{FOLDER}/project.yaml": project_manifest,
+}
+
+
+async def commit_files(
+    workspace: Path, change: Callable[[Json], None], kind: str, forge: FakeForge, **more: Any
+) -> None:
+    for name, make in FILES.items():
+        manifest = copy.deepcopy(make(SPEC))
+        if manifest["kind"] == kind:
+            change(manifest)
+        path = workspace / "gitops" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dump(manifest))
+    forges = FakeForges([forge])
+    ports = fake_ports(forges=forges, git=FakeGit(forges), clusters=FakeClusters([FakeCluster()]))
+    step = {"sourcePath": "gitops", "message": "Add"}
+    await run_action(commit, step, workspace=workspace, ports=ports, defaults=DEFAULTS, **more)
+
+
+def helm(manifest: Json) -> Json:
+    found: Json = manifest["spec"]["sources"][0]["helm"]
+    return found
+
+
+APPLICATIONS: dict[str, tuple[Callable[[Json], None], str]] = {
+    "parameters": (
+        lambda app: helm(app).update(parameters=[{"name": "image.tag", "value": "evil"}]),
+        r"spec.sources\[0\].helm.parameters is not for teams: write what it should say into the environment's values file",
+    ),
+    "file parameters": (
+        lambda app: helm(app).update(fileParameters=[{"name": "a", "path": "/etc/passwd"}]),
+        "helm.fileParameters is not for teams",
+    ),
+    "credentials": (lambda app: helm(app).update(passCredentials=True), "helm.passCredentials is not for teams"),
+    "no schema": (lambda app: helm(app).update(skipSchemaValidation=True), "skipSchemaValidation is not for teams"),
+    "plugin": (
+        lambda app: app["spec"]["sources"][0].update(plugin={"env": [{"name": "A", "value": "b"}]}),
+        r"sources\[0\].plugin is not for teams",
+    ),
+    "values of another folder": (
+        lambda app: helm(app).update(valueFiles=["$values/../../other-team/values.yaml"]),
+        r"valueFiles '../../other-team/values.yaml' must be a path inside of the repository",
+    ),
+    "values of another folder, by the chart": (
+        lambda app: helm(app).update(valueFiles=["../../other-team/values.yaml"]),
+        "must be a path inside of the repository",
+    ),
+    "absolute values": (lambda app: helm(app).update(valueFiles=["/etc/passwd"]), "must be a path inside"),
+    "remote values": (
+        lambda app: helm(app).update(valueFiles=["https://evil.example.com/values.yaml"]),
+        "must be a path inside of the repository",
+    ),
+    "values of a secret manager": (lambda app: helm(app).update(valueFiles=["secrets://x"]), "must be a path inside"),
+    "another team's project": (
+        lambda app: app["spec"].update(project="storefront"),
+        "spec.project 'storefront' is not the team's: it must be 'payments'",
+    ),
+    "the open project": (lambda app: app["spec"].update(project="default"), "is not the team's"),
+    "another cluster": (
+        lambda app: app["spec"]["destination"].update(server="https://evil.example.com"),
+        "spec.destination 'https://evil.example.com' is no configured cluster",
+    ),
+    "another cluster by name": (
+        lambda app: app["spec"].update(destination={"name": "prod", "namespace": "ledger-production"}),
+        "spec.destination 'prod' is no configured cluster",
+    ),
+    "a namespace of the cluster": (
+        lambda app: app["spec"]["destination"].update(namespace="kube-system"),
+        "namespace 'kube-system' is reserved",
+    ),
+    "a namespace without guardrails": (
+        lambda app: app["spec"]["syncPolicy"]["syncOptions"].append("CreateNamespace=true"),
+        "makes a namespace without quota and policies",
+    ),
+    "another name": (lambda app: app["metadata"].update(name="other"), "metadata.name 'other' must be the file's"),
+    "another namespace": (
+        lambda app: app["metadata"].update(namespace="ledger"),
+        "metadata.namespace must be 'argocd'",
+    ),
+    "another kind": (lambda app: app.update(kind="ApplicationSet"), "ApplicationSet has no place among"),
+    "a folder outside": (lambda app: app["spec"]["sources"][0].update(path="../x"), "must be a path inside"),
+    "a file of the server": (lambda app: app["spec"]["sources"][0].update(repoURL="file:///etc"), "the address of one"),
+    "one source": (lambda app: app["spec"].update(sources=None, source={"repoURL": "*"}), "the address of one"),
+}
+PROJECTS: dict[str, tuple[Callable[[Json], None], str]] = {
+    "all repositories": (lambda it: it["spec"].update(sourceRepos=["*"]), "spec.sourceRepos '\\*' must be the address"),
+    "all namespaces": (
+        lambda it: it["spec"].update(destinations=[{"server": "https://kubernetes.test", "namespace": "*"}]),
+        "spec.destinations: namespace '\\*' is not allowed",
+    ),
+    "all clusters": (
+        lambda it: it["spec"]["destinations"][0].update(server="*"),
+        "spec.destinations '\\*' is no configured cluster",
+    ),
+    "roles of the cluster": (
+        lambda it: it["spec"].update(
+            clusterResourceWhitelist=[{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}]
+        ),
+        "'ClusterRole' is the cluster's, not a team's",
+    ),
+    "all kinds": (
+        lambda it: it["spec"].update(namespaceResourceWhitelist=[{"group": "*", "kind": "*"}]),
+        "name each kind",
+    ),
+    "another team's": (lambda it: it["metadata"].update(name="storefront"), "metadata.name 'storefront' must be"),
+    "no list": (lambda it: it["spec"].update(destinations="x"), "spec.destinations must be a list"),
+}
+ATTACKS = [
+    *(pytest.param("Application", *attack, id=name) for name, attack in APPLICATIONS.items()),
+    *(pytest.param("AppProject", *attack, id=f"project: {name}") for name, attack in PROJECTS.items()),
+]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(("kind", "change", "message"), ATTACKS)
+async def test_what_goes_round_the_guardrails_is_refused(
+    kind: str, change: Callable[[Json], None], message: str, dry_run: bool, tmp_path: Path
+) -> None:
+    forge = FakeForge(unreachable="nobody may ask")
+    with pytest.raises(InputError, match=f"(?s)Nothing was committed:\n- {FOLDER}/.*{message}"):
+        await commit_files(tmp_path, change, kind, forge, dry_run=dry_run)
+    assert not forge.repositories
+
+
+async def test_what_we_write_ourselves_passes(tmp_path: Path) -> None:
+    forge = FakeForge()
+    await commit_files(tmp_path, lambda _: None, "", forge)
+    assert {*FILES} < {*forge.files("platform", "gitops")}
+
+
+@pytest.mark.parametrize("kind", ["Application", "AppProject"])
+async def test_a_namespace_that_another_team_has_there_is_no_destination(kind: str, tmp_path: Path) -> None:
+    forge = FakeForge()
+    made = FakeRepository(forge.plan_repository("platform", "gitops"))
+    made.branches["main"] = {"infrastructure/teams/storefront/namespaces/cart-production.yaml": b"kind: Namespace\n"}
+    forge.repositories["platform/gitops"] = made
+
+    def into_theirs(manifest: Json) -> None:
+        spec = manifest["spec"]
+        destination = spec["destination"] if kind == "Application" else spec["destinations"][0]
+        destination["namespace"] = "cart-production"
+
+    with pytest.raises(ConflictError, match=r"namespace cart-production, which .* belongs to team storefront"):
+        await commit_files(tmp_path, into_theirs, kind, forge)
+    assert list(made.branches) == ["main"]
+    assert len(made.branches["main"]) == 1
