@@ -272,11 +272,11 @@ async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_
     external = platform.cluster.get("/apis/external-secrets.io/v1/namespaces/clone-spring/externalsecrets/purse-clone")
     assert external is not None
     assert [entry["rewrite"][0]["regexp"]["target"] for entry in external["spec"]["dataFrom"]] == ["SIGNING_KEY"]
-    originals, clones = (f"/apis/postgresql.cnpg.io/v1/namespaces/{place}/clusters/purse-db" for place in PLACES)
-    sizes = [
-        (platform.cluster.get(path) or {"spec": {"instances": 0}})["spec"]["instances"] for path in (originals, clones)
-    ]
-    assert sizes == [3, 1]
+    databases = "/apis/database.understage.io/v1alpha1/namespaces/{}/postgresqlinstances/purse-db"
+    originals, clones = (databases.format(place) for place in PLACES)
+    claims = [platform.cluster.get(path) for path in (originals, clones)]
+    assert [claim and claim["spec"]["parameters"]["instances"] for claim in claims] == [3, 1]
+    assert [claim and "backup" in claim["spec"]["parameters"] for claim in claims] == [True, False]
     project = platform.cluster.get("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/clone-spring")
     assert project is not None
     namespace = platform.cluster.get("/api/v1/namespaces/clone-spring")
