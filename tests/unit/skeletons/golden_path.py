@@ -65,13 +65,14 @@ async def run_steps(
     *,
     until: str | None = None,
     is_dry_run: bool = False,
+    template: str = "new-service",
 ) -> Run:
-    """Run new-service with the form's values; `until` names the first step that is not run any more.
+    """Run a template with the form's values; `until` names the first step that is not run any more.
 
     Raises StepFailedError with the error's name and message.
     """
-    base_url = (SKELETONS / "new-service" / "template.yaml").as_uri()
-    spec = build_task_spec(as_template(read_template()), parameters, base_url=base_url)
+    base_url = (SKELETONS / template / "template.yaml").as_uri()
+    spec = build_task_spec(as_template(read_template(template)), parameters, base_url=base_url)
     if until is not None:
         ids = [step["id"] for step in spec["steps"]]
         spec |= {"steps": spec["steps"][: ids.index(until)], "output": {}}

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.skeletons.golden_path import (
     GUARDRAILS,
     DEFAULTS,
@@ -19,6 +21,8 @@ from tests.unit.skeletons.golden_path import (
     run_steps,
     templating,
 )
+
+from tests.unit.skeletons.samples import collecting, spans_of, started
 
 from understage.integrations.helm import HelmBinary
 from understage.model.entity import check_envelope, check_policies
@@ -159,6 +163,37 @@ async def test_the_chart_renders_what_the_form_says(helm_binary: Path, tmp_path:
 async def test_the_python_sample_runs(tmp_path: Path) -> None:
     service = await write(tmp_path)
     run_tool(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder=service)
+
+
+async def test_the_python_sample_serves_metrics_and_sends_traces(tmp_path: Path) -> None:
+    service = await write(tmp_path)
+    command = [sys.executable, "-m", "service"]
+    with started(command, service) as url:
+        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+        assert httpx.get(url).json() == {"service": "ledger"}
+        assert httpx.get(f"{url}/nothing").status_code == 404
+        answer = httpx.get(f"{url}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    counts = {
+        sample.labels["http_response_status_code"]: sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        # What the chart's alerts count.
+        if sample.name == "http_server_request_duration_seconds_count" and sample.labels["http_route"] != "/health"
+    }
+    assert counts == {"200": 1, "404": 1}
+
+    with collecting() as (endpoint, received):
+        with started(command, service, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as url:
+            caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            httpx.get(url, headers={"traceparent": caller})
+            httpx.get(f"{url}/health")
+    spans = spans_of(received)
+    (server,) = [span for _, span in spans if span.kind == span.SPAN_KIND_SERVER]
+    assert (server.name, server.parent_span_id.hex()) == ("GET /", "b7ad6b7169203331")
+    # Part of the caller's trace, as is what the framework adds; nothing of /health.
+    assert {span.trace_id.hex() for _, span in spans} == {"0af7651916cd43dd8448eb211c80319c"}
+    assert spans[0][0]["service.name"] == "ledger"
 
 
 async def test_the_go_sample_runs(tmp_path: Path) -> None:
