@@ -1,6 +1,10 @@
 """Where things stand in the GitOps repository. The actions that write files and those that look for conflicts share it.
 
     infrastructure/teams/<team>/project.yaml                    AppProject of the team
+    infrastructure/teams/<team>/namespace.yaml                  The team's own namespace
+    infrastructure/teams/<team>/application-set.yaml            ApplicationSet over the folders below applications/
+    infrastructure/teams/<team>/catalog-info.yaml               Group and Users, for the catalog
+    infrastructure/teams/<team>/secrets/external-secret.yaml    Which of Vault's secrets the team's namespace has
     infrastructure/teams/<team>/namespaces/<namespace>.yaml     Namespace with its guardrails
     infrastructure/teams/<team>/applications/<name>.yaml        Application
     infrastructure/teams/<team>/dashboards/<name>.yaml          Dashboard of a service; _team.yaml is the team's own
@@ -18,6 +22,16 @@ CLONE_ENVIRONMENT_FILE = "environment.yaml"
 def project_file(team: str) -> str:
     """Path of the team's AppProject."""
     return f"{TEAMS}/{team}/project.yaml"
+
+
+def team_file(team: str, name: str) -> str:
+    """Path of a file of the team itself: `namespace.yaml`, `application-set.yaml`, `catalog-info.yaml`."""
+    return f"{TEAMS}/{team}/{name}"
+
+
+def applications_folder(team: str) -> str:
+    """The folder of the team's applications."""
+    return f"{TEAMS}/{team}/applications"
 
 
 def namespace_file(team: str, namespace: str) -> str:

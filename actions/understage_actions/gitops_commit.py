@@ -20,6 +20,7 @@ from understage_actions._argocd_manifests import IN_CLUSTER_SERVER
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._gitops_repository import README, Target, choose_target, clone, read_source, write_files
 from understage_actions._gitops_rules import check_gitops_files
+from understage_actions._tenant_files import check_team_files
 from understage_actions._undoing import changes_of, read_texts
 
 ATTEMPTS = 5
@@ -70,7 +71,8 @@ _EXAMPLES = [
     "gitops:commit",
     description="""
     Writes a folder of the workspace into the GitOps repository, as a commit on the default branch or as a pull request.
-    A team's AppProject keeps what it allowed before; a name that another team has is refused. Nothing changed: no commit.
+    A team's AppProject keeps what it allowed before; a name that another team has is refused, and so are objects in a team's
+    folder that are not the team's to have. Nothing changed: no commit.
     """,
     examples=_EXAMPLES,
     supports_dry_run=True,
@@ -87,6 +89,7 @@ async def commit(ctx: ActionContext, input: CommitInput) -> CommitOutput:
     check_gitops_files(
         files, servers=_servers(ctx), argocd_namespace=str(ctx.defaults.get("argocdNamespace") or "argocd")
     )
+    check_team_files(files)
     if ctx.is_dry_run:
         if await target.find() is None:
             ctx.log.info(f"Would create the GitOps repository {target.title}, with a README.md")

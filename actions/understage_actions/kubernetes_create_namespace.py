@@ -11,6 +11,7 @@ from understage_actions._gitops_layout import namespace_file
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
 from understage_actions._namespace_manifests import TEAM_LABEL, NamespaceSpec, namespace_manifests
 from understage_actions._undoing import note_object
+from understage_actions._vault_manifests import read_vault, store_manifests
 
 Json = dict[str, Any]
 QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
@@ -125,7 +126,8 @@ _EXAMPLES = [
     "kubernetes:create-namespace",
     description="""
     Creates a namespace with team, environment and Pod Security labels, ResourceQuota, LimitRange, default-deny
-    NetworkPolicies with the allowances a service needs, and the team's RoleBinding. Run again, it brings the namespace back
+    NetworkPolicies with the allowances a service needs, the team's RoleBinding, and a SecretStore of the namespace's own where
+    Vault is configured (`understage.vault`). Run again, it brings the namespace back
     to that state. Refuses reserved names and namespaces of other teams.
     """,
     examples=_EXAMPLES,
@@ -133,8 +135,10 @@ _EXAMPLES = [
 )
 async def create_namespace(ctx: ActionContext, input: CreateNamespaceInput) -> CreateNamespaceOutput:
     """Check, then apply by server-side apply or write the file. ConflictError for a namespace of somebody else."""
-    spec = _specify(input)
+    spec = specify_namespace(input)
     manifests = namespace_manifests(spec)
+    if vault := read_vault(ctx.defaults):
+        manifests += store_manifests(vault, namespace=spec.name, team=spec.team)
     cluster = None if input.mode == "files" else ctx.ports.clusters.get(input.cluster)
     if cluster is None:
         if input.mode == "apply":
@@ -180,7 +184,8 @@ async def check_owner(cluster: Cluster, namespace: str, team: str, *, adopt: boo
     return True
 
 
-def _specify(input: CreateNamespaceInput) -> NamespaceSpec:
+def specify_namespace(input: CreateNamespaceInput) -> NamespaceSpec:
+    """The checked input; InputError for names, labels and roles that are not for a team."""
     team = team_name(input.team)
     if input.role not in ROLES:
         raise InputError(f"role {input.role!r} is not for a team: choose {', '.join(ROLES)}")

@@ -199,6 +199,7 @@ def _action_defaults(settings: Settings, root: Path) -> dict[str, Any]:
         "gitopsRepository": _gitops_repository(own.gitops.repo_url),
         "argocdNamespace": own.argocd.namespace,
         "argocdDestinationServers": own.argocd.destination_servers,
+        "vault": own.vault.model_dump(by_alias=True) if own.vault.server else None,
         "grafanaUrl": settings.grafana.domain,
         "costs": own.costs.model_dump(mode="json", by_alias=True, exclude={"open_cost"}, exclude_none=True),
     }

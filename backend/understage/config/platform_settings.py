@@ -132,6 +132,14 @@ class OwnArgocdSettings(Section):
     destination_servers: dict[str, str] = Field(default_factory=dict)
 
 
+class VaultSettings(Section):
+    """`understage.vault`: where External Secrets reads from. No token: namespaces log in by their service accounts."""
+
+    server: Text | None = None
+    path: Text = "secret"
+    auth_mount_path: Text = "kubernetes"
+
+
 class HelmRepository(Section):
     """One entry of `understage.helm.repositories`: a repository of charts (`https://…`) or a registry (`oci://…`).
 
@@ -262,6 +270,7 @@ class UnderstageSettings(Section):
     gitops: GitopsSettings = GitopsSettings()
     environments: EnvironmentSettings = EnvironmentSettings()
     argocd: OwnArgocdSettings = OwnArgocdSettings()
+    vault: VaultSettings = VaultSettings()
     helm: HelmSettings = HelmSettings()
     policies: PolicySettings = PolicySettings()
     costs: CostSettings = CostSettings()

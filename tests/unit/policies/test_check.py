@@ -21,7 +21,7 @@ def checking() -> PolicyCheck:
 def test_the_corpus_has_something_for_every_rule() -> None:
     broken = {rule for case in CORPUS for rule in case.breaks}
     # These need objects of kinds that a bare API server does not know.
-    others = {"secret-stores", "exceptions"}
+    others = {"secret-stores", "secret-paths", "secret-roles", "exceptions"}
     assert broken | others == {rule.name for rule in read_policies(RULES).rules}
     assert len(CORPUS) >= 200
     assert len({case.id for case in CORPUS}) == len(CORPUS)
@@ -34,6 +34,21 @@ def test_an_object_breaks_what_it_should_and_nothing_else(case: Case, checking: 
 
 EPHEMERAL = {"name": "debug", "image": "registry.example.com/debug:1.0", "securityContext": {"privileged": True}}
 STORE = {"kind": "ClusterSecretStore", "name": "all"}
+OWN = {"name": "ledger", "namespace": "ledger-staging", "labels": {"team": "payments"}}
+
+
+def secret(**spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": OWN, "spec": spec}
+
+
+def store(**auth: Any) -> dict[str, Any]:
+    provider = {"vault": {"server": "https://vault.example.com", "auth": auth}}
+    return {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "SecretStore",
+        "metadata": OWN,
+        "spec": {"provider": provider},
+    }
 
 
 @pytest.mark.parametrize(
@@ -53,13 +68,19 @@ STORE = {"kind": "ClusterSecretStore", "name": "all"}
             {"privileges", "seccomp"},
         ),
         (
-            {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "spec": {"secretStoreRef": STORE}},
+            {
+                "apiVersion": "external-secrets.io/v1",
+                "kind": "ExternalSecret",
+                "metadata": OWN,
+                "spec": {"secretStoreRef": STORE},
+            },
             {"secret-stores"},
         ),
         (
             {
                 "apiVersion": "external-secrets.io/v1beta1",
                 "kind": "ExternalSecret",
+                "metadata": OWN,
                 "spec": {"secretStoreRef": {"name": "own"}, "dataFrom": [{"sourceRef": {"storeRef": STORE}}]},
             },
             {"secret-stores"},
@@ -68,6 +89,7 @@ STORE = {"kind": "ClusterSecretStore", "name": "all"}
             {
                 "apiVersion": "external-secrets.io/v1",
                 "kind": "ExternalSecret",
+                "metadata": OWN,
                 "spec": {"data": [{"secretKey": "A", "sourceRef": {"storeRef": STORE}}]},
             },
             {"secret-stores"},
@@ -76,10 +98,22 @@ STORE = {"kind": "ClusterSecretStore", "name": "all"}
             {
                 "apiVersion": "external-secrets.io/v1",
                 "kind": "ExternalSecret",
+                "metadata": OWN,
                 "spec": {"secretStoreRef": {"name": "own"}},
             },
             set(),
         ),
+        (secret(data=[{"secretKey": "A", "remoteRef": {"key": "teams/payments/staging/ledger"}}]), set()),
+        (secret(data=[{"secretKey": "A", "remoteRef": {"key": "teams/web/staging/shop"}}]), {"secret-paths"}),
+        (secret(data=[{"secretKey": "A", "remoteRef": {"key": "teams/payments-2/x"}}]), {"secret-paths"}),
+        (secret(data=[{"secretKey": "A", "remoteRef": {"key": "teams/payments/../web/x"}}]), {"secret-paths"}),
+        (secret(dataFrom=[{"extract": {"key": "teams/payments/staging/ledger"}}]), set()),
+        (secret(dataFrom=[{"extract": {"key": "teams/web/staging/shop"}}]), {"secret-paths"}),
+        (secret(dataFrom=[{"find": {"name": {"regexp": ".*"}}}]), {"secret-paths"}),
+        ({**secret(), "metadata": {"name": "a"}}, {"secret-paths"}),
+        (store(kubernetes={"mountPath": "kubernetes", "role": "ledger-staging"}), set()),
+        (store(kubernetes={"mountPath": "kubernetes", "role": "shop-staging"}), {"secret-roles"}),
+        (store(tokenSecretRef={"name": "root"}), {"secret-roles"}),
         (
             {"apiVersion": "kyverno.io/v2", "kind": "PolicyException", "metadata": {"name": "me"}, "spec": {}},
             {"exceptions"},
