@@ -102,14 +102,30 @@ TESTS = {
         "tests/unit/scaffolder/test_log.py::test_a_flood_of_lines_ends_with_a_line_that_says_so",
         "tests/unit/scaffolder/test_log.py::test_what_is_no_text_can_be_stored_and_sent",
     ),
+    "F1 names of the cluster, paths, upper case, long ones": (
+        "tests/unit/actions/test_team_render.py::test_hostile_input_is_refused_and_nothing_is_written",
+    ),
+    "F2 other teams' projects, objects of the whole cluster": (
+        "tests/unit/actions/test_team_render.py::test_files_that_are_not_the_teams_to_have_are_not_committed",
+        "tests/cluster/test_new_team.py::test_a_team_is_made_by_a_merge_and_by_nothing_else",
+    ),
     "F4 hosts of other teams": (
         "tests/cluster/test_policies.py::test_the_cluster_refuses_what_the_check_refuses_and_nothing_else",
         "tests/cluster/test_kyverno.py::test_settings_reach_kyverno_and_namespaces_of_nobody_are_not_meant",
+    ),
+    "F5 other teams' paths in Vault, stores of the cluster": (
+        "tests/unit/actions/test_team_render.py::test_files_that_are_not_the_teams_to_have_are_not_committed",
+        "tests/unit/policies/test_check.py::test_kinds_that_a_bare_cluster_does_not_know",
+        "tests/cluster/test_new_team.py::test_what_is_another_teams_in_vault_is_refused_by_the_cluster_in_the_words_of_the_check",
     ),
     "F6 ways past what is asked of pods": (
         "tests/unit/policies/test_check.py::test_an_object_breaks_what_it_should_and_nothing_else",
         "tests/cluster/test_policies.py::test_the_cluster_refuses_what_the_check_refuses_and_nothing_else",
         "tests/cluster/test_kyverno.py::test_kyverno_refuses_what_the_check_refuses_and_nothing_else",
+    ),
+    "F7 exceptions and labels": (
+        "tests/unit/actions/test_team_render.py::test_files_that_are_not_the_teams_to_have_are_not_committed",
+        "tests/cluster/test_new_team.py::test_a_team_is_made_by_a_merge_and_by_nothing_else",
     ),
 }
 OPEN = {

@@ -1,4 +1,5 @@
-"""Argo CD outside of the cluster that it deploys to: repo server, application controller, API server, redis.
+"""Argo CD outside of the cluster that it deploys to: repo server, application controller, controller of ApplicationSets,
+API server, redis.
 
 It keeps its objects in the cluster's namespace `argocd`, as always, and knows the cluster by its real URL: Applications
 name `ArgoCd.destination`, since `https://kubernetes.default.svc` means nothing out here. Charts are rendered by the
@@ -133,8 +134,10 @@ def _start(folder: Path, cluster: Cluster, url: str, http: httpx.Client, stack: 
     environment = _environment(folder)
 
     def start(role: str, health: str, *arguments: str) -> Process:
-        command: list[str | Path] = [tools.binary("argocd"), f"--redis=127.0.0.1:{redis}", *arguments]
-        chosen = {**environment, "ARGOCD_BINARY_NAME": role}
+        cached = [] if role == "argocd-applicationset-controller" else [f"--redis=127.0.0.1:{redis}"]
+        command: list[str | Path] = [tools.binary("argocd"), *cached, *arguments]
+        # The controller of ApplicationSets finds the cluster by the variable, the others by their option.
+        chosen = {**environment, "ARGOCD_BINARY_NAME": role, "KUBECONFIG": str(cluster.kubeconfig)}
         process = stack.enter_context(running(role, command, folder, environment=chosen))
         process.wait_until(lambda: answers(http, health), START_SECONDS)
         return process
@@ -144,6 +147,7 @@ def _start(folder: Path, cluster: Cluster, url: str, http: httpx.Client, stack: 
     to_repo = [f"--repo-server=127.0.0.1:{repo}", "--repo-server-plaintext"]
     loopback = ["--address=127.0.0.1", "--metrics-address=127.0.0.1"]
     of_repo, of_controller, of_server = free_port(), free_port(), free_port()  # where their metrics are
+    of_sets = free_port()
     return [
         stack.enter_context(running("redis", cache, folder)),
         start(
@@ -155,6 +159,12 @@ def _start(folder: Path, cluster: Cluster, url: str, http: httpx.Client, stack: 
             "argocd-application-controller", f"http://127.0.0.1:{of_controller}/healthz",
             f"--metrics-port={of_controller}", *of_cluster, *to_repo,
             f"--app-resync={RESYNC_SECONDS}", "--app-resync-jitter=0",
+        ),
+        start(
+            "argocd-applicationset-controller", f"http://127.0.0.1:{of_sets}/metrics",
+            f"--metrics-addr=127.0.0.1:{of_sets}", f"--probe-addr=127.0.0.1:{free_port()}",
+            f"--webhook-addr=127.0.0.1:{free_port()}", *of_cluster,
+            f"--argocd-repo-server=127.0.0.1:{repo}", "--repo-server-plaintext",
         ),
         start(
             "argocd-server", f"{url}/healthz?full=true",
