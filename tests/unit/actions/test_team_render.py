@@ -152,7 +152,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("words", FOREIGN)
 async def test_files_that_are_not_the_teams_to_have_are_not_committed(words: str, tmp_path: Path) -> None:
-    file = tmp_path / FOLDER / "applications" / "x.yaml"
+    file = tmp_path / FOLDER / "secrets" / "x.yaml"
     file.parent.mkdir(parents=True)
     manifest = FOREIGN[words]
     file.write_text(dump({"metadata": {"name": "x"}, "apiVersion": "v1", **manifest}))
