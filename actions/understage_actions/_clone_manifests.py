@@ -1,8 +1,9 @@
 """The objects of a cloned environment: namespace, project, applications, secrets, databases. Called by `environment:clone`. Pure.
 
 The clone has an AppProject of its own, whose only destination is its namespace: whatever a chart renders, it cannot reach the
-environment that was cloned. Its finalizer keeps it until the Applications are gone. There are no sync waves: with them, Argo
-CD waits until all is healthy, and a database that does not come up would hold up everything of the team.
+environment that was cloned. Argo CD cannot remove an Application whose project is gone, and looks only once at a project that
+ends, so the project is pruned last. Sync waves would say that, too, but with them Argo CD waits until all is healthy whenever it
+makes something, and a database that does not come up would hold up everything of the team.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from understage_actions._time_to_live import expiry_annotations, expiry_labels
 
 Json = dict[str, Any]
 
+PRUNE_LAST = {"argocd.argoproj.io/sync-options": "PruneLast=true"}
 GENERATORS = "generators.external-secrets.io/v1alpha1"
 GENERATOR = "clone"
 PASSWORD_LENGTH = 40
@@ -84,7 +86,7 @@ def project_and_applications(
         wanted = project_manifest(described)
         if project is None:
             project = wanted
-            project["metadata"] |= {"name": spec.namespace, "finalizers": [FINALIZER]}
+            project["metadata"] |= {"name": spec.namespace, "finalizers": [FINALIZER], "annotations": PRUNE_LAST}
             project["spec"]["description"] = f"Environment {spec.name} of team {spec.team}, for a while"
         repositories = {*project["spec"]["sourceRepos"], *wanted["spec"]["sourceRepos"]}
         project["spec"]["sourceRepos"] = sorted(repositories)

@@ -45,6 +45,7 @@ async def test_a_service_is_cloned_into_a_namespace_of_its_own(helm_binary: Path
     assert project["metadata"]["name"] == "clone-refunds"
     assert project["spec"]["destinations"] == [{"server": "https://kubernetes.test", "namespace": "clone-refunds"}]
     assert project["spec"]["clusterResourceWhitelist"] == []
+    assert project["metadata"]["annotations"]["argocd.argoproj.io/sync-options"] == "PruneLast=true"
 
     (application,) = written(tmp_path, "applications.yaml")
     assert application["metadata"]["name"] == "ledger-clone-refunds"
