@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_actions_are_listed_and_shown(tmp_path: Path) -> None:
     listed = understage(tmp_path, "list", "gitops:", "--json")
-    assert [each["id"] for each in json.loads(listed.stdout)] == ["gitops:commit"]
+    assert [each["id"] for each in json.loads(listed.stdout)] == ["gitops:commit", "gitops:promote", "gitops:rollback"]
     shown = understage(tmp_path, "show", "gitops:commit")
     assert shown.stdout.startswith("# gitops:commit\n")
     assert "| `sourcePath` | string | required |" in shown.stdout
