@@ -16,7 +16,9 @@ from understage_actions._namespace_manifests import TEAM_LABEL
 from understage_actions._vault_manifests import STORE, check_key
 
 Json = Mapping[str, Any]
-FOLDER = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(clones/(?P<clone>[^/]+)/)?.+\.ya?ml")
+FOLDER = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(clones/(?P<clone>[^/]+)/)?.+\.(ya?ml|json)")
+# Argo CD runs these and applies what comes out, which nobody can look at before.
+PROGRAM = re.compile(rf"{TEAMS}/.+\.(jsonnet|libsonnet)")
 OF_THE_CLUSTER = frozenset(
     {
         "APIService",
@@ -43,6 +45,10 @@ ROLES = frozenset({"view", "edit", "admin"})
 def check_team_files(files: Mapping[str, Path]) -> None:
     """InputError that names file, object and what to do, for the first that is not the team's."""
     for relative, path in files.items():
+        if PROGRAM.fullmatch(relative):
+            raise InputError(
+                f"{relative}: is a program that Argo CD would run; write the objects that it makes as YAML"
+            )
         match = FOLDER.fullmatch(relative)
         if match is None:
             continue

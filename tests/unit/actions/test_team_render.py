@@ -165,6 +165,26 @@ async def test_files_that_are_not_the_teams_to_have_are_not_committed(words: str
     assert forge.repositories == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.json", '{"kind": "ClusterRoleBinding", "metadata": {"name": "x"}}', "whole cluster"),
+        ("x.yml", "kind: ClusterRole\nmetadata: {name: x}\n", "whole cluster"),
+        ("x.jsonnet", "{kind: 'ClusterRole'}", "is a program that Argo CD would run"),
+    ],
+)
+async def test_no_kind_of_file_that_argo_cd_reads_goes_past(
+    name: str, content: str, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / FOLDER / "applications" / "shop" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    step = {"sourcePath": "gitops", "message": "Add"}
+    ports = fake_ports(forges=FakeForges([FakeForge()]))
+    with pytest.raises(InputError, match=words):
+        await run_action(commit, step, workspace=tmp_path, ports=ports, defaults=GITOPS)
+
+
 async def test_what_team_render_writes_is_committed(tmp_path: Path) -> None:
     await written(tmp_path)
     forge = FakeForge()
