@@ -160,6 +160,7 @@ def test_processors_run_in_the_stock_order_unless_configured() -> None:
         "FileReaderProcessor",
         "url-reader",
         "AnnotateLocationEntityProcessor",
+        "CostAnnotationProcessor",
         "Labelling",
         "ScaffolderEntitiesProcessor",
     ]
@@ -171,7 +172,13 @@ def test_processors_run_in_the_stock_order_unless_configured() -> None:
     assert names[0] == "Labelling"
     assert "PlaceholderProcessor" not in names
     names = [item.registered_name() for item in create_processors(classes, setup, disable_defaults=True)]
-    assert names == ["PlaceholderProcessor", "BuiltinKindsEntityProcessor", "Labelling", "ScaffolderEntitiesProcessor"]
+    assert names == [
+        "PlaceholderProcessor",
+        "BuiltinKindsEntityProcessor",
+        "CostAnnotationProcessor",
+        "Labelling",
+        "ScaffolderEntitiesProcessor",
+    ]
 
 
 @pytest.mark.parametrize(

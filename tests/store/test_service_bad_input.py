@@ -15,7 +15,6 @@ BROKEN = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name:
 GADGET = "apiVersion: backstage.io/v1alpha1\nkind: Gadget\nmetadata:\n  name: odd\nspec: {}\n"
 START = b'{"templateRef":"template:default/good","values":{"name":"'
 NAMESPACE = {"namespace": "shop-dev", "team": "group:default/platform", "environment": "development"}
-APPLICATION = {**NAMESPACE, "name": "shop-dev", "repoUrl": "https://git.example/acme/shop.git", "path": "deploy"}
 
 
 def step(action: str, **input: Any) -> Entity:
@@ -40,7 +39,7 @@ FAILING = {
         ["Cluster 'away' at https://127.0.0.1:", "does not answer", "Check that it runs", "kubernetes.clusterLocatorMeth"],
     ),
     "no-argocd": (
-        step("argocd:register-app", **APPLICATION),
+        step("argocd:sync", name="shop", team="platform"),
         ["Argo CD 'away' at http://127.0.0.1:", "does not answer", "Check that it runs", "argocd.appLocatorMethods"],
     ),
     "no-forge": (

@@ -32,8 +32,8 @@ MAX_BYTES = 10 * 1024 * 1024
 """The longest text read unless the caller allows more."""
 MAX_DEPTH = 200
 """The deepest nesting: below what the JSON encoder takes."""
-MAX_DOCUMENTS = 70_000
-"""How many documents a text may have: as many entities fit into `MAX_BYTES`."""
+MAX_DOCUMENTS = 150_000
+"""How many documents a text may have: more than the smallest entities that fit into `MAX_BYTES`."""
 MAX_ALIASED_NODES = 100_000
 """How many nodes all aliases of a text may add, so that a few lines cannot fill the memory."""
 

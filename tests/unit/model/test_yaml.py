@@ -212,6 +212,6 @@ def test_dump_refuses_what_is_not_json() -> None:
 
 
 def test_more_documents_than_entities_fit_into_a_text_are_refused() -> None:
-    with pytest.raises(SourceError, match="more than the 70000 documents that are read") as caught:
+    with pytest.raises(SourceError, match="more than the 150000 documents that are read") as caught:
         parse_documents("---\n" * 200_000)
-    assert caught.value.line == 70_001
+    assert caught.value.line == 150_001
