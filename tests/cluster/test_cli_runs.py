@@ -55,14 +55,14 @@ def output(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 def test_a_service_is_made_by_one_command(platform: Platform, understage: Run, tmp_path: Path) -> None:
     platform.gitea.create_organization("terminal")
     (tmp_path / "values.yaml").write_text(
-        dump({"name": "almanac", "owner": "group:default/terminal", "language": "go", "environment": "staging"})
+        dump({"name": "calendar", "owner": "group:default/terminal", "language": "go", "environment": "staging"})
     )
     template = str(SKELETONS / "new-service" / "template.yaml")
     command = ["template", "run", template, "--root", str(SKELETONS), "--values", "values.yaml"]
     dry = understage(*command, "--dry-run")
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    assert platform.gitea.request("GET", "/repos/terminal/almanac").status_code == 404
-    assert platform.cluster.get("/api/v1/namespaces/almanac-staging") is None
+    assert platform.gitea.request("GET", "/repos/terminal/calendar").status_code == 404
+    assert platform.cluster.get("/api/v1/namespaces/calendar-staging") is None
 
     done = understage(*command)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,17 +70,17 @@ def test_a_service_is_made_by_one_command(platform: Platform, understage: Run, t
     assert lines.index("[publish] Beginning step Publish the repository") < lines.index(
         "[namespace] Beginning step Create the namespace"
     )
-    assert platform.gitea.read("terminal", "almanac", "go.mod")
-    namespace = platform.cluster.get("/api/v1/namespaces/almanac-staging")
+    assert platform.gitea.read("terminal", "calendar", "go.mod")
+    namespace = platform.cluster.get("/api/v1/namespaces/calendar-staging")
     assert namespace is not None
     assert namespace["metadata"]["labels"]["team"] == "terminal"
-    application = platform.argocd.application("almanac-staging")
+    application = platform.argocd.application("calendar-staging")
     assert application is not None
     assert application["status"]["sync"]["status"] == "Synced"
 
     again = understage(*command)
     assert again.returncode == 1
-    assert "Repository terminal/almanac" in again.stderr
+    assert "Repository terminal/calendar" in again.stderr
 
 
 @pytest.mark.timeout(300)

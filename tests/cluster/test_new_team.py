@@ -249,7 +249,7 @@ async def test_what_is_another_teams_in_vault_is_refused_by_the_cluster_in_the_w
         if manifest["metadata"]["name"].removeprefix("platform-").startswith("secret-")
     ]
     assert len(made) == 6
-    namespace = "purse-staging"
+    namespace = "vault-staging"
     labels = {"team": "wardens"}
     await api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
 

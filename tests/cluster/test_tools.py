@@ -103,7 +103,9 @@ def test_every_part_of_the_bench_is_pinned() -> None:
 
 
 def test_an_unknown_part_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(tools.MissingToolError, match=r"no tool 'etcdd' under .*: there are argocd, etcd, gitea"):
+    with pytest.raises(
+        tools.MissingToolError, match=r"no tool 'etcdd' under .*: there are argocd, definitions, etcd, gitea"
+    ):
         tools.binary("etcdd")
 
 
