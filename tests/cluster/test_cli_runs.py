@@ -85,8 +85,15 @@ def test_a_service_is_made_by_one_command(platform: Platform, understage: Run, t
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("template", TEMPLATES, ids=[file.parent.name for file in TEMPLATES])
-def test_every_template_runs_dry_against_the_real_parts(template: Path, understage: Run, tmp_path: Path) -> None:
-    """Those that begin with something that exists say what is missing: here is an empty catalog, and an empty forge."""
+def test_every_template_runs_dry_against_the_real_parts(
+    template: Path, platform: Platform, understage: Run, tmp_path: Path
+) -> None:
+    """Those that begin with something that exists say what is missing: here is an empty catalog, and a GitOps repository."""
+    if platform.gitea.request("GET", "/orgs/platform").status_code == 404:
+        platform.gitea.create_organization("platform")
+    if platform.gitea.request("GET", "/repos/platform/gitops").status_code == 404:
+        platform.gitea.create_repository("platform", "gitops")
+        platform.gitea.commit("platform", "gitops", {"README.md": "What runs where\n"}, "Begin")
     (suite,) = sorted(template.parent.glob("*.test.yaml"))
     told = read_case_file(suite)
     case = next((case for case in told.cases if case.expect.error is None), told.cases[0])
