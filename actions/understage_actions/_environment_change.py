@@ -14,7 +14,6 @@ from understage.sdk import (
     ActionModel,
     ConflictError,
     Forge,
-    GitAuthor,
     InputError,
     NotFoundError,
     Repository,
@@ -22,16 +21,10 @@ from understage.sdk import (
 from understage_actions._argocd_ways import Way, check_application, find_own_application, need_way
 from understage_actions._gitops_rules import check_inside
 from understage_actions._kubernetes_names import check_label, team_name
+from understage_actions._publishing import author_of
+from understage_actions._repository_name import RepositoryName
 
 Json = dict[str, Any]
-
-
-class ServiceRepository(ActionModel):
-    """A repository on a forge."""
-
-    host: str | None = Field(default=None, description="Host of the forge; default: the platform's forge")
-    owner: str
-    name: str
 
 
 class EnvironmentInput(ActionModel):
@@ -39,7 +32,7 @@ class EnvironmentInput(ActionModel):
 
     service: str = Field(description="Name of the service")
     team: str = Field(description="Who owns it: the name or the entity ref of a group; also the AppProject")
-    repository: ServiceRepository | None = Field(
+    repository: RepositoryName | None = Field(
         default=None, description="Where the values files are; default: the service's own, of the team's organization"
     )
     directory: str = Field(default="deploy/environments", description="Folder of the files <environment>.yaml")
@@ -130,7 +123,7 @@ class Environments:
             self.folder,
             branch=branch,
             message=f"{title}\n\n{body}",
-            author=_author(self.ctx),
+            author=author_of(self.ctx),
             credentials=self.forge.credentials,
         )
         self.ctx.log.info(f"Committed {file} to {where} ({branch})")
@@ -153,7 +146,7 @@ async def open_environments(ctx: ActionContext, input: EnvironmentInput) -> Envi
     service, team = check_label(input.service, "service", limit=53), team_name(input.team)
     check_inside(input.directory, "directory")
     check_inside(input.base_values, "baseValues")
-    named = input.repository or ServiceRepository(owner=team, name=service)
+    named = input.repository or RepositoryName(owner=team, name=service)
     forge = ctx.ports.forges.get(named.host) if named.host else ctx.ports.forges.default()
     if input.pull_request and forge.type == "local":
         raise InputError("The local git server has no pull requests: set `pullRequest: false`, or configure a forge")
@@ -193,8 +186,3 @@ def _cell(value: Any) -> str:
     """Values are written by others: no cell ends early, and nothing in it is markup."""
     text = re.sub(r"[`|\r\n]", " ", str(value))[:200]
     return "—" if value is None else f"`{text}`"
-
-
-def _author(ctx: ActionContext) -> GitAuthor:
-    author = ctx.defaults.get("defaultAuthor") or {}
-    return GitAuthor(author.get("name") or "Scaffolder", author.get("email") or "scaffolder@backstage.io")

@@ -115,7 +115,7 @@ def source_folder(ctx: ActionContext, path: str | None) -> Path:
     return folder
 
 
-def author_of(ctx: ActionContext, name: str | None, email: str | None) -> GitAuthor:
+def author_of(ctx: ActionContext, name: str | None = None, email: str | None = None) -> GitAuthor:
     """The step's author, else the configured one, else Backstage's own default."""
     default = ctx.defaults.get("defaultAuthor") or {}
     return GitAuthor(

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, ConflictError, Example, GitAuthor, InputError, Repository, action
+from understage.sdk import ActionContext, ActionModel, ConflictError, Example, InputError, Repository, action
 from understage_actions._expiry import Lasting, Survey, remove, survey
 from understage_actions._gitops_repository import Target, choose_target, clone
+from understage_actions._publishing import author_of
+from understage_actions._repository_name import RepositoryName
 from understage_actions._time_to_live import read_time, write_time
-from understage_actions.gitops_commit import GitOpsRepository
 
 ATTEMPTS = 5
 
@@ -24,7 +25,7 @@ ATTEMPTS = 5
 class ExpireInput(ActionModel):
     """Where, as of when, and how."""
 
-    repository: GitOpsRepository | None = Field(default=None, description="Default: the platform's GitOps repository")
+    repository: RepositoryName | None = Field(default=None, description="Default: the platform's GitOps repository")
     at: str | None = Field(
         default=None, description="As of this time, in UTC as 2030-01-31T08:00:00Z; default: now. Not later than now"
     )
@@ -144,13 +145,12 @@ async def _push(
     if by_pull_request:
         # The same ends give the same branch, so that an open pull request is found again.
         branch = f"understage/expire-{hashlib.sha256(paths.encode()).hexdigest()[:12]}"
-    author = ctx.defaults.get("defaultAuthor") or {}
     try:
         commit_hash = await ctx.ports.git.push_changes(
             directory,
             branch=branch,
             message=f"{title}\n\n{body}\n",
-            author=GitAuthor(author.get("name") or "Scaffolder", author.get("email") or "scaffolder@backstage.io"),
+            author=author_of(ctx),
             credentials=target.forge.credentials,
         )
     except ConflictError:

@@ -11,7 +11,6 @@ from understage.sdk import (
     ActionModel,
     ConflictError,
     Example,
-    GitAuthor,
     InputError,
     Repository,
     action,
@@ -20,18 +19,12 @@ from understage_actions._argocd_manifests import IN_CLUSTER_SERVER
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._gitops_repository import README, Target, choose_target, clone, read_source, write_files
 from understage_actions._gitops_rules import check_gitops_files
+from understage_actions._publishing import author_of
+from understage_actions._repository_name import RepositoryName
 from understage_actions._tenant_files import check_team_files
 from understage_actions._undoing import changes_of, read_texts
 
 ATTEMPTS = 5
-
-
-class GitOpsRepository(ActionModel):
-    """A repository on a forge."""
-
-    host: str | None = Field(default=None, description="Host of the forge; default: the platform's forge")
-    owner: str
-    name: str
 
 
 class CommitInput(ActionModel):
@@ -39,7 +32,7 @@ class CommitInput(ActionModel):
 
     source_path: str = Field(description="Folder of the workspace; its layout is that of the repository")
     message: str = Field(description="Commit message; its first line is the title of a pull request")
-    repository: GitOpsRepository | None = Field(
+    repository: RepositoryName | None = Field(
         default=None, description="Default: the platform's GitOps repository; made when it does not exist"
     )
     pull_request: bool = Field(
@@ -162,7 +155,7 @@ async def _push(
                 directory,
                 branch=branch,
                 message=input.message,
-                author=_author(ctx),
+                author=author_of(ctx),
                 credentials=target.forge.credentials,
             )
         except ConflictError as error:
@@ -187,14 +180,9 @@ async def _publish_readme(ctx: ActionContext, target: Target, repository: Reposi
         repository.clone_url,
         branch=repository.default_branch,
         message="Say what this repository is",
-        author=_author(ctx),
+        author=author_of(ctx),
         credentials=target.forge.credentials,
     )
-
-
-def _author(ctx: ActionContext) -> GitAuthor:
-    author = ctx.defaults.get("defaultAuthor") or {}
-    return GitAuthor(author.get("name") or "Scaffolder", author.get("email") or "scaffolder@backstage.io")
 
 
 def _output(

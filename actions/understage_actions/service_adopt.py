@@ -18,23 +18,16 @@ from understage.sdk import (
 )
 from understage_actions._helm_inputs import find_chart
 from understage_actions._kubernetes_names import check_label, team_name
+from understage_actions._repository_name import RepositoryName
 from understage_actions._tree import destination_in
 
 BASE_CHART = "base-service"
 
 
-class ServiceRepository(ActionModel):
-    """A repository on a forge."""
-
-    host: str | None = Field(default=None, description="Host of the forge; default: the platform's forge")
-    owner: str
-    name: str
-
-
 class AdoptInput(ActionModel):
     """Where the service's objects are, and whose it is."""
 
-    repository: ServiceRepository | None = Field(
+    repository: RepositoryName | None = Field(
         default=None, description="The repository to read; default: the folder `sourcePath` of the workspace"
     )
     source_path: str = Field(default=".", description="A folder of the workspace with the service's repository")

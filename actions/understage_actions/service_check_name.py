@@ -9,15 +9,8 @@ from understage_actions._argocd_ways import choose_way
 from understage_actions._gitops_layout import application_file, namespace_file
 from understage_actions._gitops_repository import choose_target, clone, find_foreign
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
+from understage_actions._repository_name import RepositoryName
 from understage_actions.kubernetes_create_namespace import check_owner
-
-
-class RepositoryName(ActionModel):
-    """A repository on a forge."""
-
-    host: str | None = Field(default=None, description="Host of the forge; default: the platform's forge")
-    owner: str
-    name: str
 
 
 class CheckNameInput(ActionModel):
