@@ -7,16 +7,15 @@ from typing import Any
 import httpx
 import typer
 
-from understage.cli.console import fail, say
+from understage.cli.console import fail, printable, say
+from understage.cli.service_api import NO_ANSWER, authorization
 from understage.cli.status_form import StatusForm
 
 Report = dict[str, Any]
 
 PATH = "/api/catalog/understage/v1/reports"
-GUEST = "/api/auth/guest/refresh"
 PAGE = 500
 TIMEOUT = 30.0
-NO_ANSWER = 2
 HEAD = ("OUTCOME", "ENTITY", "FAILING SINCE", "LAST READ", "NEXT READ")
 WRONG = ("errors", "never-admitted")
 
@@ -24,7 +23,7 @@ WRONG = ("errors", "never-admitted")
 def show_status(url: str, token: str | None, filters: Mapping[str, str], *, everything: bool, form: StatusForm) -> None:
     """Print the reports. Exit code 1 when one of them tells of something wrong, 2 when the catalog does not answer."""
     url = url.rstrip("/")
-    reports = list(_fetch(url + PATH, token or guest_token(url), filters, () if everything else WRONG))
+    reports = list(_fetch(url + PATH, authorization(url, token), filters, () if everything else WRONG))
     wrong = [report for report in reports if report["outcome"] in WRONG]
     if form == StatusForm.json:
         typer.echo(json.dumps({"items": reports}, indent=2, ensure_ascii=False))
@@ -35,18 +34,9 @@ def show_status(url: str, token: str | None, filters: Mapping[str, str], *, ever
         raise typer.Exit(1)
 
 
-def guest_token(url: str) -> str | None:
-    """Where guests may sign in, as with `understage up`, the command is one."""
-    try:
-        answer = httpx.get(url + GUEST, timeout=TIMEOUT, trust_env=False)
-        token = answer.json()["backstageIdentity"]["token"]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
-        return None
-    return str(token)
-
-
-def _fetch(url: str, token: str | None, filters: Mapping[str, str], outcomes: tuple[str, ...]) -> Iterator[Report]:
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+def _fetch(
+    url: str, headers: Mapping[str, str], filters: Mapping[str, str], outcomes: tuple[str, ...]
+) -> Iterator[Report]:
     query: dict[str, Any] = {**filters, "limit": PAGE, **({"outcome": list(outcomes)} if outcomes else {})}
     with httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=False) as client:
         while True:
@@ -86,16 +76,11 @@ def _print_table(reports: list[Report]) -> None:
     ]
     widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
     for row, report in zip((HEAD, *rows), (None, *reports), strict=True):
-        cells = (_printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = (printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
         if reports:
             say("  ".join(cells).rstrip())
         for line in _lines(report) if report is not None else ():
-            say(f"    {_printable(line)}")
-
-
-def _printable(text: str) -> str:
-    """What comes from files moves no cursor and sets no color."""
-    return "".join(character if character.isprintable() else " " for character in text)
+            say(f"    {printable(line)}")
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -33,6 +33,11 @@ def say(line: str) -> None:
     console().print(line, markup=False, soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    """What comes from files, or from elsewhere, moves no cursor and sets no color."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def json_text(value: Any) -> str:
     """Indented JSON, in the characters that the output takes."""
     is_unicode = (console().encoding or "").lower().startswith("utf")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from understage.cli.service_options import ADDRESS, TokenOption, UrlOption
 from understage.cli.status_form import StatusForm
 
 app = typer.Typer(help="What services cost: before they are made, and as they run.", no_args_is_help=True)
@@ -39,11 +40,8 @@ def estimate(
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="Name of the component; with --cluster-namespace of the namespace.")],
-    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
-    token: Annotated[
-        str | None,
-        typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; without one, a guest's."),
-    ] = None,
+    url: UrlOption = ADDRESS,
+    token: TokenOption = None,
     of_namespace: Annotated[
         bool, typer.Option("--cluster-namespace", help="Of a namespace of the cluster, not of a service.")
     ] = False,

@@ -13,6 +13,7 @@ from understage.cli.environment_commands import app as environment_commands
 from understage.cli.output_form import OutputForm
 from understage.cli.policy_commands import app as policy_commands
 from understage.cli.service_commands import app as service_commands
+from understage.cli.service_options import ADDRESS, TokenOption, UrlOption
 from understage.cli.status_form import StatusForm
 from understage.cli.success_commands import app as measure_commands
 from understage.cli.task_commands import app as task_commands
@@ -95,7 +96,7 @@ def migrate(config: ConfigOption = None) -> None:
 
 @app.command()
 def health(
-    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
+    url: UrlOption = ADDRESS,
 ) -> None:
     """Ask a running service whether it is ready; exit code 1 when it is not (for container health checks)."""
     from understage.cli.health import check_health
@@ -163,11 +164,8 @@ def catalog_validate(
 
 @catalog_commands.command("status")
 def catalog_status(
-    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
-    token: Annotated[
-        str | None,
-        typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; without one, a guest's."),
-    ] = None,
+    url: UrlOption = ADDRESS,
+    token: TokenOption = None,
     location: Annotated[str | None, typer.Option(help="Only what was read from here, e.g. `url:https://…`.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only what this group or user owns.")] = None,
     below: Annotated[str | None, typer.Option(help="Only this entity (a Location) and all that it leads to.")] = None,

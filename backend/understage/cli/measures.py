@@ -7,12 +7,11 @@ from typing import Any
 import httpx
 import typer
 
-from understage.cli.catalog_status import guest_token
 from understage.cli.console import fail, json_text, say
+from understage.cli.service_api import NO_ANSWER, authorization
 
 PATH = "/api/understage/measures"
 TIMEOUT = 120.0
-NO_ANSWER = 2
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -47,8 +46,7 @@ def import_tickets(url: str, token: str | None, file: Path, source: str, *, as_j
 
 def _ask(method: str, url: str, token: str | None, path: str, **request: Any) -> dict[str, Any]:
     url = url.rstrip("/")
-    token = token or guest_token(url)
-    headers = {**request.pop("headers", {}), **({} if token is None else {"authorization": f"Bearer {token}"})}
+    headers = {**request.pop("headers", {}), **authorization(url, token)}
     try:
         answer = httpx.request(method, url + path, headers=headers, timeout=TIMEOUT, trust_env=False, **request)
         body = answer.json()

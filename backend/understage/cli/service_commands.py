@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from understage.cli.service_options import ADDRESS, TokenOption, UrlOption
+
 app = typer.Typer(help="Services as they run.", no_args_is_help=True)
 
 
@@ -16,11 +18,8 @@ def service() -> None:
 @app.command("status")
 def status(
     name: Annotated[str, typer.Argument(help="Name of the component.")],
-    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:7007",
-    token: Annotated[
-        str | None,
-        typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; without one, a guest's."),
-    ] = None,
+    url: UrlOption = ADDRESS,
+    token: TokenOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say how a service runs in each environment: sync, health, images, last deployment, by Argo CD and the clusters.

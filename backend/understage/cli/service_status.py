@@ -4,40 +4,31 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import typer
 
-from understage.cli.catalog_status import guest_token
-from understage.cli.console import fail, json_text, say
+from understage.cli.console import json_text, printable, say
+from understage.cli.service_api import NO_ANSWER, show_answer
 
 Report = dict[str, Any]
 
 TIMEOUT = 30.0
-NOT_WELL, NO_ANSWER = 1, 2
+NOT_WELL = 1
 HEAD = ("ENVIRONMENT", "SYNC", "HEALTH", "PODS", "DEPLOYED", "REVISION", "IMAGES")
 
 
 def show_service_status(name: str, url: str, token: str | None, *, as_json: bool) -> int:
     """Print it; returns the exit code."""
-    url = url.rstrip("/")
-    asked = f"{url}/api/understage/services/{quote(name, safe='')}/status"
-    bearer = token or guest_token(url)
-    try:
-        headers = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
-        answer = httpx.get(asked, headers=headers, timeout=TIMEOUT, trust_env=False)
-        body = answer.json()
-        if answer.status_code != 200:
-            fail(str(body["error"]["message"]))
-            return NO_ANSWER
+
+    def show(body: Report) -> int:
         if as_json:
             typer.echo(json_text(body))
         else:
             for line in _lines(body):
-                say(_printable(line))
+                say(printable(line))
         return _exit_code(body)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as problem:
-        fail(f"{asked} does not tell the status: {type(problem).__name__}: {problem}")
-        return NO_ANSWER
+
+    path = f"/api/understage/services/{quote(name, safe='')}/status"
+    return show_answer(url, path, token, show, what="the status", timeout=TIMEOUT)
 
 
 def _exit_code(body: Report) -> int:
@@ -75,8 +66,3 @@ def _row(environment: Report) -> tuple[str, ...]:
         (application.get("revision") or "-")[:8],
         " ".join(environment["images"] or ["-"]),
     )
-
-
-def _printable(text: str) -> str:
-    """What comes from elsewhere moves no cursor and sets no color."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -3,37 +3,27 @@
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import typer
 
-from understage.cli.catalog_status import guest_token
-from understage.cli.console import fail, json_text, say
+from understage.cli.console import json_text, say
+from understage.cli.service_api import show_answer
 from understage.cli.status_form import StatusForm
 
 TIMEOUT = 90.0
-NO_ANSWER = 2
 
 
 def show_cost(name: str, url: str, token: str | None, form: StatusForm, *, of_namespace: bool) -> int:
     """Print it; returns the exit code."""
-    url = url.rstrip("/")
-    asked = f"{url}/api/understage/{'namespaces' if of_namespace else 'services'}/{quote(name, safe='')}/cost"
-    bearer = token or guest_token(url)
-    try:
-        headers = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
-        answer = httpx.get(asked, headers=headers, timeout=TIMEOUT, trust_env=False)
-        body = answer.json()
-        if answer.status_code != 200:
-            fail(str(body["error"]["message"]))
-            return NO_ANSWER
+
+    def show(body: dict[str, Any]) -> int:
         if form == StatusForm.json:
             typer.echo(json_text(body))
         else:
             _print(body, "services" if of_namespace else "namespaces")
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as problem:
-        fail(f"{asked} does not tell costs: {type(problem).__name__}: {problem}")
-        return NO_ANSWER
-    return 0
+        return 0
+
+    path = f"/api/understage/{'namespaces' if of_namespace else 'services'}/{quote(name, safe='')}/cost"
+    return show_answer(url, path, token, show, what="costs", timeout=TIMEOUT)
 
 
 def _print(body: dict[str, Any], parts: str) -> None:

@@ -5,14 +5,11 @@ from typing import Annotated
 
 import typer
 
+from understage.cli.service_options import ADDRESS, TokenOption, UrlOption
+
 app = typer.Typer(help="Measures of success: how soon and how often teams deliver, what breaks.", no_args_is_help=True)
 
-UrlOption = Annotated[str, typer.Option("--url", help="Address of the service.")]
-TokenOption = Annotated[
-    str | None, typer.Option("--token", envvar="UNDERSTAGE_TOKEN", help="A token for it; without one, a guest's.")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="The answer as JSON instead of lines.")]
-ADDRESS = "http://127.0.0.1:7007"
 
 
 @app.command("show")

@@ -32,12 +32,12 @@ class CostAnnotationProcessor(Processor):
 
     async def pre_process(self, entity: Entity, context: ProcessingContext) -> Entity:
         """Set, replace or remove the annotation."""
+        if self._source is None:
+            return entity
         metadata = entity["metadata"]
         annotations = metadata.get("annotations")
         # What is of another shape is told by others.
         if not isinstance(annotations, Mapping | None) or str(entity["kind"]).lower() != "component":
-            return entity
-        if self._source is None:
             return entity
         spending = await self._source.known()
         text = self._note(context.cache.get(NOTE), spending, entity, context)
