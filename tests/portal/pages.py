@@ -4,13 +4,22 @@ Each page is opened by `Portal`. Methods act and wait for the effect; what a tes
 `expect`, or as plain text.
 """
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Locator, Page, expect
 
 StepState = Literal["processing", "completed", "failed", "skipped", "waiting"]
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep what the page shows, where UNDERSTAGE_SCREENSHOTS names a folder for it."""
+    if folder := os.environ.get("UNDERSTAGE_SCREENSHOTS"):
+        page.wait_for_timeout(500)  # animations end
+        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 class Portal:

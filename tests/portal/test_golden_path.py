@@ -3,7 +3,6 @@
 Service, forge, cluster, Argo CD and browser are real. `UNDERSTAGE_SCREENSHOTS=docs/images` keeps the pictures the README shows.
 """
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect
 from tests.cluster.bench import Platform
-from tests.portal.pages import Portal, TaskPage, TemplateForm
-from tests.portal.service import run_understage
+from tests.portal.pages import Portal, TaskPage, TemplateForm, keep_picture
+from tests.portal.service import guest_token, run_understage
 
 OWNER = "storefront"
 NAMESPACE = "basket-development"
@@ -39,13 +38,6 @@ def walk(page: Page, connected_url: str) -> Portal:
     portal = Portal(page, connected_url)
     portal.sign_in()
     return portal
-
-
-def keep_picture(page: Page, name: str) -> None:
-    folder = os.environ.get("UNDERSTAGE_SCREENSHOTS")
-    if folder:
-        page.wait_for_timeout(500)  # animations end
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def fill_form(walk: Portal, name: str) -> TemplateForm:
@@ -149,7 +141,7 @@ def assert_running(platform: Platform) -> None:
 
 
 def assert_component(url: str) -> None:
-    token = httpx.get(f"{url}/api/auth/guest/refresh").json()["backstageIdentity"]["token"]
+    token = guest_token(url)
     headers = {"Authorization": f"Bearer {token}"}
     component = httpx.get(f"{url}/api/catalog/entities/by-name/component/default/basket", headers=headers).json()
     assert {"type": "ownedBy", "targetRef": "group:default/storefront"} in component["relations"]

@@ -1,21 +1,19 @@
 """Two pages of running tasks in one browser, each with four event streams: the rest of the site stays usable behind a proxy that
 speaks HTTP/2, set up as the guide says."""
 
-import os
 import socket
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.databases import require
-from tests.portal.pages import Portal
+from tests.portal.pages import Portal, keep_picture
 from tests.portal.proxy import find_nginx, run_proxy
-from tests.portal.service import run_understage
+from tests.portal.service import run_understage, start_task
 
 TEMPLATE = {
     "apiVersion": "scaffolder.backstage.io/v1beta3",
@@ -78,15 +76,6 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def start_task(site: Site) -> str:
-    with httpx.Client(base_url=site.direct, trust_env=False, timeout=30) as client:
-        token = client.get("/api/auth/guest/refresh").json()["backstageIdentity"]["token"]
-        order = {"templateRef": "template:default/waits", "values": {}}
-        answer = client.post("/api/scaffolder/v2/tasks", json=order, headers={"authorization": f"Bearer {token}"})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-
 def open_task(context: BrowserContext, url: str, task: str) -> Page:
     page = context.new_page()
     Portal(page, url).task(task)
@@ -98,7 +87,7 @@ def test_two_pages_of_running_tasks_leave_the_rest_of_the_site_usable(context: B
     context.on("request", lambda request: streams.update([request.url] if "/eventstream" in request.url else []))
     first = context.new_page()
     Portal(first, site.url).sign_in()
-    tasks = [start_task(site) for _ in range(2)]
+    tasks = [start_task(site.direct, "waits", {}) for _ in range(2)]
     pages = [open_task(context, site.url, task) for task in tasks]
     for page in pages:
         page.get_by_role("button", name="Show Logs").click()
@@ -115,5 +104,4 @@ def test_two_pages_of_running_tasks_leave_the_rest_of_the_site_usable(context: B
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_text("Step wait has been cancelled.")).to_be_visible()
     assert first.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
-    if folder := os.environ.get("UNDERSTAGE_SCREENSHOTS"):
-        pages[0].screenshot(path=Path(folder) / "task-cancelled.png")
+    keep_picture(pages[0], "task-cancelled")

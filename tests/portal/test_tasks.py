@@ -3,7 +3,6 @@
 `UNDERSTAGE_SCREENSHOTS=docs/images` keeps the pictures.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import httpx
 import pytest
 import yaml
 from playwright.sync_api import Page, expect
-from tests.portal.pages import Portal
-from tests.portal.service import Service, running_service
+from tests.portal.pages import Portal, keep_picture
+from tests.portal.service import Service, guest_token, running_service, start_task
 
 TEMPLATE = {
     "apiVersion": "scaffolder.backstage.io/v1beta3",
@@ -71,24 +70,9 @@ def walk(page: Page, service: Service) -> Portal:
     return portal
 
 
-def start_task(url: str) -> str:
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-        token = client.get("/api/auth/guest/refresh").json()["backstageIdentity"]["token"]
-        order = {"templateRef": "template:default/greeting", "values": {"name": "Ada"}}
-        answer = client.post("/api/scaffolder/v2/tasks", json=order, headers={"authorization": f"Bearer {token}"})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-
-def keep_picture(page: Page, name: str) -> None:
-    if folder := os.environ.get("UNDERSTAGE_SCREENSHOTS"):
-        page.wait_for_timeout(500)  # animations end
-        page.screenshot(path=Path(folder) / f"{name}.png")
-
-
 def test_a_task_goes_on_after_its_service_was_killed(walk: Portal, service: Service) -> None:
     expect_template(walk)
-    task = walk.task(start_task(service.url))
+    task = walk.task(start_task(service.url, "greeting", {"name": "Ada"}))
     task.show_log()
     expect(task.log_line("Waiting for 6 seconds")).to_be_visible()
     service.kill()
@@ -114,9 +98,8 @@ def test_the_editor_shows_what_a_template_would_do(walk: Portal, service: Servic
     page.get_by_text("greeting.txt", exact=True).click()
     expect(page.get_by_text("Hello Ada").last).to_be_visible()
     keep_picture(page, "plan")
-    with httpx.Client(base_url=service.url, trust_env=False) as client:
-        token = client.get("/api/auth/guest/refresh").json()["backstageIdentity"]["token"]
-        tasks = client.get("/api/scaffolder/v2/tasks", headers={"authorization": f"Bearer {token}"}).json()["tasks"]
+    headers = {"authorization": f"Bearer {guest_token(service.url)}"}
+    tasks = httpx.get(f"{service.url}/api/scaffolder/v2/tasks", headers=headers, trust_env=False).json()["tasks"]
     assert all(task["spec"]["parameters"] == {"name": "Ada"} for task in tasks)
     assert len(tasks) <= 1, "a dry run is no task"
 

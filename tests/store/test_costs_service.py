@@ -16,7 +16,6 @@ from tests.store.service_bench import ServiceBench, running_service
 from tests.unit.costs.opencost import answer
 from typer.testing import CliRunner
 
-from understage.cli import spent
 from understage.cli.main import app
 
 ANNOTATION = "understage.io/monthly-cost"
@@ -131,7 +130,7 @@ async def test_the_command_tells_the_same(tmp_path: Path, monkeypatch: pytest.Mo
         assert options["headers"] == {"authorization": "Bearer t0k"}
         return answers[asked.removeprefix("http://understage.test")]
 
-    monkeypatch.setattr(spent.httpx, "get", get)
+    monkeypatch.setattr(httpx, "get", get)
     options = ["--url", "http://understage.test/", "--token", "t0k", "--format", form]
     ran = CliRunner().invoke(app, ["cost", "show", "ledger", *options])
     assert ran.exit_code == 0, ran.output
