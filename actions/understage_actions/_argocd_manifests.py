@@ -5,7 +5,8 @@ made of and nothing of the cluster: what would loosen the namespace's own guardr
 """
 
 import copy
-from collections.abc import Sequence
+import posixpath
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ApplicationSpec:
-    """One application. `value_files` are paths in the service's repository `repo_url` at `revision`."""
+    """One application. `value_files` are paths in the service's repository `repo_url` at `revision`; `values` win over them."""
 
     name: str
     team: str
@@ -65,6 +66,7 @@ class ApplicationSpec:
     value_files: Sequence[str]
     release_name: str | None
     argocd_namespace: str
+    values: Mapping[str, Any] | None = None
 
 
 def project_manifest(spec: ApplicationSpec) -> Json:
@@ -110,7 +112,7 @@ def project_covers(known: Json | None, wanted: Json) -> bool:
 
 
 def application_manifest(spec: ApplicationSpec) -> Json:
-    """The Application: chart and values as two sources, automated sync, objects removed with it."""
+    """The Application: chart and values, automated sync, objects removed with it."""
     # By the service's name all its environments are found: the entity's `argocd/app-selector`.
     service = spec.name.removesuffix(f"-{spec.environment}") if spec.environment is not None else spec.name
     labels = {**MANAGED_BY, NAME_LABEL: service, TEAM_LABEL: spec.team}
@@ -127,10 +129,7 @@ def application_manifest(spec: ApplicationSpec) -> Json:
         },
         "spec": {
             "project": spec.team,
-            "sources": [
-                _chart_source(spec),
-                {"repoURL": spec.repo_url, "targetRevision": spec.revision, "ref": "values"},
-            ],
+            **_sources(spec),
             "destination": {"server": spec.server, "namespace": spec.namespace},
             "syncPolicy": {
                 "automated": {"prune": True, "selfHeal": True},
@@ -147,9 +146,29 @@ def application_manifest(spec: ApplicationSpec) -> Json:
     }
 
 
-def _chart_source(spec: ApplicationSpec) -> Json:
+def sources_of(spec: Json) -> list[Json]:
+    """The sources of an Application's spec, or of an entry of its history, whether it has one or several."""
+    return list(spec.get("sources") or [spec.get("source") or {}])
+
+
+def _sources(spec: ApplicationSpec) -> Json:
+    """`source` where chart and values are in one repository, else `sources`.
+
+    Argo CD looks up the revision of each source by itself. Right after a commit two sources of one repository may differ, which
+    it refuses, and tries again with the same two.
+    """
+    chart = spec.chart
+    if chart.path is not None and (chart.repo_url, chart.target_revision) == (spec.repo_url, spec.revision):
+        return {"source": _chart_source(spec, [posixpath.relpath(file, chart.path) for file in spec.value_files])}
+    values = {"repoURL": spec.repo_url, "targetRevision": spec.revision, "ref": "values"}
+    return {"sources": [_chart_source(spec, [f"$values/{file}" for file in spec.value_files]), values]}
+
+
+def _chart_source(spec: ApplicationSpec, value_files: Sequence[str]) -> Json:
     where = {"path": spec.chart.path} if spec.chart.path is not None else {"chart": spec.chart.chart}
-    helm: Json = {"valueFiles": [f"$values/{file}" for file in spec.value_files]}
+    helm: Json = {"valueFiles": list(value_files)}
     if spec.release_name is not None:
         helm["releaseName"] = spec.release_name
+    if spec.values is not None:
+        helm["valuesObject"] = spec.values
     return {"repoURL": spec.chart.repo_url, "targetRevision": spec.chart.target_revision, **where, "helm": helm}

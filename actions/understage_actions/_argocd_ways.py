@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from understage.sdk import ActionContext, ArgoCd, Cluster, ConflictError, InputError, NotFoundError
-from understage_actions._argocd_manifests import API_VERSION
+from understage_actions._argocd_manifests import API_VERSION, sources_of
 
 Json = dict[str, Any]
 
@@ -143,8 +143,7 @@ async def check_application(way: Way, name: str, team: str, repo_url: str) -> No
     owner = found["spec"].get("project")
     if owner != team:
         raise ConflictError(f"Application {name} in {way.place} belongs to project {owner}: choose another name")
-    sources = found["spec"].get("sources") or [found["spec"].get("source") or {}]
-    repositories = {str(source.get("repoURL")) for source in sources}
+    repositories = {str(source.get("repoURL")) for source in sources_of(found["spec"])}
     if repo_url not in repositories:
         raise ConflictError(
             f"Application {name} in {way.place} deploys {', '.join(sorted(repositories))}: choose another name, or delete "

@@ -82,7 +82,7 @@ def project_and_applications(
     project: Json | None = None
     applications: list[Json] = []
     for deployment in deployments:
-        described = _specify(spec, deployment)
+        described = _specify(spec, deployment, values[deployment.service])
         wanted = project_manifest(described)
         if project is None:
             project = wanted
@@ -97,13 +97,12 @@ def project_and_applications(
         ]
         application = application_manifest(described)
         application["spec"]["project"] = spec.namespace
-        application["spec"]["sources"][0]["helm"]["valuesObject"] = values[deployment.service]
         applications.append(describe(spec, application))
     assert project is not None
     return describe(spec, project), applications
 
 
-def _specify(spec: CloneSpec, deployment: Deployment) -> ApplicationSpec:
+def _specify(spec: CloneSpec, deployment: Deployment, values: Json) -> ApplicationSpec:
     return ApplicationSpec(
         name=application_name(spec, deployment.service),
         team=spec.team,
@@ -116,6 +115,7 @@ def _specify(spec: CloneSpec, deployment: Deployment) -> ApplicationSpec:
         value_files=deployment.value_files,
         release_name=deployment.service,
         argocd_namespace=spec.argocd_namespace,
+        values=values,
     )
 
 

@@ -3,6 +3,7 @@
 Called by `environment:clone`. Everything here is read; a service that cannot be found is told before anything is written.
 """
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from understage.sdk import ActionContext, ConflictError, InputError, NotFoundError
 from understage.sdk.yaml import parse_documents
+from understage_actions._argocd_manifests import sources_of
 from understage_actions._argocd_ways import choose_way
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._helm_chart import Chart, load_chart, merge
@@ -113,7 +115,7 @@ def _written_application(gitops: Path, name: str) -> Json | None:
 
 def _read_application(service: str, name: str, application: Json) -> Deployment:
     spec = application.get("spec") or {}
-    sources = spec.get("sources") or [spec.get("source") or {}]
+    sources = sources_of(spec)
     charts = [source for source in sources if not source.get("ref")]
     refs = {str(source["ref"]): source for source in sources if source.get("ref")}
     if len(charts) != 1 or not charts[0].get("path"):
@@ -132,7 +134,7 @@ def _read_application(service: str, name: str, application: Json) -> Deployment:
             files.append(rest)
         else:
             # Relative to the chart, as Argo CD reads it.
-            files.append(f"{chart['path']}/{file}")
+            files.append(posixpath.normpath(f"{chart['path']}/{file}"))
     destination = spec.get("destination") or {}
     return Deployment(
         service=service,

@@ -5,6 +5,7 @@ file's name: another team's project or namespace, a cluster that is not configur
 network, parameters and plugins that go round the values file which its schema, the guardrails and reviewers look at.
 """
 
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -104,9 +105,11 @@ def _application(
     if spec.get("project") != team:
         yield f"spec.project {str(spec.get('project'))[:60]!r} is not the team's: it must be {team!r}"
     yield from _destination(_map(spec.get("destination")), "spec.destination", servers)
-    sources = spec.get("sources")
-    for index, source in enumerate(sources if isinstance(sources, list) else [spec.get("source")]):
-        place = f"spec.sources[{index}]" if isinstance(sources, list) else "spec.source"
+    # Argo CD takes `source` where `sources` is empty.
+    several = [(f"spec.sources[{index}]", source) for index, source in enumerate(_list(spec.get("sources")))]
+    if "source" in spec or not several:
+        several.append(("spec.source", spec.get("source")))
+    for place, source in several:
         yield from _source(_map(source), place)
     options = _map(spec.get("syncPolicy")).get("syncOptions")
     if "CreateNamespace=true" in (options if isinstance(options, list) else ()):
@@ -143,7 +146,8 @@ def _source(source: Json, place: str) -> Iterator[str]:
         yield f"{place}.helm.{key} is not for teams: {INSTEAD}"
     files = helm.get("valueFiles") or []
     for file in files if isinstance(files, list) else [files]:
-        yield from _said(lambda file=file: check_inside(_without_ref(str(file)), f"{place}.helm.valueFiles"))
+        inside = _in_repository(str(file), str(source.get("path") or ""))
+        yield from _said(lambda inside=inside: check_inside(inside, f"{place}.helm.valueFiles"))
     if (path := source.get("path")) is not None:
         yield from _said(lambda: check_inside(str(path), f"{place}.path"))
     yield from _said(lambda: check_repository(str(source.get("repoURL") or ""), f"{place}.repoURL"))
@@ -177,9 +181,11 @@ def _said(check: Any) -> Iterator[str]:
         yield error.message
 
 
-def _without_ref(file: str) -> str:
-    """`$values/a/b.yaml` is a file of the source of that name."""
-    return re.sub(r"^\$[A-Za-z0-9_-]+/", "", file)
+def _in_repository(file: str, chart: str) -> str:
+    """Where a values file is: `$values/a/b.yaml` is a file of the source of that name, others stand beside the chart."""
+    if match := re.match(r"\$[A-Za-z0-9_-]+/", file):
+        return file[match.end() :]
+    return posixpath.normpath(f"{chart}/{file}") if chart and not file.startswith("/") else file
 
 
 def _map(value: Any) -> Json:

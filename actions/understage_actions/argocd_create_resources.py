@@ -72,7 +72,7 @@ async def create_resources(ctx: ActionContext, input: CreateResourcesInput) -> C
     spec = _specify(ctx, input)
     project, application = project_manifest(spec), application_manifest(spec)
     application["metadata"]["labels"][LABEL] = check_label(input.label_value or spec.name, "labelValue")
-    del application["spec"]["sources"]
+    application["spec"].pop("sources", None)
     application["spec"]["source"] = {"repoURL": spec.repo_url, "targetRevision": "HEAD", "path": spec.chart.path}
     await check_application(way, spec.name, spec.team, spec.repo_url)
     await check_project(way, spec.team)

@@ -166,6 +166,11 @@ def _specify(ctx: ActionContext, input: RegisterAppInput, argocd_namespace: str)
         path = check_inside(input.chart.path, "chart.path") if input.chart.path is not None else None
         chart_url = check_repository(input.chart.repo_url, "chart.repoUrl")
         source = Source(chart_url, _revision(input.chart.target_revision), path, input.chart.chart)
+        if chart_url == input.repo_url and source.target_revision != input.revision:
+            raise InputError(
+                f"chart.targetRevision {source.target_revision!r} must be {input.revision!r}, that of the values: Argo CD does "
+                "not take two revisions of one repository"
+            )
     return ApplicationSpec(
         name=check_label(input.name, "name", limit=53),
         team=team_name(input.team),

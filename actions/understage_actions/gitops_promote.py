@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from understage.sdk import ActionContext, ConflictError, Example, InputError, action
+from understage_actions._argocd_manifests import sources_of
 from understage_actions._environment_change import (
     EnvironmentInput,
     EnvironmentOutput,
@@ -131,10 +132,9 @@ async def _state(environments: Environments, source: str, images: dict[Path, Any
 
 def _synced(application: Json, repo_url: str) -> set[str]:
     """The commits of the repository that Argo CD says are synced."""
-    spec, sync = application["spec"], application["status"].get("sync") or {}
-    sources = spec.get("sources") or [spec.get("source") or {}]
+    sync = application["status"].get("sync") or {}
     revisions = sync.get("revisions") or [sync.get("revision")]
-    pairs = zip(sources, revisions, strict=False)
+    pairs = zip(sources_of(application["spec"]), revisions, strict=False)
     return {revision for source, revision in pairs if source.get("repoURL") == repo_url and revision}
 
 

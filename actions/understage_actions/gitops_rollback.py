@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from understage.sdk import ActionContext, Example, InputError, action
+from understage_actions._argocd_manifests import sources_of
 from understage_actions._environment_change import (
     EnvironmentInput,
     EnvironmentOutput,
@@ -133,9 +134,8 @@ def _deployed(application: dict[str, Any], repo_url: str) -> list[str]:
     """The commits of the repository that were deployed, newest first, each once."""
     found: list[str] = []
     for entry in reversed((application.get("status") or {}).get("history") or []):
-        sources = entry.get("sources") or [entry.get("source") or {}]
         revisions = entry.get("revisions") or [entry.get("revision")]
-        for source, revision in zip(sources, revisions, strict=False):
+        for source, revision in zip(sources_of(entry), revisions, strict=False):
             if source.get("repoURL") == repo_url and COMMIT.fullmatch(str(revision)) and revision not in found:
                 found.append(str(revision))
     return found

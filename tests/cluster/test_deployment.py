@@ -228,7 +228,7 @@ async def test_a_service_is_deployed_promoted_healed_pruned_rolled_back_and_told
     # And forward again, at once, to a deployment that is named.
     forward = await bench.act(
         rollback, service=SERVICE, team=TEAM, environment="staging", pullRequest=False,
-        revision=(platform.argocd.application(f"{SERVICE}-staging") or {})["status"]["history"][-2]["revisions"][1],
+        revision=(platform.argocd.application(f"{SERVICE}-staging") or {})["status"]["history"][-2]["revision"],
     )  # fmt: skip
     assert forward["pullRequestUrl"] is None
     await bench.sync("staging")

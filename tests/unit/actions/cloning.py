@@ -58,11 +58,11 @@ def service_files(name: str, values: Mapping[str, Any], environment: str) -> dic
 def application(name: str, environment: str) -> dict[str, Any]:
     """The Application of a service, as argocd:register-app writes it."""
     url = f"https://forge.test/payments/{name}.git"
-    chart = {
+    source = {
         "repoURL": url,
         "targetRevision": "main",
         "path": "deploy",
-        "helm": {"valueFiles": [f"$values/deploy/environments/{environment}.yaml"]},
+        "helm": {"valueFiles": [f"environments/{environment}.yaml"]},
     }
     return {
         "apiVersion": "argoproj.io/v1alpha1",
@@ -70,7 +70,7 @@ def application(name: str, environment: str) -> dict[str, Any]:
         "metadata": {"name": f"{name}-{environment}", "namespace": "argocd"},
         "spec": {
             "project": "payments",
-            "sources": [chart, {"repoURL": url, "targetRevision": "main", "ref": "values"}],
+            "source": source,
             "destination": {"server": "https://kubernetes.test", "namespace": f"{name}-{environment}"},
         },
     }

@@ -51,12 +51,11 @@ async def test_a_service_is_cloned_into_a_namespace_of_its_own(helm_binary: Path
     assert application["metadata"]["name"] == "ledger-clone-refunds"
     assert application["spec"]["project"] == "clone-refunds"
     assert application["spec"]["destination"]["namespace"] == "clone-refunds"
-    chart, values = application["spec"]["sources"]
+    source = application["spec"]["source"]
     # A commit, not a branch: what is committed later was not looked at.
-    assert chart["targetRevision"] == values["targetRevision"]
-    assert re.fullmatch("[0-9a-f]{40}", chart["targetRevision"])
-    helm = chart["helm"]
-    assert helm["valueFiles"] == ["$values/deploy/environments/staging.yaml"]
+    assert re.fullmatch("[0-9a-f]{40}", source["targetRevision"])
+    helm = source["helm"]
+    assert helm["valueFiles"] == ["environments/staging.yaml"]
     own = helm["valuesObject"]["base-service"]
     assert own["replicas"] == 1
     assert own["labels"] == {"team": "payments", "environment": "clone-refunds"}
@@ -78,7 +77,7 @@ async def test_all_services_of_a_system_call_each_other_within_the_clone(helm_bi
     assert result.output["services"] == ["ledger", "shop"]
     assert result.output["applications"] == ["ledger-clone-refunds", "shop-clone-refunds"]
     first, _ = written(tmp_path, "applications.yaml")
-    env = first["spec"]["sources"][0]["helm"]["valuesObject"]["base-service"]["env"]
+    env = first["spec"]["source"]["helm"]["valuesObject"]["base-service"]["env"]
     assert env == {"PEER": "http://shop.clone-refunds.svc:80", "MODE": "fast"}
     assert "staging.svc" not in texts(tmp_path)
 
@@ -183,7 +182,7 @@ async def test_from_production_every_way_out_must_be_allowed_by_name(helm_binary
     text = "\n".join(path.read_text() for path in (tmp_path / FOLDER).iterdir())
     # The values file of production is named, since image and settings come from it; nothing else of it is.
     named = [line for line in text.splitlines() if "production" in line and not line.startswith("#")]
-    assert [line.strip() for line in named] == ["- $values/deploy/environments/production.yaml"]
+    assert [line.strip() for line in named] == ["- environments/production.yaml"]
     assert not re.search(r"production", (tmp_path / "rendered.yaml").read_text().replace(named[0].strip(), ""))
 
 
@@ -277,12 +276,26 @@ async def test_a_service_that_only_argo_cd_knows_is_cloned_too(helm_binary: Path
     assert list(instance.applications) == ["ledger-staging"]
 
 
+async def test_values_of_a_source_of_their_own_are_cloned_too(helm_binary: Path, tmp_path: Path) -> None:
+    found = application("ledger", "staging")
+    chart = found["spec"].pop("source")
+    chart["helm"]["valueFiles"] = ["$values/deploy/environments/staging.yaml"]
+    values = {"repoURL": chart["repoURL"], "targetRevision": "main", "ref": "values"}
+    found["spec"]["sources"] = [chart, values]
+    instance = FakeArgoCd("main", applications={"ledger-staging": found})
+    ports, forge = world(helm_binary, {"ledger": PLAIN}, argocd=FakeArgoCds([instance]))
+    del forge.repositories["platform/gitops"]
+    await clone(ports, tmp_path)
+    (written_one,) = written(tmp_path, "applications.yaml")
+    assert written_one["spec"]["source"]["helm"]["valueFiles"] == ["environments/staging.yaml"]
+
+
 @pytest.mark.parametrize("member", ["parameters", "values", "valuesObject"])
 async def test_values_that_stand_in_the_application_itself_are_refused(
     member: str, helm_binary: Path, tmp_path: Path
 ) -> None:
     found = application("ledger", "staging")
-    found["spec"]["sources"][0]["helm"][member] = {"env": {"PASSWORD": "hunter2"}}
+    found["spec"]["source"]["helm"][member] = {"env": {"PASSWORD": "hunter2"}}
     instance = FakeArgoCd("main", applications={"ledger-staging": found})
     ports, forge = world(helm_binary, {"ledger": PLAIN}, argocd=FakeArgoCds([instance]))
     del forge.repositories["platform/gitops"]
@@ -292,7 +305,7 @@ async def test_values_that_stand_in_the_application_itself_are_refused(
 
 async def test_a_values_file_out_of_the_repository_is_refused(helm_binary: Path, tmp_path: Path) -> None:
     found = application("ledger", "staging")
-    found["spec"]["sources"][0]["helm"]["valueFiles"] = ["$values/../../etc/passwd"]
+    found["spec"]["source"]["helm"]["valueFiles"] = ["../../etc/passwd"]
     instance = FakeArgoCd("main", applications={"ledger-staging": found})
     ports, forge = world(helm_binary, {"ledger": PLAIN}, argocd=FakeArgoCds([instance]))
     del forge.repositories["platform/gitops"]

@@ -62,14 +62,14 @@ async def commit_files(
 
 
 def helm(manifest: Json) -> Json:
-    found: Json = manifest["spec"]["sources"][0]["helm"]
+    found: Json = manifest["spec"]["source"]["helm"]
     return found
 
 
 APPLICATIONS: dict[str, tuple[Callable[[Json], None], str]] = {
     "parameters": (
         lambda app: helm(app).update(parameters=[{"name": "image.tag", "value": "evil"}]),
-        r"spec.sources\[0\].helm.parameters is not for teams: write what it should say into the environment's values file",
+        r"spec.source.helm.parameters is not for teams: write what it should say into the environment's values file",
     ),
     "file parameters": (
         lambda app: helm(app).update(fileParameters=[{"name": "a", "path": "/etc/passwd"}]),
@@ -78,8 +78,8 @@ APPLICATIONS: dict[str, tuple[Callable[[Json], None], str]] = {
     "credentials": (lambda app: helm(app).update(passCredentials=True), "helm.passCredentials is not for teams"),
     "no schema": (lambda app: helm(app).update(skipSchemaValidation=True), "skipSchemaValidation is not for teams"),
     "plugin": (
-        lambda app: app["spec"]["sources"][0].update(plugin={"env": [{"name": "A", "value": "b"}]}),
-        r"sources\[0\].plugin is not for teams",
+        lambda app: app["spec"]["source"].update(plugin={"env": [{"name": "A", "value": "b"}]}),
+        r"spec.source.plugin is not for teams",
     ),
     "values of another folder": (
         lambda app: helm(app).update(valueFiles=["$values/../../other-team/values.yaml"]),
@@ -122,9 +122,17 @@ APPLICATIONS: dict[str, tuple[Callable[[Json], None], str]] = {
         "metadata.namespace must be 'argocd'",
     ),
     "another kind": (lambda app: app.update(kind="ApplicationSet"), "ApplicationSet has no place among"),
-    "a folder outside": (lambda app: app["spec"]["sources"][0].update(path="../x"), "must be a path inside"),
-    "a file of the server": (lambda app: app["spec"]["sources"][0].update(repoURL="file:///etc"), "the address of one"),
-    "one source": (lambda app: app["spec"].update(sources=None, source={"repoURL": "*"}), "the address of one"),
+    "a folder outside": (lambda app: app["spec"]["source"].update(path="../x"), "must be a path inside"),
+    "a file of the server": (lambda app: app["spec"]["source"].update(repoURL="file:///etc"), "the address of one"),
+    "several sources": (
+        lambda app: app["spec"].update(sources=[app["spec"].pop("source"), {"repoURL": "*", "ref": "values"}]),
+        r"spec.sources\[1\].repoURL '\*' must be the address of one",
+    ),
+    "one source beside none of several": (
+        lambda app: app["spec"].update(sources=[], source={"repoURL": "*"}),
+        "spec.source.repoURL '\\*' must be the address of one",
+    ),
+    "no source": (lambda app: app["spec"].pop("source"), "the address of one"),
 }
 PROJECTS: dict[str, tuple[Callable[[Json], None], str]] = {
     "all repositories": (lambda it: it["spec"].update(sourceRepos=["*"]), "spec.sourceRepos '\\*' must be the address"),

@@ -126,19 +126,12 @@ async def test_the_golden_project_and_application(tmp_path: Path) -> None:
             },
             "spec": {
                 "project": "payments",
-                "sources": [
-                    {
-                        "repoURL": "https://git.example.com/payments/ledger.git",
-                        "targetRevision": "main",
-                        "path": "deploy",
-                        "helm": {"valueFiles": ["$values/deploy/environments/production.yaml"]},
-                    },
-                    {
-                        "repoURL": "https://git.example.com/payments/ledger.git",
-                        "targetRevision": "main",
-                        "ref": "values",
-                    },
-                ],
+                "source": {
+                    "repoURL": "https://git.example.com/payments/ledger.git",
+                    "targetRevision": "main",
+                    "path": "deploy",
+                    "helm": {"valueFiles": ["environments/production.yaml"]},
+                },
                 "destination": {"server": "https://kubernetes.test", "namespace": "ledger-production"},
                 "syncPolicy": {
                     "automated": {"prune": True, "selfHeal": True},
@@ -198,6 +191,25 @@ async def test_a_chart_from_elsewhere_with_values_of_the_service(tmp_path: Path)
         },
         {"repoURL": URL, "targetRevision": "main", "ref": "values"},
     ]
+
+
+async def test_values_beside_the_chart_are_found_from_it(tmp_path: Path) -> None:
+    files = ["values/shared.yaml", "deploy/values/production.yaml"]
+    output = (await register(tmp_path, path="./deploy/chart", valueFiles=files)).output
+    assert output["manifests"][1]["spec"]["source"] == {
+        "repoURL": URL,
+        "targetRevision": "main",
+        "path": "deploy/chart",
+        "helm": {"valueFiles": ["../../values/shared.yaml", "../values/production.yaml"]},
+    }
+
+
+async def test_two_revisions_of_one_repository_are_refused(tmp_path: Path) -> None:
+    chart = {"repoUrl": URL, "path": "deploy", "targetRevision": "v1"}
+    with pytest.raises(InputError, match=r"must be .main., that of the values"):
+        await register(tmp_path, chart=chart)
+    output = (await register(tmp_path, chart={**chart, "targetRevision": "main"})).output
+    assert output["manifests"][1]["spec"]["source"]["helm"]["valueFiles"] == ["environments/production.yaml"]
 
 
 async def test_a_second_service_adds_to_the_teams_project(tmp_path: Path) -> None:
