@@ -77,7 +77,7 @@ async def test_layers_are_merged_and_each_value_knows_its_layer(tmp_path: Path) 
         }
     )
     assert (tmp_path / "deploy/production.yaml").read_text() == snapshot("""\
-# Values for chart base-service 1.3.0 in environment production.
+# Values for chart base-service 1.4.0 in environment production.
 # Written by helm:render-values from base values, overlay production, inline values; checked by the chart's schema.
 # What is not set here has the default of the chart's values.yaml.
 env:
@@ -93,7 +93,7 @@ replicas: 5
 service:
   port: 8000
 """)
-    assert result.output["chart"] == {"name": "base-service", "version": "1.3.0"}
+    assert result.output["chart"] == {"name": "base-service", "version": "1.4.0"}
     assert "  replicas: overlay production" in result.log
 
 

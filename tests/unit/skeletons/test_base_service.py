@@ -12,6 +12,7 @@ import pytest
 from understage.errors import InputError
 from understage.integrations.helm import HelmBinary
 from understage.sdk.yaml import parse_document, parse_documents
+from understage_actions._vault_manifests import STORE
 
 CHART = Path(__file__).parents[3] / "skeletons" / "charts" / "base-service"
 IMAGE = {"repository": "registry.example.com/payments/ledger", "tag": "1.0.0"}
@@ -54,7 +55,7 @@ async def test_the_defaults(helm_binary: Path, tmp_path: Path) -> None:
     for made in objects.values():
         labels = made["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/instance"] == "ledger"
-        assert labels["helm.sh/chart"] == "base-service-1.3.0"
+        assert labels["helm.sh/chart"] == "base-service-1.4.0"
         assert made["metadata"]["namespace"] == "payments"
     selector = objects["Service"]["spec"]["selector"]
     assert selector == objects["Deployment"]["spec"]["selector"]["matchLabels"]
@@ -200,12 +201,12 @@ async def test_alerts_tell_when_the_error_budget_burns(helm_binary: Path, tmp_pa
     assert factors == [[(factor, "0.005000")] * 2 for factor in ("14.4", "6", "3", "1")]
 
 
-async def test_secrets_come_from_a_store_of_the_namespace(helm_binary: Path, tmp_path: Path) -> None:
+async def test_secrets_come_from_the_store_that_namespaces_are_given(helm_binary: Path, tmp_path: Path) -> None:
     data = {"DATABASE_PASSWORD": {"key": "payments/ledger", "property": "password"}}
     objects = await render(helm_binary, tmp_path, {"image": IMAGE, "externalSecret": {"enabled": True, "data": data}})
     secret = objects["ExternalSecret"]
     assert secret["apiVersion"] == "external-secrets.io/v1"
-    assert secret["spec"]["secretStoreRef"] == {"kind": "SecretStore", "name": "team-secrets"}
+    assert secret["spec"]["secretStoreRef"] == {"kind": "SecretStore", "name": STORE}
     assert secret["spec"]["data"] == [{"secretKey": "DATABASE_PASSWORD", "remoteRef": data["DATABASE_PASSWORD"]}]
     container = pod(objects)["containers"][0]
     assert container["envFrom"] == [{"secretRef": {"name": secret["spec"]["target"]["name"]}}]
