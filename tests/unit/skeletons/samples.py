@@ -17,18 +17,22 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 WITHIN = 60.0
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def started(command: Sequence[str], folder: Path, **environment: str) -> Iterator[str]:
     """The address of a sample once it is healthy; it is stopped as Kubernetes does it, and must end well."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    known = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port), **environment}
+    known = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(free_port()), **environment}
     log = folder / "sample.log"
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=folder, env=known, stdout=output, stderr=subprocess.STDOUT)
     try:
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{known['PORT']}"
         _wait_until_healthy(url, process, log)
         yield url
         process.terminate()
