@@ -6,6 +6,7 @@ Each file has a folder of its own, and names of its own, so that what is found c
 import copy
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,16 @@ def _somewhere(rng: random.Random, text: str, insert: str) -> str:
     return "\n".join([*lines[:at], insert, *lines[at:]])
 
 
+def _parts(text: str) -> list[str]:
+    return re.split(r"^---\n", text, flags=re.MULTILINE)
+
+
+def _broken_document(rng: random.Random) -> str:
+    return rng.choice(
+        ('a: "open\n', "a: [1,\n", "a: {b\n", "a: 1\na: 2\n", "a: 1\nfoo\n", "\ta: 1\n", "a: *x\n", "a: \x07\n")
+    )
+
+
 TEXT_BREAKAGES: tuple[Callable[[random.Random, str], str], ...] = (
     lambda rng, text: text + "\n---\njust text\n",
     lambda rng, text: "- a\n- list\n---\n" + text,
@@ -272,6 +283,9 @@ TEXT_BREAKAGES: tuple[Callable[[random.Random, str], str], ...] = (
     lambda rng, text: _somewhere(rng, text, "# only a comment"),
     lambda rng, text: _somewhere(rng, text, "extra: *nowhere"),
     lambda rng, text: text.replace("name", "na\x07me", 1),
+    lambda rng, text: "".join(
+        rng.choice(("", "\n---\n" + _broken_document(rng))) + "\n---\n" + part for part in _parts(text)
+    ),
     lambda rng, text: text[: text.find("\n", rng.randrange(len(text)))],
     lambda rng, text: "",
 )

@@ -118,6 +118,29 @@ async def test_a_report_tells_times_outcome_and_every_error_with_its_place(datab
         await reporter.get(f"{REPORTS}/by-entity/component/default/nobody", 404)
 
 
+async def test_each_broken_document_is_told_while_the_file_keeps_its_last_good_state(
+    database: Database, files: Path
+) -> None:
+    async with reporting(database, files) as reporter:
+        [top] = (await reporter.report("component:default/good"))["sources"]
+        before = await reporter.bench.entity("component:default/good")
+        changed = component("good", lifecycle="experimental")
+        reporter.bench.write("a.yaml", 'a: "open\n', changed, "b: [1\n", component("new"), "just text\n")
+        await reporter.bench.refresh_all()
+
+        report = await reporter.report(top)
+        assert report["outcome"] == "errors"
+        text = (files / "a.yaml").read_text().split("\n")
+        told = [(error["line"], error["column"], error["text"]) for error in report["errors"]]
+        assert [(text[line - 1], column) for line, column, _ in told] == [("---", 1), ("---", 1), ("just text", 1)]
+        assert [line for _, _, line in told] == ["---", "---", "just text"]
+        assert ["YAML error at" in error["message"] for error in report["errors"]] == [True, True, False]
+        # As in the stock backend, nothing of a broken file comes in, and nothing goes.
+        assert (await reporter.bench.entity("component:default/good"))["spec"] == before["spec"]
+        assert "component:default/new" not in await reporter.bench.entities()
+        assert "component:default/same" in await reporter.bench.entities()
+
+
 async def test_reports_are_paged_and_filtered(database: Database, files: Path) -> None:
     async with reporting(database, files) as reporter:
         everything = await reporter.refs()

@@ -1,96 +1,31 @@
 """YAML as JavaScript's `yaml` package reads it: version 1.2, core schema, several documents in a text.
 
 Called wherever a file from outside is read: entity files, templates, app-config, values files. libyaml turns the text
-into events, the builder here turns events into plain JSON values (dict, list, str, int, float, bool, None). Compared
+into events, `yaml_builder` turns events into plain JSON values (dict, list, str, int, float, bool, None). Compared
 with PyYAML's own loaders: `on`, `012`, `12:30` and dates keep their meaning, `<<` is an ordinary key, duplicate keys are
 errors, mapping keys are strings, and an alias is a copy whose total size is limited. `dump` lives in `yaml_dump`.
 """
 
-import copy
-from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    StreamEndEvent,
-)
 
 from understage.errors import SourceError
+from understage.model.yaml_builder import Builder, Document, Span, Spent
 from understage.model.yaml_dump import dump
-from understage.model.yaml_position import find_position, line_at
-from understage.model.yaml_scalar import key_text, resolve_scalar
+from understage.model.yaml_parts import beginning_of, split_documents
+from understage.model.yaml_position import line_at
 
-__all__ = ["MAX_BYTES", "Document", "Span", "dump", "parse_document", "parse_documents"]
+__all__ = ["MAX_BYTES", "Document", "Span", "dump", "parse_document", "parse_documents", "parse_each"]
 
 MAX_BYTES = 10 * 1024 * 1024
 """The longest text read unless the caller allows more."""
-MAX_DEPTH = 200
-"""The deepest nesting: below what the JSON encoder takes."""
-MAX_DOCUMENTS = 150_000
-"""How many documents a text may have: more than the smallest entities that fit into `MAX_BYTES`."""
-MAX_ALIASED_NODES = 100_000
-"""How many nodes all aliases of a text may add, so that a few lines cannot fill the memory."""
+MAX_BROKEN = 50
+"""After so many broken documents `parse_each` looks at no more of them."""
 
 _OLD_BREAKS = "\x85\u2028\u2029"
 _PRIVATE_USE = range(0xE000, 0xF8FF)
-
-
-class Document:
-    """One document of a text: its JSON value, and on demand where a part of it stands.
-
-    `value` is None for an empty document.
-    """
-
-    __slots__ = ("file", "span", "value")
-
-    def __init__(self, value: Any, span: "Span", file: str) -> None:
-        self.value = value
-        self.file = file
-        self.span = span
-
-    def position_of(self, path: Sequence[str | int] = (), *, key: bool = False) -> tuple[int, int]:
-        """Line and column, both from 1, of the value at `path`, or of its key if `key`.
-
-        A path that does not exist gives the position of its deepest existing ancestor. The text is read again, so
-        this is for error messages.
-        """
-        return self.span.find(path, key=key)
-
-    def error(self, message: str, path: Sequence[str | int] = (), *, key: bool = False) -> SourceError:
-        """The error that `message` is about the value at `path`, with file, line and column; to be raised."""
-        line, column = self.span.find(path, key=key)
-        return SourceError(message, file=self.file, line=line, column=column, text=self.span.line(line, column))
-
-
-class Span:
-    """The part of a text that a document stands in, from its line `first` (from 0) on."""
-
-    __slots__ = ("_end", "_first", "_start", "_text")
-
-    def __init__(self, text: str, start: int, first: int) -> None:
-        self._text = text
-        self._start = start
-        self._first = first
-        self._end = len(text)
-
-    def end_before(self, other: "Span") -> None:
-        """The span ends where the next one begins."""
-        self._end = other._start
-
-    def find(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
-        """See `Document.position_of`."""
-        line, column = find_position(self._text, self._start, self._end, path, key=key)
-        return self._first + line + 1, column + 1
-
-    def line(self, line: int, column: int) -> str:
-        """The line with that number, a very long one from `column` on only."""
-        return line_at(self._text[self._start : self._end], line - self._first, column)
 
 
 def parse_documents(text: str | bytes, file: str = "<text>", *, max_bytes: int = MAX_BYTES) -> list[Document]:
@@ -100,9 +35,74 @@ def parse_documents(text: str | bytes, file: str = "<text>", *, max_bytes: int =
     `file`, line and column for text that is not YAML, is longer than `max_bytes`, nests too deep, repeats a key, has a
     key that is no scalar, or expands aliases beyond the limit.
     """
-    decoded, restore = _protect_breaks(_decode(text, file, max_bytes))
+    return _parse(_decode(text, file, max_bytes), file, Spent())
+
+
+def parse_each(text: str | bytes, file: str = "<text>", *, max_bytes: int = MAX_BYTES) -> list[Document | SourceError]:
+    """As `parse_documents`, with an error in place of each document that is broken; nothing is raised.
+
+    This is sound because a line that begins with `---` is no part of any value: what is open there is broken, and a new
+    document begins. The list ends with the error after which nothing more was read: a text that is too long or no
+    text at all, a limit of all documents together, or fifty broken documents.
+    """
     try:
-        documents = _Builder(decoded, file).documents()
+        decoded = _decode(text, file, max_bytes)
+    except SourceError as error:
+        return [error]
+    try:
+        return list(_parse(decoded, file, Spent()))
+    except SourceError as error:
+        found = _parse_parts(decoded, file)
+        # What is wrong with the whole is said, even if its parts are fine.
+        is_told = any(isinstance(item, SourceError) and str(item) == str(error) for item in found)
+        return found if is_told else [error, *found]
+
+
+def _parse_parts(text: str, file: str) -> list[Document | SourceError]:
+    found: list[Document | SourceError] = []
+    spent, broken = Spent(), 0
+    parts = list(split_documents(text))
+    for (lines, part), (_, following) in zip_longest(parts, parts[1:], fillvalue=(0, "")):
+        try:
+            documents = _parse(part, file, spent)
+        except SourceError as error:
+            found.append(_moved(_in_the_middle(error, part, following, file), lines))
+            broken += 1
+            if spent.is_all:
+                break
+            if broken == MAX_BROKEN:
+                message = f"{MAX_BROKEN} documents before this one are broken; from here on nothing was looked at"
+                line = lines + 1 + part.count("\n")
+                found.append(SourceError(message, file=file, line=line))
+                break
+        else:
+            for document in documents:
+                document.span.move(lines)
+            found += documents
+    return found
+
+
+def _in_the_middle(error: SourceError, part: str, following: str, file: str) -> SourceError:
+    """The error of a part as it is when another one follows: nobody should read of an end of the text that is none."""
+    try:
+        _parse(part + beginning_of(following), file, Spent())
+    except SourceError as told:
+        return told
+    return error
+
+
+def _moved(error: SourceError, lines: int) -> SourceError:
+    """The same error, of a text that stands so many lines further down."""
+    line = None if error.line is None else error.line + lines
+    moved = SourceError(error.reason, file=error.file, line=line, column=error.column, text=error.text)
+    moved.__cause__ = error.__cause__
+    return moved
+
+
+def _parse(text: str, file: str, spent: Spent) -> list[Document]:
+    decoded, restore = _protect_breaks(text)
+    try:
+        documents = Builder(decoded, file, spent).documents()
         if restore:
             for document in documents:
                 document.value = _translate(document.value, restore)
@@ -177,124 +177,3 @@ def _unreadable_character(error: yaml.YAMLError, text: str, file: str) -> Source
     line = before.count("\n") + 1
     shown = f"U+{character:04X}" if isinstance(character, int) else repr(character)
     return SourceError(f"the character {shown} is not allowed in YAML", file=file, line=line)
-
-
-class _Builder:
-    """Turns the events of one text into JSON values."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self._text = text
-        self._file = file
-        self._next: Callable[[], Any] = yaml.CSafeLoader(text).get_event
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._open_anchors: set[str] = set()
-        self._aliased = 0
-        self._nodes = 0
-        self._depth = 0
-
-    def documents(self) -> list[Document]:
-        documents: list[Document] = []
-        while True:
-            event = self._next()
-            kind = type(event)
-            if kind is DocumentStartEvent:
-                self._anchors.clear()
-                mark = event.start_mark
-                # A document without `---` begins at its first word, which may stand further right.
-                span = Span(self._text, mark.index - mark.column, mark.line)
-                if len(documents) == MAX_DOCUMENTS:
-                    raise self._error(f"more than the {MAX_DOCUMENTS} documents that are read", event)
-                if documents:
-                    documents[-1].span.end_before(span)
-                documents.append(Document(self._value(self._next()), span, self._file))
-            elif kind is StreamEndEvent:
-                return documents
-
-    def _value(self, event: Any) -> Any:
-        self._nodes += 1
-        kind = type(event)
-        if kind is ScalarEvent:
-            value = resolve_scalar(event.value, event.implicit[0], event.tag)
-            if event.anchor is not None:
-                self._anchors[event.anchor] = (value, 1)
-            return value
-        if kind is AliasEvent:
-            return self._alias(event)
-        return self._collection(event, kind)
-
-    def _collection(self, event: Any, kind: type) -> Any:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise self._error(f"nested deeper than the {MAX_DEPTH} levels that are read", event)
-        anchor = event.anchor
-        before = self._nodes
-        if anchor is not None:
-            self._open_anchors.add(anchor)
-            self._anchors.pop(anchor, None)
-        value = self._mapping() if kind is MappingStartEvent else self._sequence()
-        if anchor is not None:
-            self._open_anchors.discard(anchor)
-            self._anchors[anchor] = (value, self._nodes - before + 1)
-        self._depth -= 1
-        return value
-
-    def _mapping(self) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
-        next_event = self._next
-        while True:
-            event = next_event()
-            kind = type(event)
-            if kind is MappingEndEvent:
-                return mapping
-            if kind is ScalarEvent:
-                key = key_text(event.value, event.implicit[0], event.tag)
-                if event.anchor is not None:
-                    self._anchors[event.anchor] = (key, 1)
-            else:
-                key = self._other_key(event)
-            if key in mapping:
-                raise self._error(f"the key {key!r} stands here a second time; map keys must be unique", event)
-            mapping[key] = self._value(next_event())
-
-    def _sequence(self) -> list[Any]:
-        items: list[Any] = []
-        next_event = self._next
-        while True:
-            event = next_event()
-            if type(event) is SequenceEndEvent:
-                return items
-            items.append(self._value(event))
-
-    def _other_key(self, event: Any) -> str:
-        if type(event) is AliasEvent:
-            value = self._alias(event)
-            if not isinstance(value, (dict, list)):
-                return value if isinstance(value, str) else key_text(value, False, None)
-        hint = ' (a text that begins with "{" must be quoted, a template expression for example)'
-        raise self._error("a map key must be plain text, here it is a map or a list" + hint, event)
-
-    def _alias(self, event: Any) -> Any:
-        name = event.anchor
-        known = self._anchors.get(name)
-        if known is None:
-            if name in self._open_anchors:
-                raise self._error(f"the alias *{name} stands inside of what it refers to", event)
-            raise self._error(f"the alias *{name} has no anchor &{name} before it", event)
-        value, size = known
-        self._aliased += size
-        self._nodes += size
-        if self._aliased > MAX_ALIASED_NODES:
-            raise self._error(f"the aliases expand to more than {MAX_ALIASED_NODES} values", event)
-        # A copy: whoever changes one place of the entity must not change the other.
-        return copy.deepcopy(value) if isinstance(value, (dict, list)) else value
-
-    def _error(self, message: str, event: Any) -> SourceError:
-        mark = event.start_mark
-        line = mark.line + 1
-        return SourceError(
-            message,
-            file=self._file,
-            line=line,
-            column=mark.column + 1,
-            text=line_at(self._text, line, mark.column + 1),
-        )

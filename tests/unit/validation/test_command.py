@@ -101,6 +101,45 @@ def test_all_that_is_wrong_with_an_entity_is_said_at_once(run: Run, tmp_path: Pa
     assert {found["origin"] for found in (name, *others)} == {"further"}
 
 
+def test_broken_yaml_in_one_document_hides_nothing_of_the_others(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "catalog-info.yaml").write_text(
+        textwrap.dedent(
+            """\
+            # the shop
+            apiVersion: backstage.io/v1alpha1
+            kind: Component
+            metadata: {name: one}
+            spec: {type: service, lifecycle: production, owner: 7}
+            ---
+            kind: "Component
+            ---
+            apiVersion: backstage.io/v1alpha1
+            kind: Component
+            metadata: {name: two}
+            spec:
+              type: service
+              lifecycle: ''
+              owner: team-a
+            ---
+            metadata: {name: three
+            ---
+            just text
+            """
+        )
+    )
+    result = run("catalog-info.yaml", "--format", "json")
+    assert result.exit_code == 1
+    assert places(result) == [("schema", 5, 53), ("file", 8, 1), ("schema", 14, 14), ("file", 18, 1), ("file", 19, 1)]
+    assert [found["origin"] for found in findings(result)] == [
+        "further",
+        "ingestion",
+        "further",
+        "ingestion",
+        "ingestion",
+    ]
+    assert [found["text"] for found in findings(result)][1:3] == ["---", "  lifecycle: ''"]
+
+
 def test_locations_lead_on_and_what_they_miss_is_said_at_the_target(run: Run, tmp_path: Path) -> None:
     (tmp_path / "catalog-info.yaml").write_text(location("top", "./teams/*.yaml", "./gone.yaml"))
     (tmp_path / "teams").mkdir()

@@ -29,7 +29,7 @@ from understage.model.entity import (
 from understage.model.hash import stable_hash
 from understage.model.kinds import written_path
 from understage.model.ref import LocationRef, entity_ref
-from understage.model.yaml import Span, parse_documents
+from understage.model.yaml import Span, parse_each
 from understage.sdk.reader import UrlReader
 
 log = structlog.get_logger(__name__)
@@ -94,12 +94,7 @@ class Sources:
 
     def remember(self, location: LocationRef, content: bytes) -> None:
         """Take this for the content of a place that cannot be read twice, standard input for example."""
-        try:
-            index = _index(content, str(location), _FOREVER)
-        except SourceError:
-            # Who reads it tells what is wrong with it; it has no entities to be found in it.
-            index = SourceFile({}, 0, _FOREVER, monotonic(), monotonic())
-        self._keep(str(location), index)
+        self._keep(str(location), _index(content, str(location), _FOREVER))
 
     async def _find(self, entity: Entity, location: LocationRef) -> Span | None:
         key, ref, content = str(location), entity_ref(entity), _content_hash(entity)
@@ -186,7 +181,10 @@ def _index(content: bytes, file: str, version: Any) -> SourceFile:
 
 
 def _entities(content: bytes, file: str) -> Iterator[tuple[Entity, Span]]:
-    for document in parse_documents(content, file):
+    """The entities of a file; who reads it tells what is wrong with the rest."""
+    for document in parse_each(content, file):
+        if isinstance(document, SourceError):
+            continue
         try:
             annotations_of(check_envelope(document.value))
         except EnvelopeError:

@@ -1,6 +1,7 @@
 """The documents of an entity file. Called by the processors that read files and URLs.
 
-One document that is no entity makes the whole file fail, with the place of the error; what was stored before stays.
+One document that is broken, or no entity, makes the whole file fail; what was stored before stays. All such documents are
+told, each with its place, and the entities beside them are emitted, so that validation can look at them as well.
 """
 
 import asyncio
@@ -9,11 +10,13 @@ from typing import Any, ClassVar
 from understage.errors import SourceError
 from understage.model.entity import EnvelopeError, annotations_of, check_envelope
 from understage.model.ref import LocationRef
-from understage.model.yaml import Document, parse_documents
+from understage.model.yaml import Document, parse_each
 from understage.sdk.processor import Emit
 
 # Longer texts are parsed in a thread, so that requests are answered meanwhile.
 LARGE = 64 * 1024
+MOST_PROBLEMS = 100
+"""So many errors of a file are told, the others are counted."""
 
 
 class EntityFileError(SourceError):
@@ -33,31 +36,35 @@ class EnvelopePlaceError(EntityFileError):
 
 
 async def read_entities(content: bytes, location: LocationRef, emit: Emit) -> list[Any]:
-    """Emit the file's entities, or what is wrong with it. Returns the entities, none when anything was wrong."""
-    try:
-        documents = await _parse(content, str(location))
-    except SourceError as error:
-        emit.error(EntityFileError(f"YAML error at {error}", error))
-        return []
+    """Emit the file's entities and what is wrong with it. Returns the entities, none when anything was wrong."""
     entities: list[Any] = []
-    for document in documents:
-        if document.value is None:
+    problems = 0
+    for document in await _parse(content, str(location)):
+        if isinstance(document, Document) and document.value is None:
             continue
-        if problem := _problem(document):
-            emit.error(problem)
-        else:
+        problem = _problem(document)
+        if problem is not None:
+            problems += 1
+            if problems <= MOST_PROBLEMS:
+                emit.error(problem)
+        elif isinstance(document, Document):
             entities.append(document.value)
             emit.entity(document.value, location)
-    return entities if len(entities) == sum(document.value is not None for document in documents) else []
+    if problems > MOST_PROBLEMS:
+        rest = SourceError(f"{problems - MOST_PROBLEMS} more errors in this file", file=str(location))
+        emit.error(EntityFileError(str(rest), rest))
+    return [] if problems else entities
 
 
-async def _parse(content: bytes, file: str) -> list[Document]:
+async def _parse(content: bytes, file: str) -> list[Document | SourceError]:
     if len(content) < LARGE:
-        return parse_documents(content, file)
-    return await asyncio.to_thread(parse_documents, content, file)
+        return parse_each(content, file)
+    return await asyncio.to_thread(parse_each, content, file)
 
 
-def _problem(document: Document) -> EntityFileError | None:
+def _problem(document: Document | SourceError) -> EntityFileError | None:
+    if isinstance(document, SourceError):
+        return EntityFileError(f"YAML error at {document}", document)
     value = document.value
     if not isinstance(value, dict):
         message = f"Expected object at root, got {_type_name(value)}"
