@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWN = {"understage", "understage_actions", "tests"}
 
 # Imported by another library, which is told to by the text that follows.
-LOADED_BY_NAME = {"aiosqlite": "sqlite+aiosqlite", "httptools": "uvicorn.protocols.http.httptools_impl"}
+LOADED_BY_NAME = {"httptools": "uvicorn.protocols.http.httptools_impl"}
 # Commands and plugins, which nothing imports.
 # Nobody imports them: sqlmodel is of the release before, which tests/store/previous_release.py runs.
 TOOLS = {"import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "sqlmodel", "types-pyyaml"}

@@ -20,6 +20,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from understage.errors import InputError, ServiceUnavailableError
+from understage.platform.sqlite_connections import SqliteConnections
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -62,8 +63,10 @@ class Database:
         schema: str | None = None,
         folder: "tempfile.TemporaryDirectory[str] | None" = None,
         ssl: str | None = None,
+        sqlite: SqliteConnections | None = None,
     ) -> None:
         self.ssl = ssl
+        self._sqlite = sqlite
         self._reader = reader
         self._folder = folder  # a temporary database's files live as long as the database
         self._writer = writer
@@ -115,6 +118,8 @@ class Database:
         """Close all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
+        if self._sqlite is not None:
+            await self._sqlite.end()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -224,7 +229,10 @@ def _connect_sqlite(url: URL, folder: "tempfile.TemporaryDirectory[str] | None" 
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=120, hide_parameters=True)
     _prepare_sqlite(reader, begin="BEGIN", read_only=True)
     _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", read_only=False)
-    return Database(reader, writer, url=url, folder=folder)
+    connections = SqliteConnections()
+    connections.watch(reader)
+    connections.watch(writer)
+    return Database(reader, writer, url=url, folder=folder, sqlite=connections)
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begin: str, read_only: bool) -> None:
