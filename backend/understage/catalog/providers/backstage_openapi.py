@@ -10,13 +10,14 @@ from typing import Any
 import structlog
 
 from understage.catalog.providers.openapi_merge import merge_documents
+from understage.catalog.providers.scheduled import ScheduledProvider
 from understage.config.provider_settings import BackstageOpenapiProvider, read_providers
-from understage.errors import ForeignError, InputError
+from understage.errors import ForeignError
 from understage.model.entity import ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION, Entity
 from understage.model.yaml_dump import dump
 from understage.platform.json import dumps_text
 from understage.sdk.plugins import Plugins
-from understage.sdk.provider import ProvidedEntity, ProviderConnection, ProviderSetup
+from understage.sdk.provider import ProvidedEntity, ProviderSetup
 from understage.sdk.schedule import Schedule, Scheduler
 
 log = structlog.get_logger(__name__)
@@ -39,29 +40,19 @@ def create_provider(setup: ProviderSetup) -> list["InternalOpenApiDocumentationP
     return [InternalOpenApiDocumentationProvider(settings, base_url, setup.plugins, setup.scheduler)]
 
 
-class InternalOpenApiDocumentationProvider:
+class InternalOpenApiDocumentationProvider(ScheduledProvider):
     """Implements `EntityProvider`."""
-
-    name = "InternalOpenApiDocumentationProvider"
 
     def __init__(
         self, settings: BackstageOpenapiProvider, base_url: str, plugins: Plugins, scheduler: Scheduler
     ) -> None:
+        super().__init__("InternalOpenApiDocumentationProvider", SCHEDULE, scheduler)
         self._settings = settings
         self._base_url = base_url
         self._plugins = plugins
-        self._scheduler = scheduler
-        self._connection: ProviderConnection | None = None
-
-    async def connect(self, connection: ProviderConnection) -> None:
-        """Keep to the schedule from now on."""
-        self._connection = connection
-        self._scheduler.schedule(f"{self.name}:refresh", SCHEDULE, self.refresh)
 
     async def refresh(self) -> None:
         """Ask all plugins and give the entity. A plugin without a document is left out; any other failure changes nothing."""
-        if self._connection is None:
-            raise InputError(f"{self.name} is not connected yet")
         documents = []
         for plugin_id in self._settings.plugins:
             status, body = await self._plugins.get(plugin_id, "/openapi.json")
@@ -74,7 +65,7 @@ class InternalOpenApiDocumentationProvider:
             else:
                 documents.append((plugin_id, body))
         entity = self._entity(merge_documents(self._base_url, documents))
-        await self._connection.replace_all([ProvidedEntity(entity, LOCATION_KEY)])
+        await self._connected().replace_all([ProvidedEntity(entity, LOCATION_KEY)])
 
     def _entity(self, document: Mapping[str, Any]) -> Entity:
         is_yaml = self._settings.definition_format == "yaml"

@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 
 from understage.catalog.location_entity import make_location_entity
-from understage.catalog.providers.discovery import find, integrations_of, location_refs, schedule_of, text_of
+from understage.catalog.providers.discovery import integrations_of, location_refs, schedule_of
+from understage.catalog.providers.scheduled import ScheduledProvider
+from understage.catalog.scm.event import member_at, require_text
 from understage.config.provider_settings import BitbucketCloudProvider, anchored, read_providers
-from understage.errors import InputError
 from understage.integrations.bitbucket.cloud_search import (
     FoundFile,
     bitbucket_cloud_api,
@@ -20,7 +21,7 @@ from understage.integrations.bitbucket.cloud_search import (
 )
 from understage.integrations.forge_api import ForgeApi
 from understage.model.ref import LocationRef
-from understage.sdk.provider import ProvidedEntity, ProviderConnection, ProviderSetup
+from understage.sdk.provider import ProvidedEntity, ProviderSetup
 from understage.sdk.schedule import Scheduler
 
 log = structlog.get_logger(__name__)
@@ -38,22 +39,15 @@ def create_providers(setup: ProviderSetup) -> list["BitbucketCloudEntityProvider
     ]
 
 
-class BitbucketCloudEntityProvider:
+class BitbucketCloudEntityProvider(ScheduledProvider):
     """One entry of `catalog.providers.bitbucketCloud`. Implements `EntityProvider` and `EventSubscriber`."""
 
     topics = ("bitbucketCloud.repo:push", "bitbucketCloud.repo:updated")
 
     def __init__(self, id: str, settings: BitbucketCloudProvider, api: ForgeApi, scheduler: Scheduler) -> None:
-        self.name = f"bitbucketCloud-provider:{id}"
+        super().__init__(f"bitbucketCloud-provider:{id}", schedule_of(settings.schedule), scheduler)
         self._settings = settings
         self._api = api
-        self._scheduler = scheduler
-        self._connection: ProviderConnection | None = None
-
-    async def connect(self, connection: ProviderConnection) -> None:
-        """Keep to the schedule from now on."""
-        self._connection = connection
-        self._scheduler.schedule(f"{self.name}:refresh", schedule_of(self._settings.schedule), self.refresh)
 
     async def refresh(self) -> None:
         """Search all projects and make the found files all that there is. A failure leaves what was there."""
@@ -66,13 +60,13 @@ class BitbucketCloudEntityProvider:
 
     async def on_event(self, topic: str, payload: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
         """Act on a push, which says nothing about files, and on another URL of a repository."""
-        full_name = text_of(payload, "repository", "full_name")
+        full_name = require_text(payload, "repository", "full_name")
         workspace, _, slug = full_name.partition("/")
-        key = find(payload, "repository", "project", "key")
+        key = member_at(payload, "repository", "project", "key")
         if workspace != self._settings.workspace or not self._accepts(slug, key if isinstance(key, str) else ""):
             return
-        url = text_of(payload, "repository", "links", "html", "href")
-        old = find(payload, "changes", "links", "old", "html", "href") if topic.endswith(":updated") else url
+        url = require_text(payload, "repository", "links", "html", "href")
+        old = member_at(payload, "changes", "links", "old", "html", "href") if topic.endswith(":updated") else url
         if not isinstance(old, str):
             return
         found = self._accepted(await self._search(slug=slug))
@@ -91,7 +85,7 @@ class BitbucketCloudEntityProvider:
         return [
             entity["spec"]["target"]
             for entity in given
-            if find(entity, "metadata", "annotations", REPO_URL) == repository_url
+            if member_at(entity, "metadata", "annotations", REPO_URL) == repository_url
         ]
 
     async def _search(self, *, project: str | None = None, slug: str | None = None) -> list[FoundFile]:
@@ -116,11 +110,6 @@ class BitbucketCloudEntityProvider:
         entity = make_location_entity(LocationRef("url", _target(file)), optional=False)
         annotations = {**entity["metadata"]["annotations"], REPO_URL: file.repository_url}
         return ProvidedEntity({**entity, "metadata": {**entity["metadata"], "annotations": annotations}}, self.name)
-
-    def _connected(self) -> ProviderConnection:
-        if self._connection is None:
-            raise InputError(f"{self.name} is not connected yet")
-        return self._connection
 
 
 def _target(file: FoundFile) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from understage.catalog.location_entity import location_entity_ref, make_location_entity
+from understage.catalog.scm.event import member_at
 from understage.config.integration_settings import IntegrationSettings
 from understage.config.provider_settings import ScheduleSettings
-from understage.errors import InputError
 from understage.model.ref import LocationRef
 from understage.sdk.glob import compile_glob
 from understage.sdk.provider import ProvidedEntity
@@ -36,30 +36,13 @@ def location_refs(targets: list[str]) -> list[str]:
     return [location_entity_ref(LocationRef("url", target)) for target in targets]
 
 
-def text_of(payload: Mapping[str, Any], *path: str) -> str:
-    """A text somewhere in an event. Raises InputError when it is not there."""
-    found = find(payload, *path)
-    if not isinstance(found, str) or not found:
-        raise InputError(f"the event has no {'.'.join(path)}")
-    return found
-
-
-def find(payload: Any, *path: str) -> Any:
-    """A member somewhere in an event; None when it is not there."""
-    for name in path:
-        if not isinstance(payload, Mapping):
-            return None
-        payload = payload.get(name)
-    return payload
-
-
 def changed_files(commits: Any, pattern: str) -> dict[str, Change]:
     """What a push did in the end to the files that match the glob; `commits` name files as GitHub and GitLab do."""
     matches = compile_glob(pattern).fullmatch
     changed: dict[str, Change] = {}
     for commit in commits if isinstance(commits, list) else []:
         for change in CHANGES:
-            files = find(commit, change)
+            files = member_at(commit, change)
             for file in files if isinstance(files, list) else []:
                 if not isinstance(file, str) or not matches(file):
                     continue

@@ -3,11 +3,11 @@
 import structlog
 
 from understage.catalog.providers.discovery import integrations_of, location_of, schedule_of
+from understage.catalog.providers.scheduled import ScheduledProvider
 from understage.config.provider_settings import GiteaProvider, read_providers
-from understage.errors import InputError
 from understage.integrations.forge_api import ForgeApi
 from understage.integrations.gitea.repositories import gitea_api, list_repositories, with_file
-from understage.sdk.provider import ProviderConnection, ProviderSetup
+from understage.sdk.provider import ProviderSetup
 from understage.sdk.schedule import Scheduler
 
 log = structlog.get_logger(__name__)
@@ -22,29 +22,20 @@ def create_providers(setup: ProviderSetup) -> list["GiteaEntityProvider"]:
     ]
 
 
-class GiteaEntityProvider:
+class GiteaEntityProvider(ScheduledProvider):
     """One entry of `catalog.providers.gitea`. Implements `EntityProvider`."""
 
     def __init__(self, id: str, settings: GiteaProvider, api: ForgeApi, scheduler: Scheduler) -> None:
-        self.name = f"gitea-provider:{id}"
+        super().__init__(f"gitea-provider:{id}", schedule_of(settings.schedule), scheduler)
         self._settings = settings
         self._api = api
-        self._scheduler = scheduler
-        self._connection: ProviderConnection | None = None
-
-    async def connect(self, connection: ProviderConnection) -> None:
-        """Keep to the schedule from now on."""
-        self._connection = connection
-        self._scheduler.schedule(f"{self.name}:refresh", schedule_of(self._settings.schedule), self.refresh)
 
     async def refresh(self) -> None:
         """Read all repositories and make the locations of their files all that there is. A failure leaves what was there."""
-        if self._connection is None:
-            raise InputError(f"{self.name} is not connected yet")
         settings = self._settings
         path = settings.catalog_path.removeprefix("/")
         repositories = await list_repositories(self._api, settings.organization)
         found = await with_file(self._api, repositories, path, settings.branch)
         targets = [f"{repository.url}/src/branch/{settings.branch}/{path}" for repository in found]
-        await self._connection.replace_all([location_of(target, self.name, optional=None) for target in targets])
+        await self._connected().replace_all([location_of(target, self.name, optional=None) for target in targets])
         log.info("repositories were read", provider=self.name, repositories=len(repositories), matching=len(found))

@@ -1,7 +1,8 @@
 """The events that the catalog acts on, whichever forge they come from; and reading what a forge sent without trusting it.
 
 Made by `scm.github`, `scm.gitlab`, `scm.gitea` and `scm.bitbucket_cloud`, taken by `providers.scm_refresh` and
-`providers.scm_locations`. Types as in Backstage's catalog-node 2.2.5.
+`providers.scm_locations`; the providers of the forges read what was sent in the same way. Types as in Backstage's
+catalog-node 2.2.5.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -54,11 +55,16 @@ def names_repository(url: str) -> bool:
     )
 
 
-def text_at(payload: Mapping[str, Any], *path: str) -> str | None:
-    """The text at a path of members; None where there is none."""
-    value: Any = payload
+def member_at(payload: Any, *path: str) -> Any:
+    """What stands at a path of members; None where there is nothing."""
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
+        payload = payload.get(name) if isinstance(payload, Mapping) else None
+    return payload
+
+
+def text_at(payload: Mapping[str, Any], *path: str) -> str | None:
+    """The text at a path of members; None where there is none, or an empty one."""
+    value = member_at(payload, *path)
     return value if isinstance(value, str) and value else None
 
 
@@ -66,7 +72,7 @@ def require_text(payload: Mapping[str, Any], *path: str) -> str:
     """As `text_at`. Raises InputError where there is none."""
     value = text_at(payload, *path)
     if value is None:
-        raise InputError(f"the payload has no text at {'.'.join(path)}")
+        raise InputError(f"the event has no {'.'.join(path)}")
     return value
 
 

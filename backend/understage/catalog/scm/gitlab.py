@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from understage.catalog.scm.event import MOST_COMMITS, ScmEvent, commits_of, require_text, text_at
-from understage.catalog.scm.ledger import Ledger
+from understage.catalog.scm.event import ScmEvent, commits_of, require_text, text_at
+from understage.catalog.scm.ledger import events_of_push
 
 
 async def analyze_push(payload: Mapping[str, Any]) -> Sequence[ScmEvent]:
@@ -16,15 +16,8 @@ async def analyze_push(payload: Mapping[str, Any]) -> Sequence[ScmEvent]:
     if ref != f"refs/heads/{branch}":
         return ()
     commits = commits_of(payload)
-    if len(commits) >= MOST_COMMITS:
-        return ()
     total = payload.get("total_commits_count")
-    if isinstance(total, int) and total > len(commits):
-        return [ScmEvent("repository.updated", repository)]
-    ledger = Ledger()
-    for commit in commits:
-        ledger.note_commit(commit)
-    return ledger.events(lambda path: f"{repository}/-/blob/{branch}/{path}")
+    return events_of_push(repository, commits, total, lambda path: f"{repository}/-/blob/{branch}/{path}")
 
 
 async def analyze_repository(payload: Mapping[str, Any]) -> Sequence[ScmEvent]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from understage.catalog.scm.event import ScmEvent, is_relevant, paths_of
+from understage.catalog.scm.event import MOST_COMMITS, ScmEvent, is_relevant, paths_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +93,20 @@ class Ledger:
                 return ScmEvent("location.moved", url_of(before), url_of(path))
             case _Changed():
                 return ScmEvent("location.updated", url_of(path))
+
+
+def events_of_push(
+    repository: str, commits: Sequence[Mapping[str, Any]], total: Any, url_of: Callable[[str], str]
+) -> Sequence[ScmEvent]:
+    """What a push comes to, of commits that name their files, oldest first; nothing of one that was cut off.
+
+    Of `total` commits a forge may list only some: then the repository as a whole may have changed.
+    """
+    if len(commits) >= MOST_COMMITS:
+        return ()
+    if isinstance(total, int) and total > len(commits):
+        return [ScmEvent("repository.updated", repository)]
+    ledger = Ledger()
+    for commit in commits:
+        ledger.note_commit(commit)
+    return ledger.events(url_of)

@@ -12,20 +12,20 @@ import structlog
 
 from understage.catalog.providers.discovery import (
     changed_files,
-    find,
     integrations_of,
     location_of,
     location_refs,
     schedule_of,
-    text_of,
 )
+from understage.catalog.providers.scheduled import ScheduledProvider
+from understage.catalog.scm.event import member_at, require_text
 from understage.config.provider_settings import GithubProvider, anchored, read_providers
 from understage.errors import InputError
 from understage.integrations.github.credentials import entry_of
 from understage.integrations.github.graphql import GithubGraphql
 from understage.integrations.github.repositories import GithubRepository, find_repository, list_repositories
 from understage.sdk.glob import is_glob
-from understage.sdk.provider import ProviderConnection, ProviderSetup
+from understage.sdk.provider import ProviderSetup
 from understage.sdk.schedule import Scheduler
 
 log = structlog.get_logger(__name__)
@@ -68,24 +68,17 @@ class RepositoryFilter:
         return not filters.topic.include or bool(topics & set(filters.topic.include))
 
 
-class GithubEntityProvider:
+class GithubEntityProvider(ScheduledProvider):
     """One entry of `catalog.providers.github`. Implements `EntityProvider` and `EventSubscriber`."""
 
     topics = ("github.push", "github.repository")
 
     def __init__(self, id: str, settings: GithubProvider, github: GithubGraphql, scheduler: Scheduler) -> None:
-        self.name = f"github-provider:{id}"
+        super().__init__(f"github-provider:{id}", schedule_of(settings.schedule), scheduler)
         self._settings = settings
         self._github = github
-        self._scheduler = scheduler
         self._filter = RepositoryFilter(settings)
         self._path = settings.catalog_path.removeprefix("/")
-        self._connection: ProviderConnection | None = None
-
-    async def connect(self, connection: ProviderConnection) -> None:
-        """Keep to the schedule from now on."""
-        self._connection = connection
-        self._scheduler.schedule(f"{self.name}:refresh", schedule_of(self._settings.schedule), self.refresh)
 
     async def refresh(self) -> None:
         """Read all repositories and make their locations all that there is. A failure leaves what was there."""
@@ -106,7 +99,7 @@ class GithubEntityProvider:
 
     async def on_event(self, topic: str, payload: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
         """Act on a push, or on a repository that was archived, deleted, renamed, moved or edited."""
-        owner = find(payload, "organization", "login")
+        owner = member_at(payload, "organization", "login")
         if not isinstance(owner, str) or owner.lower() not in {name.lower() for name in await self._owners()}:
             return
         repository = _repository_of(payload)
@@ -144,7 +137,7 @@ class GithubEntityProvider:
         if action == "deleted" or (action in ("archived", "edited") and not self._filter.accepts(repository)):
             await self._change([], [target])
         elif action == "renamed":
-            name = text_of(payload, "changes", "repository", "name", "from")
+            name = require_text(payload, "changes", "repository", "name", "from")
             old = replace(repository, name=name, url=f"{repository.url.rpartition('/')[0]}/{name}")
             await self._change([target] if await self._is_wanted(repository, owner) else [], [self._target(old)])
         elif action in ("transferred", "unarchived") and await self._is_wanted(repository, owner):
@@ -177,20 +170,15 @@ class GithubEntityProvider:
     def _branch(self, repository: GithubRepository) -> str:
         return self._settings.filters.branch or repository.default_branch or "-"
 
-    def _connected(self) -> ProviderConnection:
-        if self._connection is None:
-            raise InputError(f"{self.name} is not connected yet")
-        return self._connection
-
 
 def _repository_of(payload: Mapping[str, Any]) -> GithubRepository:
-    topics = find(payload, "repository", "topics")
+    topics = member_at(payload, "repository", "topics")
     return GithubRepository(
-        name=text_of(payload, "repository", "name"),
-        url=text_of(payload, "repository", "html_url"),
-        is_archived=bool(find(payload, "repository", "archived")),
-        is_fork=bool(find(payload, "repository", "fork")),
+        name=require_text(payload, "repository", "name"),
+        url=require_text(payload, "repository", "html_url"),
+        is_archived=bool(member_at(payload, "repository", "archived")),
+        is_fork=bool(member_at(payload, "repository", "fork")),
         topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
-        default_branch=text_of(payload, "repository", "default_branch"),
-        visibility=str(find(payload, "repository", "visibility") or ""),
+        default_branch=require_text(payload, "repository", "default_branch"),
+        visibility=str(member_at(payload, "repository", "visibility") or ""),
     )

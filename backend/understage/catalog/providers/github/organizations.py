@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from understage.catalog.providers.discovery import find, integrations_of, schedule_of, text_of
+from understage.catalog.providers.discovery import integrations_of, schedule_of
 from understage.catalog.providers.github.org_entities import (
     group_entities,
     group_ref,
@@ -18,6 +18,8 @@ from understage.catalog.providers.github.org_entities import (
     user_entity,
     user_ref,
 )
+from understage.catalog.providers.scheduled import ScheduledProvider
+from understage.catalog.scm.event import member_at, require_text
 from understage.config.provider_settings import GithubOrgProvider, read_providers
 from understage.errors import InputError
 from understage.integrations.github.credentials import entry_of
@@ -74,7 +76,7 @@ class GithubOrgCleaner:
         await connection.replace_all([])
 
 
-class GithubMultiOrgEntityProvider:
+class GithubMultiOrgEntityProvider(ScheduledProvider):
     """One entry of `catalog.providers.githubOrg`. Implements `EntityProvider` and `EventSubscriber`."""
 
     topics = ("github.installation", "github.membership", "github.organization", "github.team")
@@ -82,20 +84,13 @@ class GithubMultiOrgEntityProvider:
     def __init__(
         self, settings: GithubOrgProvider, github: GithubGraphql, scheduler: Scheduler, *, with_namespaces: bool
     ) -> None:
-        self.name = f"GithubMultiOrgEntityProvider:{settings.id}"
+        super().__init__(f"GithubMultiOrgEntityProvider:{settings.id}", schedule_of(settings.schedule), scheduler)
         self._key = f"github-multi-org-provider:{settings.id}"
         self._settings = settings
         self._github = github
-        self._scheduler = scheduler
         self._with_namespaces = with_namespaces
         sizes = settings.page_sizes
         self._pages = MemberPages(sizes.teams, sizes.team_members, sizes.organization_members)
-        self._connection: ProviderConnection | None = None
-
-    async def connect(self, connection: ProviderConnection) -> None:
-        """Keep to the schedule from now on."""
-        self._connection = connection
-        self._scheduler.schedule(f"{self.name}:refresh", schedule_of(self._settings.schedule), self.refresh)
 
     async def refresh(self) -> None:
         """Read all members and teams and make them all that there is. A failure leaves what was there."""
@@ -111,7 +106,7 @@ class GithubMultiOrgEntityProvider:
 
     async def on_event(self, topic: str, payload: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
         """Act on new installations, and on members and teams that come, change and go."""
-        org = find(payload, "organization", "login") or find(payload, "installation", "account", "login")
+        org = member_at(payload, "organization", "login") or member_at(payload, "installation", "account", "login")
         orgs = await self._orgs()
         if not isinstance(org, str) or org.lower() not in {known.lower() for known in orgs}:
             return
@@ -119,11 +114,11 @@ class GithubMultiOrgEntityProvider:
         if topic == "github.installation" and action == "created":
             await self._on_installation(org, orgs)
         elif topic == "github.organization" and action in ("member_added", "member_removed"):
-            await self._on_member(org, orgs, text_of(payload, "membership", "user", "login"))
+            await self._on_member(org, orgs, require_text(payload, "membership", "user", "login"))
         elif topic == "github.team" and action in ("created", "deleted", "edited"):
             await self._on_team(org, orgs, payload, is_gone=action == "deleted")
-        elif topic == "github.membership" and find(payload, "team", "slug"):
-            slug, login = text_of(payload, "team", "slug"), text_of(payload, "member", "login")
+        elif topic == "github.membership" and member_at(payload, "team", "slug"):
+            slug, login = require_text(payload, "team", "slug"), require_text(payload, "member", "login")
             team = await find_team(self._github, org, slug, self._pages)
             await self._change({org: [team]} if team else {}, [])
             await self._on_member(org, orgs, login)
@@ -146,13 +141,13 @@ class GithubMultiOrgEntityProvider:
         await self._change({}, self._users([user], await self._teams_of([user.login], own)))
 
     async def _on_team(self, org: str, orgs: Sequence[str], payload: Mapping[str, Any], *, is_gone: bool) -> None:
-        slug = text_of(payload, "team", "slug")
+        slug = require_text(payload, "team", "slug")
         namespace = self._namespace(org)
         team = None if is_gone else await find_team(self._github, org, slug, self._pages)
         if team is None:
             await self._connected().apply_delta([], [group_ref(namespace, slug)])
             return
-        old_name = find(payload, "changes", "name", "from")
+        old_name = member_at(payload, "changes", "name", "from")
         old = _slug(old_name) if isinstance(old_name, str) else slug
         removed = [group_ref(namespace, old)] if old != slug else []
         users: list[Entity] = []
@@ -203,11 +198,6 @@ class GithubMultiOrgEntityProvider:
 
     def _provided(self, entities: Sequence[Entity]) -> list[ProvidedEntity]:
         return [ProvidedEntity(entity, self._key) for entity in entities]
-
-    def _connected(self) -> ProviderConnection:
-        if self._connection is None:
-            raise InputError(f"{self.name} is not connected yet")
-        return self._connection
 
 
 def _slug(name: str) -> str:

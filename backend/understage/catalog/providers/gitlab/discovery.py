@@ -10,13 +10,9 @@ from typing import Any
 
 import structlog
 
-from understage.catalog.providers.discovery import (
-    changed_files,
-    find,
-    location_of,
-    location_refs,
-    schedule_of,
-)
+from understage.catalog.providers.discovery import changed_files, location_of, location_refs, schedule_of
+from understage.catalog.providers.scheduled import ScheduledProvider
+from understage.catalog.scm.event import member_at
 from understage.config.provider_settings import GitlabProvider
 from understage.errors import InputError
 from understage.integrations.forge_api import ForgeApi
@@ -28,29 +24,21 @@ from understage.integrations.gitlab.projects import (
     search_files,
     with_file,
 )
-from understage.sdk.provider import ProviderConnection
 from understage.sdk.schedule import Scheduler
 
 log = structlog.get_logger(__name__)
 
 
-class GitlabDiscoveryEntityProvider:
+class GitlabDiscoveryEntityProvider(ScheduledProvider):
     """One entry of `catalog.providers.gitlab`. Implements `EntityProvider` and `EventSubscriber`."""
 
     topics = ("gitlab.push",)
 
     def __init__(self, id: str, settings: GitlabProvider, api: ForgeApi, scheduler: Scheduler) -> None:
-        self.name = f"GitlabDiscoveryEntityProvider:{id}"
+        super().__init__(f"GitlabDiscoveryEntityProvider:{id}", schedule_of(settings.schedule), scheduler)
         self._settings = settings
         self._api = api
-        self._scheduler = scheduler
         self._file = settings.entity_filename.removeprefix("/")
-        self._connection: ProviderConnection | None = None
-
-    async def connect(self, connection: ProviderConnection) -> None:
-        """Keep to the schedule from now on."""
-        self._connection = connection
-        self._scheduler.schedule(f"{self.name}:refresh", schedule_of(self._settings.schedule), self.refresh)
 
     async def refresh(self) -> None:
         """Find all files and make their locations all that there is. A failure leaves what was there."""
@@ -71,7 +59,7 @@ class GitlabDiscoveryEntityProvider:
         if project is None or not self._accepts(project) or not self._is_in_groups(project.path):
             return
         branch = self._branch(project)
-        if find(payload, "ref") != f"refs/heads/{branch}":
+        if member_at(payload, "ref") != f"refs/heads/{branch}":
             return
         target = self._target(project, branch, self._file)
         change = changed[self._file]
@@ -146,8 +134,3 @@ class GitlabDiscoveryEntityProvider:
 
     def _target(self, project: GitlabProject, branch: str, path: str) -> str:
         return f"{project.url}/-/blob/{branch}/{path}"
-
-    def _connected(self) -> ProviderConnection:
-        if self._connection is None:
-            raise InputError(f"{self.name} is not connected yet")
-        return self._connection

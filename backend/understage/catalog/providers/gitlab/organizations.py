@@ -9,19 +9,21 @@ from typing import Any
 
 import structlog
 
-from understage.catalog.providers.discovery import find, schedule_of, text_of
+from understage.catalog.providers.discovery import schedule_of
 from understage.catalog.providers.gitlab.org_entities import Naming, user_ref, with_groups
+from understage.catalog.providers.scheduled import ScheduledProvider
+from understage.catalog.scm.event import member_at, require_text
 from understage.config.provider_settings import GitlabProvider
 from understage.errors import InputError
 from understage.integrations.gitlab.members import GitlabGroup, GitlabMembers, GitlabUser
 from understage.model.entity import Entity
-from understage.sdk.provider import ProvidedEntity, ProviderConnection
+from understage.sdk.provider import ProvidedEntity
 from understage.sdk.schedule import Scheduler
 
 log = structlog.get_logger(__name__)
 
 
-class GitlabOrgDiscoveryEntityProvider:
+class GitlabOrgDiscoveryEntityProvider(ScheduledProvider):
     """One entry of `catalog.providers.gitlab` with `orgEnabled`. Implements `EntityProvider` and `EventSubscriber`."""
 
     topics = (
@@ -35,17 +37,10 @@ class GitlabOrgDiscoveryEntityProvider:
     )
 
     def __init__(self, id: str, settings: GitlabProvider, gitlab: GitlabMembers, scheduler: Scheduler) -> None:
-        self.name = f"GitlabOrgDiscoveryEntityProvider:{id}"
+        super().__init__(f"GitlabOrgDiscoveryEntityProvider:{id}", schedule_of(settings.schedule), scheduler)
         self._settings = settings
         self._gitlab = gitlab
-        self._scheduler = scheduler
         self._naming = Naming(gitlab.host, gitlab.base_url, settings.group)
-        self._connection: ProviderConnection | None = None
-
-    async def connect(self, connection: ProviderConnection) -> None:
-        """Keep to the schedule from now on."""
-        self._connection = connection
-        self._scheduler.schedule(f"{self.name}:refresh", schedule_of(self._settings.schedule), self.refresh)
 
     async def refresh(self) -> None:
         """Read all people and groups and make them all that there is. A failure leaves what was there."""
@@ -73,13 +68,13 @@ class GitlabOrgDiscoveryEntityProvider:
             if user is not None and self._accepts_user(user):
                 await self._change([self._naming.user_entity(user, [])])
         elif event == "user_destroy":
-            await self._change([], [user_ref(text_of(payload, "username"))])
+            await self._change([], [user_ref(require_text(payload, "username"))])
         elif event == "group_create":
             await self._on_group(_id(payload, "group_id"), None)
         elif event == "group_rename":
-            await self._on_group(_id(payload, "group_id"), text_of(payload, "old_full_path"))
+            await self._on_group(_id(payload, "group_id"), require_text(payload, "old_full_path"))
         elif event == "group_destroy":
-            await self._remove_group(text_of(payload, "full_path"))
+            await self._remove_group(require_text(payload, "full_path"))
         else:
             await self._on_membership(payload, is_new=event == "user_add_to_group")
 
@@ -115,7 +110,7 @@ class GitlabOrgDiscoveryEntityProvider:
         group = await self._gitlab.find_group(_id(payload, "group_id"))
         if group is None or not self._accepts_group(group.path):
             return
-        username = text_of(payload, "user_username")
+        username = require_text(payload, "user_username")
         members = await self._gitlab.list_member_ids(group.path, self._relations())
         entities = [await self._group_entity(group, members=list(members.values()))]
         name = self._naming.group_name(group.path)
@@ -174,14 +169,9 @@ class GitlabOrgDiscoveryEntityProvider:
     def _provided(self, entities: Sequence[Entity]) -> list[ProvidedEntity]:
         return [ProvidedEntity(entity, self.name) for entity in entities]
 
-    def _connected(self) -> ProviderConnection:
-        if self._connection is None:
-            raise InputError(f"{self.name} is not connected yet")
-        return self._connection
-
 
 def _id(payload: Mapping[str, Any], name: str) -> int:
-    found = find(payload, name)
+    found = member_at(payload, name)
     if not isinstance(found, int):
         raise InputError(f"the event has no {name}")
     return found
