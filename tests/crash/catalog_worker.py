@@ -1,7 +1,8 @@
 """A replica of the catalog: `python -m tests.crash.catalog_worker DATABASE LOCATION NOTES INTERVAL`, until SIGTERM.
 
-It appends to NOTES when it begins and ends to process an entity: `REFERENCE PID begin` and `REFERENCE PID end`. Appended lines of
-several processes stand in the order in which things happened. INTERVAL is the pause between two runs of an entity, in seconds.
+It appends to NOTES when it begins and ends to process an entity, or is broken off: `REFERENCE PID begin`, `… end`, `… broken`.
+Appended lines of several processes stand in the order in which things happened. INTERVAL is the pause between two runs of an
+entity, in seconds.
 """
 
 import asyncio
@@ -34,7 +35,11 @@ class Probe(Processor):
 
     async def pre_process(self, entity: Entity, context: ProcessingContext) -> Entity:
         self._note(entity, "begin")
-        await asyncio.sleep(PAUSE)
+        try:
+            await asyncio.sleep(PAUSE)
+        except asyncio.CancelledError:
+            self._note(entity, "broken")
+            raise
         return entity
 
     async def post_process(self, entity: Entity, context: ProcessingContext) -> Entity:

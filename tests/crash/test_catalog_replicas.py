@@ -16,6 +16,7 @@ from sqlalchemy import text
 from tests.perf.entities import write_catalog
 from tests.store import catalog_bench
 
+from understage.catalog.store.stitch_queue import count_stitches
 from understage.platform.database import Database
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(400)]
@@ -27,6 +28,7 @@ REPLICAS = 3
 DEADLINE = 180.0
 # No entity's turn comes twice in a test: what a killed replica leaves behind is taken over because its claims end.
 INTERVAL = 3600.0
+ENDS = ("end", "broken")
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Replicas:
         return self.notes.with_name(f"replica-{number}.log").read_text()
 
     def noted(self) -> list[tuple[str, int, str]]:
-        """(reference, pid, begin, end or killed) in the order in which they happened."""
+        """(reference, pid, begin, end, broken or killed) in the order in which they happened."""
         lines = self.notes.read_text().splitlines() if self.notes.exists() else []
         return [(ref, int(pid), what) for ref, pid, what in map(str.split, lines)]
 
@@ -77,11 +79,11 @@ class Replicas:
     async def is_done(self) -> bool:
         """Whether everything is served and nothing waits to be stitched."""
         async with self.database.read() as connection:
-            counts = [
+            served, states = [
                 (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
-                for table in ("final_entities", "stitch_queue", "refresh_state")
+                for table in ("final_entities", "refresh_state")
             ]
-        return counts[1] == 0 and counts[0] == counts[2] >= COMPONENTS
+            return await count_stitches(connection) == 0 and served == states >= COMPONENTS
 
     def stop(self) -> None:
         for process in self.processes:
@@ -149,7 +151,7 @@ def under_way(noted: Iterable[tuple[str, int, str]], pid: int) -> set[str]:
     for ref, one, what in noted:
         if one == pid and what == "begin":
             open_refs.add(ref)
-        elif one == pid and what == "end":
+        elif one == pid and what in ENDS:
             open_refs.discard(ref)
     return open_refs
 
@@ -162,7 +164,7 @@ def overlaps(noted: Iterable[tuple[str, int, str]]) -> list[str]:
         if what == "killed":
             for pids in holders.values():
                 pids.discard(pid)
-        elif what == "end":
+        elif what in ENDS:
             holders[ref].discard(pid)
         else:
             found += [f"{ref}: {pid} began while {other} had it" for other in holders[ref]]

@@ -4,7 +4,7 @@ Lock order: `refresh_state` by id, `refresh_due`, references, conflicts, failure
 reference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -56,12 +56,17 @@ async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Batc
         unchanged.append(outcome)
         if outcome.cache != outcome.claimed.cache:
             caches.append(outcome)
-    return Batch(changed, caches, [item.claimed for item in outcomes if item.claimed.due_at is not None], unchanged)
+    return Batch(changed, caches, due_by_themselves(outcomes), unchanged)
+
+
+def due_by_themselves(outcomes: Iterable[Outcome]) -> list[DueEntity]:
+    """The claims, as they are now, of those that were not claimed with their bucket."""
+    return [outcome.claimed for outcome in outcomes if outcome.claimed.due_at is not None]
 
 
 async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     """Write them. Entities that were deleted, or taken over by another location or replica meanwhile, are left out."""
-    ours = await _still_ours(connection, [*batch.changed, *batch.caches])
+    ours = await still_ours(connection, [*batch.changed, *batch.caches])
     await finish_claims(connection, batch.finished)
     asked_for = [item.claimed.id for item in batch.unchanged if item.claimed.due_at is not None]
     await write_read_times(connection, asked_for)
@@ -84,7 +89,8 @@ async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     await enqueue_stitch(connection, stitch)
 
 
-async def _still_ours(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> set[int]:
+async def still_ours(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> set[int]:
+    """The row ids of those whose claims still hold, until the transaction ends."""
     claims = [outcome.claimed for outcome in outcomes]
     owners = await lock_states(connection, [claimed.id for claimed in claims])
     held = await lock_claims(connection, claims)

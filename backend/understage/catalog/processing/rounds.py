@@ -10,20 +10,21 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
 from understage.catalog.processing import measures
-from understage.catalog.processing.cache import EntityCache
-from understage.catalog.processing.commit import Batch, commit_outcomes, sort_outcomes
+from understage.catalog.processing.commit import Batch, commit_outcomes, due_by_themselves, sort_outcomes
 from understage.catalog.processing.holdings import Holdings
-from understage.catalog.processing.orchestrator import Orchestrator, Result
+from understage.catalog.processing.newborns import Newborns
+from understage.catalog.processing.orchestrator import Orchestrator
 from understage.catalog.processing.outcome import Outcome
+from understage.catalog.processing.run_entity import Breath, run_entity
 from understage.catalog.store.claims import DueEntity, finish_claims, longest_delay_ms
 from understage.catalog.store.retry import LostRace, write_with_retry
 from understage.platform.database import Database
-from understage.platform.json import loads
 from understage.platform.scheduler import Trailing
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,6 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 CONCURRENCY = 64
 PATIENCE = 1.0
-SLICE = 0.005
 
 
 class ProcessingRounds:
@@ -61,9 +61,10 @@ class ProcessingRounds:
         self._holdings = Holdings(database)
         self._done: list[Outcome] = []
         self._claim_task: asyncio.Task[int] | None = None
+        self._newborns = Newborns(database, orchestrator, interval=interval, on_commit=on_commit)
         self._committing = Trailing()
         self._is_claiming = False
-        self._yielded = 0.0
+        self._breath = Breath()
         self.claims = 0
         """How many claims were made so far: who counts what is pending sees by it that one happened meanwhile."""
 
@@ -97,12 +98,12 @@ class ProcessingRounds:
         return bool(claimed or done)
 
     async def _finish(self, done: list[Outcome], claimed: int, began: float) -> None:
-        for outcome in done:
-            outcome.claimed = self._holdings.current(outcome.claimed)
+        self._claim_anew(done)
         with measures.tracer.start_as_current_span("catalog process") as span:
             try:
                 batch = await sort_outcomes(self._database, done)
-                await self._commit(batch)
+                await self._newborns.bring_up(batch.changed, lambda: self._keep(done))
+                await self._commit(replace(batch, finished=due_by_themselves(done)))
                 self._tell(done)
             finally:
                 # What could not be committed is claimed until the time limit; then it is somebody's again.
@@ -111,10 +112,19 @@ class ProcessingRounds:
             span.set_attributes({"catalog.claimed": claimed, "catalog.changed": len(batch.changed)})
         self._measure(batch, time.perf_counter() - began)
 
+    async def _keep(self, done: list[Outcome]) -> None:
+        await self._holdings.keep()
+        self._claim_anew(done)
+
+    def _claim_anew(self, done: list[Outcome]) -> None:
+        for outcome in done:
+            outcome.claimed = self._holdings.current(outcome.claimed)
+
     async def close(self) -> None:
         """Stop what is running, and make what is not committed due again for another start or replica."""
         if self._claim_task is not None:
             await asyncio.gather(self._claim_task, return_exceptions=True)
+        self._newborns.stop()
         await self._committing.settle()
         for worker in self._workers:
             worker.cancel()
@@ -154,7 +164,7 @@ class ProcessingRounds:
             entity = self._queue.popleft()
             began = time.perf_counter()
             try:
-                outcome = await self._process(entity)
+                outcome = await run_entity(self._orchestrator, entity)
                 # After the await, on its own line: a commit meanwhile puts a new list in place.
                 self._done.append(outcome)
             except Exception:
@@ -162,27 +172,9 @@ class ProcessingRounds:
                 log.exception("an entity's result could not be kept", entity=entity.entity_ref)
                 self._holdings.drop([entity])
             waited = waited or time.perf_counter() - began > PATIENCE
-            if time.perf_counter() - self._yielded > SLICE:
-                # The API answers between two entities.
-                await asyncio.sleep(0)
-                self._yielded = time.perf_counter()
+            await self._breath.take()
         if waited:
             self._wake()
-
-    async def _process(self, claimed: DueEntity) -> Outcome:
-        began = time.perf_counter()
-        cache: EntityCache | None = None
-        try:
-            cache = EntityCache(claimed.cache)
-            result = await self._orchestrator.process(loads(claimed.unprocessed_entity), cache)
-        except Exception as error:
-            log.exception("an entity could not be processed", entity=claimed.entity_ref)
-            result = Result(None, [], set(), set(), [error])
-        outcome = Outcome.of(claimed, result, None)
-        outcome.cache = cache.to_store(ok=result.ok) if cache is not None else None
-        attributes = {"result": "ok" if result.ok else "failed"}
-        measures.processors_duration.record(time.perf_counter() - began, attributes)
-        return outcome
 
     async def _commit(self, batch: Batch) -> None:
         if batch.changed or batch.finished:

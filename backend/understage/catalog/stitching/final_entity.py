@@ -37,7 +37,11 @@ def build_final(source: StitchInput, troubles: Troubles | None = None) -> FinalF
     """
     if source.processed_entity is None:
         return None
-    entity: Entity = loads(source.processed_entity)
+    return build_from(loads(source.processed_entity), source, troubles)
+
+
+def build_from(entity: Entity, source: StitchInput, troubles: Troubles | None = None) -> FinalForm | None:
+    """`build_final` of an entity that need not be read again; it becomes the final one."""
     metadata: dict[str, Any] = entity["metadata"]
     metadata["uid"] = source.uid
     _mark_annotations(metadata, is_orphan=source.is_orphan)

@@ -6,13 +6,14 @@ queue, and what the round built for it is not written: somebody will build it ag
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 
 import structlog
-from opentelemetry import metrics, trace
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from understage.catalog.stitching import measures
 from understage.catalog.stitching.failures import Built, Failures, build_last_good, record_failures
 from understage.catalog.stitching.final_entity import build_final
 from understage.catalog.store.changes import record_change
@@ -24,6 +25,7 @@ from understage.catalog.store.stitch_queue import (
     finish_stitches,
     lock_stitches,
     longest_stitch_delay_ms,
+    postpone_unknown,
     release_stitches,
 )
 from understage.catalog.store.write_final import (
@@ -38,20 +40,18 @@ from understage.platform.database import Database
 from understage.platform.scheduler import Trailing
 
 log = structlog.get_logger(__name__)
-_tracer = trace.get_tracer("understage.catalog")
-_meter = metrics.get_meter("understage.catalog")
-_stitched = _meter.create_counter(
-    "catalog.stitched.entities.count", description="Entities stitched, by result: changed, unchanged, error"
-)
-_duration = _meter.create_histogram(
-    "catalog.stitching.duration", unit="seconds", description="Time from the claim of a batch to its commit"
-)
-_queue_delay = _meter.create_histogram(
-    "catalog.stitching.queue.delay", unit="seconds", description="How long the longest waiting entity had waited"
-)
 
 BATCH = 1000
 PAUSE_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a round claimed (reference to ticket), what it built of that, and the references that nobody has."""
+
+    built: Built
+    tickets: Mapping[str, str]
+    unknown: Set[str]
 
 
 class StitchingRounds:
@@ -74,7 +74,7 @@ class StitchingRounds:
         if delay is None:
             # What came in meanwhile has woken the loop again.
             return await self._writing.end()
-        _queue_delay.record(delay / 1000)
+        measures.queue_delay.record(delay / 1000)
         began = time.perf_counter()
         self._claim_task = asyncio.create_task(self._claim())
         # A claim that is cut off may be committed all the same: `close` waits for it.
@@ -89,22 +89,24 @@ class StitchingRounds:
         # Before the batch: a failure that is new takes its request back into the queue, to be told of.
         await record_failures(self._database, inputs, failures)
         await self._writing.end()
-        self._writing.begin(self._finish(built, tickets, len(failures), began))
+        unknown = tickets.keys() - {source.entity_ref for source in inputs}
+        self._writing.begin(self._finish(Batch(built, tickets, unknown), len(failures), began))
         return bool(tickets)
 
-    async def _finish(self, built: Built, tickets: Mapping[str, str], failed: int, began: float) -> None:
-        with _tracer.start_as_current_span("catalog stitch") as span:
-            await self._write(built, tickets)
+    async def _finish(self, batch: Batch, failed: int, began: float) -> None:
+        built, tickets = batch.built, batch.tickets
+        with measures.tracer.start_as_current_span("catalog stitch") as span:
+            await self._write(batch)
             span.set_attributes({"catalog.claimed": len(tickets), "catalog.changed": len(built)})
         for ref, ticket in tickets.items():
             if self._claimed.get(ref) == ticket:
                 del self._claimed[ref]
-        unchanged = max(0, len(tickets) - len(built) - failed)
+        unchanged = max(0, len(tickets) - len(batch.unknown) - len(built) - failed)
         for result, count in {"changed": len(built), "error": failed, "unchanged": unchanged}.items():
             if count:
-                _stitched.add(count, {"result": result})
+                measures.stitched.add(count, {"result": result})
         worst = "error" if failed else "changed" if built else "unchanged"
-        _duration.record(time.perf_counter() - began, {"result": worst})
+        measures.duration.record(time.perf_counter() - began, {"result": worst})
 
     async def close(self) -> None:
         """Give back what was claimed and not written."""
@@ -122,19 +124,20 @@ class StitchingRounds:
         self._claimed.update(tickets)
         return tickets
 
-    async def _write(self, built: Built, tickets: Mapping[str, str]) -> None:
+    async def _write(self, batch: Batch) -> None:
         try:
-            await write_with_retry(self._database, lambda write: _write_batch(write, built, tickets), is_derived=True)
+            await write_with_retry(self._database, lambda write: _write_batch(write, batch), is_derived=True)
         except DBAPIError:
             log.exception("a batch of final entities could not be written, they are written one by one")
-            for ref, ticket in tickets.items():
-                await self._write_single([item for item in built if item[0].entity_ref == ref], {ref: ticket})
+            for ref, ticket in batch.tickets.items():
+                built = [item for item in batch.built if item[0].entity_ref == ref]
+                await self._write_single(Batch(built, {ref: ticket}, {ref} & batch.unknown))
 
-    async def _write_single(self, built: Built, ticket: Mapping[str, str]) -> None:
+    async def _write_single(self, batch: Batch) -> None:
         try:
-            await write_with_retry(self._database, lambda write: _write_batch(write, built, ticket), is_derived=True)
+            await write_with_retry(self._database, lambda write: _write_batch(write, batch), is_derived=True)
         except DBAPIError as error:
-            log.error("a final entity could not be written", entity=next(iter(ticket)), error=str(error.orig))
+            log.error("a final entity could not be written", entity=next(iter(batch.tickets)), error=str(error.orig))
 
 
 async def _build(inputs: list[StitchInput], troubles: Mapping[str, Troubles]) -> tuple[Built, Failures]:
@@ -155,16 +158,17 @@ async def _build(inputs: list[StitchInput], troubles: Mapping[str, Troubles]) ->
     return built, failures
 
 
-async def _write_batch(connection: AsyncConnection, built: Built, tickets: Mapping[str, str]) -> None:
-    current = await lock_stitches(connection, tickets)
-    served = await lock_final(connection, [source.id for source, _ in built])
-    mine = [(source, form) for source, form in built if source.entity_ref in current and source.id in served]
+async def _write_batch(connection: AsyncConnection, batch: Batch) -> None:
+    current = await lock_stitches(connection, batch.tickets)
+    served = await lock_final(connection, [source.id for source, _ in batch.built])
+    mine = [(source, form) for source, form in batch.built if source.entity_ref in current and source.id in served]
     new = [(source, form) for source, form in mine if not served[source.id]]
     known = [(source, form) for source, form in mine if served[source.id]]
     await insert_final(connection, [(source.id, source.uid, source.entity_ref, *form.stored) for source, form in new])
     await update_final(connection, [(*form.stored, source.id) for source, form in known])
     await insert_search(connection, {source.key: form.values for source, form in new})
     await replace_search(connection, {source.key: form.values for source, form in known})
-    await finish_stitches(connection, current)
+    await finish_stitches(connection, current - batch.unknown)
+    await postpone_unknown(connection, current & batch.unknown)
     if mine:
         await record_change(connection)

@@ -51,6 +51,13 @@ def among(connection: AsyncConnection, name: str, type: str = "text") -> str:
     return f"= ANY (CAST(:{name} AS {type}[]))"
 
 
+def each(connection: AsyncConnection, name: str, type: str = "text") -> str:
+    """SQL of a table with the column `value`: the members of the list parameter `name`, in order; bind it with `listed`."""
+    if is_sqlite(connection):
+        return f"json_each(:{name})"
+    return f"unnest(CAST(:{name} AS {type}[])) AS given (value)"
+
+
 def listed(connection: AsyncConnection, values: Sequence[Any]) -> str:
     """The value to bind to a parameter of `among`: one text, which costs less than the driver's lists."""
     if is_sqlite(connection):

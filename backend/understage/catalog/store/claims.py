@@ -210,11 +210,16 @@ async def insert_due(connection: AsyncConnection, ids: Sequence[int]) -> None:
     if not ids:
         return
     at = await select_time(connection)
-    rows: list[Row] = [(bucket, at, 0, 0) for bucket in sorted({row_id // BUCKET for row_id in ids})]
-    types = {"bucket": "bigint", "next_at": "bigint", "claimed_until": "bigint", "claim": "bigint"}
     # The first look at the whole bucket is soon: it finds nothing to do, and draws the bucket's own time.
-    await insert_rows(connection, "refresh_buckets", types, rows, on_conflict="ON CONFLICT (bucket) DO NOTHING")
+    await insert_buckets(connection, ids, next_at=at)
     await insert_rows(connection, "refresh_due", _DUE, [(row_id, at, 0, 0) for row_id in ids])
+
+
+async def insert_buckets(connection: AsyncConnection, ids: Sequence[int], *, next_at: int) -> None:
+    """Make the buckets of these rows that are not there yet, to be looked at then."""
+    rows: list[Row] = [(bucket, next_at, 0, 0) for bucket in sorted({row_id // BUCKET for row_id in ids})]
+    types = {"bucket": "bigint", "next_at": "bigint", "claimed_until": "bigint", "claim": "bigint"}
+    await insert_rows(connection, "refresh_buckets", types, rows, on_conflict="ON CONFLICT (bucket) DO NOTHING")
 
 
 def _entity(row: Any, claim: int, due_at: int | None) -> DueEntity:

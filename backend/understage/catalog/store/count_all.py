@@ -7,6 +7,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from sqlalchemy import text
 
+from understage.catalog.store.stitch_queue import count_stitches
 from understage.platform.database import Database
 
 _meter = metrics.get_meter("understage.catalog")
@@ -29,9 +30,10 @@ async def refresh_counts(database: Database) -> None:
         kinds = await connection.execute(text("SELECT value, count(*) FROM search WHERE key = 'kind' GROUP BY value"))
         # A kind that is gone is told as 0: dashboards would show its last count for a while.
         _latest.kinds = {**dict.fromkeys(_latest.kinds, 0), **{row[0]: row[1] for row in kinds}}
-        for name, table in (("locations", "locations"), ("relations", "relations"), ("stitches", "stitch_queue")):
-            count = (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
+        for name in ("locations", "relations"):
+            count = (await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one()
             setattr(_latest, name, count)
+        _latest.stitches = await count_stitches(connection)
 
 
 def _kinds(_options: CallbackOptions) -> Iterable[Observation]:

@@ -20,6 +20,14 @@ def stored_key(key: str) -> str:
     return f"{key[:KEPT_OF_LONG_KEY]}#sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
+async def insert_refresh_keys(connection: AsyncConnection, emitted: Mapping[int, Collection[str]]) -> None:
+    """The refresh keys of entities that have none yet."""
+    rows: list[Row] = [
+        (entity_id, key) for entity_id, keys in emitted.items() for key in sorted({stored_key(key) for key in keys})
+    ]
+    await insert_rows(connection, "refresh_keys", _TYPES, rows)
+
+
 async def replace_refresh_keys(connection: AsyncConnection, emitted: Mapping[int, Collection[str]]) -> None:
     """Make these the refresh keys of their entities (by row id)."""
     stored: dict[int, set[str]] = {}

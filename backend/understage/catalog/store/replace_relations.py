@@ -1,6 +1,6 @@
 """Replace the relations that a batch of entities emitted, touching only what differs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +9,21 @@ from understage.catalog.store.bulk import Row, among, delete_rows, insert_rows, 
 from understage.model.relation import Relation
 
 _TYPES = {"originating_entity_id": "bigint", "source_entity_ref": "text", "type": "text", "target_entity_ref": "text"}
+
+
+async def insert_relations(connection: AsyncConnection, emitted: Mapping[int, Collection[Relation]]) -> None:
+    """The relations of entities that have none yet."""
+    rows: list[Row] = [(row_id, *relation) for row_id, relations in emitted.items() for relation in sorted(relations)]
+    await insert_rows(connection, "relations", _TYPES, rows)
+
+
+async def select_relations(connection: AsyncConnection, refs: Sequence[str]) -> list[Relation]:
+    """All relations whose source is among `refs`, whoever emitted them; each once."""
+    statement = f"""
+        SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
+        WHERE source_entity_ref {among(connection, "refs")}
+    """
+    return [Relation(*row) for row in await connection.execute(text(statement), {"refs": listed(connection, refs)})]
 
 
 async def replace_relations(connection: AsyncConnection, emitted: Mapping[int, Collection[Relation]]) -> set[str]:

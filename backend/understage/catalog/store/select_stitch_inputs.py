@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import among, listed
+from understage.catalog.store.replace_relations import select_relations
 
 
 @dataclass(slots=True)
@@ -43,11 +44,7 @@ async def select_stitch_inputs(connection: AsyncConnection, refs: Sequence[str])
         for row in await connection.execute(text(statement), parameters)
     ]
     by_ref = {item.entity_ref: item for item in inputs}
-    statement = f"""
-        SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
-        WHERE source_entity_ref {among(connection, "refs")}
-    """
-    for source, type_, target in await connection.execute(text(statement), parameters):
+    for source, type_, target in await select_relations(connection, refs):
         if source in by_ref:
             by_ref[source].relations.append((type_, target))
     for item in inputs:

@@ -1,4 +1,9 @@
-"""The queue of entities whose final form is out of date."""
+"""The queue of entities whose final form is out of date.
+
+A request may be for an entity that is not there: relations lead to names that nobody has. Such a request is looked at once more
+after seconds, and after a minute, because the entity may be under way: in a transaction that was not over when the request was
+looked at, and had looked at the relations before the request was made.
+"""
 
 import secrets
 from collections.abc import Collection, Mapping
@@ -6,18 +11,21 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import among, is_sqlite, listed, now
+from understage.catalog.store.bulk import among, each, is_sqlite, listed, now
+
+UNKNOWN = "unknown "
+SECOND_LOOK_MS = 3_000
+LAST_LOOK_MS = 60_000
 
 
 async def enqueue_stitch(connection: AsyncConnection, refs: Collection[str]) -> None:
-    """Ask for the final forms of those of `refs` that exist; a stitch that is under way will not count as this one."""
+    """Ask for the final forms of `refs`; a stitch that is under way will not count as this one."""
     if not refs:
         return
     # Sorted, so that replicas lock the queue's rows in one order.
     statement = f"""
         INSERT INTO stitch_queue (entity_ref, stitch_ticket, next_stitch_at)
-        SELECT entity_ref, :ticket, {now(connection)} FROM refresh_state
-        WHERE entity_ref {among(connection, "refs")} ORDER BY entity_ref
+        SELECT value, :ticket, {now(connection)} FROM {each(connection, "refs")} WHERE true
         ON CONFLICT (entity_ref) DO UPDATE
         SET stitch_ticket = excluded.stitch_ticket, next_stitch_at = excluded.next_stitch_at
     """
@@ -68,6 +76,22 @@ async def release_stitches(connection: AsyncConnection, refs: Collection[str]) -
     await connection.execute(text(statement), {"refs": listed(connection, sorted(refs))})
 
 
+async def postpone_unknown(connection: AsyncConnection, refs: Collection[str]) -> None:
+    """Look again later for entities that were not there; take those from the queue that were looked for often enough."""
+    if not refs:
+        return
+    condition = f"entity_ref {among(connection, 'refs')}"
+    parameters = {"refs": listed(connection, sorted(refs))}
+    statement = f"DELETE FROM stitch_queue WHERE {condition} AND stitch_ticket LIKE '{UNKNOWN}{UNKNOWN}%'"
+    await connection.execute(text(statement), parameters)
+    statement = f"""
+        UPDATE stitch_queue SET stitch_ticket = '{UNKNOWN}' || stitch_ticket, next_stitch_at = {now(connection)}
+            + CASE WHEN stitch_ticket LIKE '{UNKNOWN}%' THEN {LAST_LOOK_MS} ELSE {SECOND_LOOK_MS} END
+        WHERE {condition}
+    """
+    await connection.execute(text(statement), parameters)
+
+
 async def finish_stitches(connection: AsyncConnection, refs: Collection[str]) -> None:
     """Take requests from the queue: their final forms are written."""
     if refs:
@@ -76,6 +100,7 @@ async def finish_stitches(connection: AsyncConnection, refs: Collection[str]) ->
 
 
 async def count_stitches(connection: AsyncConnection) -> int:
-    """How many entities wait for their final form, those under way included."""
-    count: int = (await connection.execute(text("SELECT count(*) FROM stitch_queue"))).scalar_one()
+    """How many entities wait for their final form, those under way included; not what was looked for in vain."""
+    statement = f"SELECT count(*) FROM stitch_queue WHERE stitch_ticket NOT LIKE '{UNKNOWN}%'"
+    count: int = (await connection.execute(text(statement))).scalar_one()
     return count

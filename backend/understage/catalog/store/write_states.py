@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.store.bulk import insert_rows, is_sqlite, select_time, update_rows
-from understage.catalog.store.claims import insert_due
+from understage.catalog.store.claims import insert_buckets, insert_due
 from understage.catalog.store.schedule import schedule_ids
 
 
@@ -22,6 +22,17 @@ class UnprocessedEntity:
     location_key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessedEntity:
+    """An entity as it came in and what processing made of it, without errors: JSON text, hash of the result, cache."""
+
+    uid: str
+    came_in: UnprocessedEntity
+    json: str
+    result_hash: str
+    cache: str | None
+
+
 _INSERTED = {
     "id": "bigint",
     "uid": "text",
@@ -29,6 +40,16 @@ _INSERTED = {
     "unprocessed_entity": "text",
     "unprocessed_hash": "text",
     "next_update_at": "bigint",
+    "last_discovery_at": "bigint",
+    "location_key": "text",
+}
+_PROCESSED = {
+    **{name: _INSERTED[name] for name in ("id", "uid", "entity_ref", "unprocessed_entity", "unprocessed_hash")},
+    "processed_entity": "text",
+    "result_hash": "text",
+    "cache": "text",
+    "next_update_at": "bigint",
+    "last_read_at": "bigint",
     "last_discovery_at": "bigint",
     "location_key": "text",
 }
@@ -57,6 +78,37 @@ async def insert_states(connection: AsyncConnection, entities: Sequence[Unproces
     ]
     await insert_rows(connection, "refresh_state", _INSERTED, rows)
     await insert_due(connection, ids)
+
+
+async def insert_processed(
+    connection: AsyncConnection, entities: Sequence[ProcessedEntity], *, look_again_ms: int
+) -> list[int]:
+    """Insert entities that were processed before they came in, in the order of their references; returns their row ids.
+
+    Nothing of them is due: their buckets are looked at after `look_again_ms`. Errors as `insert_states`.
+    """
+    at = await select_time(connection)
+    ids = await _new_ids(connection, len(entities))
+    rows = [
+        (
+            row_id,
+            item.uid,
+            item.came_in.entity_ref,
+            item.came_in.json,
+            item.came_in.hash,
+            item.json,
+            item.result_hash,
+            item.cache,
+            NEVER,
+            at,
+            at,
+            item.came_in.location_key,
+        )
+        for row_id, item in zip(ids, entities, strict=True)
+    ]
+    await insert_rows(connection, "refresh_state", _PROCESSED, rows)
+    await insert_buckets(connection, ids, next_at=at + look_again_ms)
+    return ids
 
 
 async def update_states(connection: AsyncConnection, entities: Sequence[tuple[int, UnprocessedEntity]]) -> None:

@@ -1,0 +1,269 @@
+"""Children that nobody had before are processed before they are stored: they come in complete, and are served at once.
+
+Called by `processing.rounds` for the outcomes of a round before they are committed. The ordinary road writes a child, claims it,
+reads it, writes what became of it, claims it for stitching, reads it and writes its final form; here it is written once. What
+cannot go this way is left for the ordinary road, which the commit of the parent begins: locations, children with children or
+errors of their own, and those that wait for something, which replicas share and where one holds up nobody.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from understage.catalog.processing import measures
+from understage.catalog.processing.commit import still_ours
+from understage.catalog.processing.orchestrator import Orchestrator
+from understage.catalog.processing.outcome import Outcome
+from understage.catalog.processing.run_entity import Breath, run_entity
+from understage.catalog.stitching.final_entity import FinalForm, build_from
+from understage.catalog.stitching.measures import stitched
+from understage.catalog.store.changes import record_change
+from understage.catalog.store.claims import DueEntity
+from understage.catalog.store.references import NewReference, insert_references
+from understage.catalog.store.replace_refresh_keys import insert_refresh_keys
+from understage.catalog.store.replace_relations import insert_relations, select_relations
+from understage.catalog.store.retry import LostRace, write_with_retry
+from understage.catalog.store.select_states import select_states
+from understage.catalog.store.select_stitch_inputs import StitchInput
+from understage.catalog.store.stitch_queue import LAST_LOOK_MS, enqueue_stitch
+from understage.catalog.store.write_final import insert_final, insert_search
+from understage.catalog.store.write_states import ProcessedEntity, UnprocessedEntity, insert_processed
+from understage.errors import UnderstageError
+from understage.platform.database import Database
+from understage.platform.scheduler import Trailing
+
+log = structlog.get_logger(__name__)
+
+CHUNK = 1000
+# How many turns of the event loop an entity may need besides its own work, and how many may need more before the rest is left.
+TURNS = 3
+MOST_WAITING = 10
+# Requests for final forms of entities that are under way are kept for a minute: what was built must be there before.
+LONGEST_SECONDS = LAST_LOOK_MS / 1000 / 2
+
+
+@dataclass(slots=True)
+class Newborn:
+    """A child on its way: whose it is, what came in, and what became of it."""
+
+    parent: Outcome
+    came_in: UnprocessedEntity
+    outcome: Outcome
+    form: FinalForm | None = None
+
+    @property
+    def ref(self) -> str:
+        """Its reference."""
+        return self.came_in.entity_ref
+
+    @property
+    def kind(self) -> str:
+        """Its kind, in lower case."""
+        return self.ref.partition(":")[0]
+
+
+class Newborns:
+    """Brings up the children of one process. `interval` is the shortest and longest pause of an entity, in seconds.
+
+    `on_commit` is called after each chunk, which may have asked for the final forms of others.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        orchestrator: Orchestrator,
+        *,
+        interval: tuple[float, float],
+        on_commit: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._orchestrator = orchestrator
+        self._interval = interval
+        self._on_commit = on_commit
+        self._writing = Trailing()
+        self._is_stopped = self._is_slow = False
+
+    async def bring_up(self, parents: Sequence[Outcome], keep: Callable[[], Awaitable[None]]) -> None:
+        """Process and store the new children of these, a thousand at a time; one chunk is written while the next is made.
+
+        `keep` is called between two chunks, so that the claims of the parents do not end meanwhile.
+        """
+        children = _candidates(parents)
+        if children:
+            async with self._database.read() as connection:
+                known = await select_states(connection, list(children))
+            children = {ref: child for ref, child in children.items() if ref not in known}
+        queue = deque(children.values())
+        being_written: list[Newborn] = []
+        self._is_slow = False
+        while queue and not self._is_slow and not self._is_stopped:
+            newborns = await self._process([queue.popleft() for _ in range(min(CHUNK, len(queue)))])
+            began = time.monotonic()
+            newborns = await self._build(newborns, being_written)
+            await self._writing.end()
+            await keep()
+            self._writing.begin(self._write(newborns, began))
+            being_written = newborns
+        await self._writing.end()
+
+    def stop(self) -> None:
+        """Leave the rest to whoever processes the parents next."""
+        self._is_stopped = True
+
+    async def _process(self, children: Iterable[tuple[Outcome, UnprocessedEntity]]) -> list[Newborn]:
+        """Those that may go this way, in the order of their references."""
+        run = _Run(self._orchestrator, deque(children))
+        await run.run()
+        self._is_slow = run.is_slow
+        return sorted(run.done, key=lambda newborn: newborn.ref)
+
+    async def _build(self, newborns: list[Newborn], being_written: Iterable[Newborn]) -> list[Newborn]:
+        """Give them their final forms, of what is said of them here and by others; those that cannot be served are left out."""
+        related: dict[str, set[tuple[str, str]]] = {item.ref: set() for item in newborns}
+        async with self._database.read() as connection:
+            said = await select_relations(connection, list(related))
+        own = (relation for item in (*being_written, *newborns) for relation in item.outcome.result.relations)
+        for source, type_, target in chain(said, own):
+            if source in related:
+                related[source].add((type_, target))
+        breath = Breath()
+        for item in newborns:
+            item.form = _final_form(item, sorted(related[item.ref]))
+            await breath.take()
+        return [item for item in newborns if item.form is not None]
+
+    async def _write(self, newborns: list[Newborn], began: float) -> None:
+        if not newborns:
+            return
+        look_again_ms = int(random.uniform(*self._interval) * 1000)
+
+        async def write(connection: AsyncConnection) -> int:
+            count = await _write_newborns(connection, newborns, look_again_ms)
+            if time.monotonic() - began > LONGEST_SECONDS:
+                raise LostRace
+            return count
+
+        try:
+            written = await write_with_retry(self._database, write, is_derived=True)
+        except (DBAPIError, LostRace) as error:
+            reason = str(getattr(error, "orig", None) or error or "it took too long")
+            log.warning("new entities could not be written all at once, they go the ordinary way", error=reason)
+            return
+        if written:
+            measures.processed.add(written, {"result": "changed"})
+            stitched.add(written, {"result": "changed"})
+            self._on_commit()
+
+
+class _Run:
+    """Processes children one after the other, in one task; whoever has to wait is broken off and left out."""
+
+    def __init__(self, orchestrator: Orchestrator, queue: deque[tuple[Outcome, UnprocessedEntity]]) -> None:
+        self.done: list[Newborn] = []
+        self._orchestrator = orchestrator
+        self._queue = queue
+        self._breath = Breath()
+        self._steps = 0
+        self._waited = 0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether many of them have to wait."""
+        return self._waited > MOST_WAITING and 2 * self._waited > self._steps
+
+    async def run(self) -> None:
+        """To the end of the queue, or until many wait."""
+        while self._queue and not self.is_slow:
+            work = asyncio.create_task(self._work())
+            try:
+                await self._watch(work)
+            finally:
+                work.cancel()
+                await asyncio.wait([work])
+            if not work.cancelled() and (error := work.exception()) is not None:
+                log.warning("a new entity's result could not be kept, it goes the ordinary way", error=str(error))
+
+    async def _work(self) -> None:
+        while self._queue:
+            parent, child = self._queue.popleft()
+            outcome = await run_entity(self._orchestrator, _claimed(child))
+            if _is_plain(outcome):
+                self.done.append(Newborn(parent, child, outcome))
+            self._steps += 1
+            await self._breath.take()
+
+    async def _watch(self, work: asyncio.Task[None]) -> None:
+        """Until the work is done, or waits for something."""
+        turns = 0
+        while not work.done() and turns <= TURNS:
+            before = self._steps
+            await asyncio.sleep(0)
+            turns = turns + 1 if self._steps == before else 0
+        if not work.done():
+            self._waited += 1
+
+
+def _candidates(parents: Sequence[Outcome]) -> dict[str, tuple[Outcome, UnprocessedEntity]]:
+    """The children that may go this way, by reference, each under the first that emits it: the name is its."""
+    found: dict[str, tuple[Outcome, UnprocessedEntity]] = {}
+    for parent in parents:
+        if parent.result.ok:
+            for child in parent.children:
+                if not child.entity_ref.startswith("location:"):
+                    found.setdefault(child.entity_ref, (parent, child))
+    return found
+
+
+def _claimed(child: UnprocessedEntity) -> DueEntity:
+    uid = str(uuid.uuid4())
+    return DueEntity(0, uid, child.entity_ref, child.json, False, None, None, child.location_key, 0, None)
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    return outcome.result.ok and not outcome.children and not outcome.result.superseded
+
+
+def _final_form(item: Newborn, relations: list[tuple[str, str]]) -> FinalForm | None:
+    entity, uid = item.outcome.result.entity, item.outcome.claimed.uid
+    assert entity is not None
+    try:
+        return build_from(entity, StitchInput(0, uid, item.ref, None, "[]", None, False, relations))
+    except (UnderstageError, TypeError):
+        # The ordinary road tells of it.
+        return None
+
+
+async def _write_newborns(connection: AsyncConnection, newborns: Sequence[Newborn], look_again_ms: int) -> int:
+    ours = await still_ours(connection, list({id(item.parent): item.parent for item in newborns}.values()))
+    known = await select_states(connection, [item.ref for item in newborns])
+    born = [item for item in newborns if item.parent.claimed.id in ours and item.ref not in known]
+    if not born:
+        return 0
+    ids = await insert_processed(connection, [_row(item) for item in born], look_again_ms=look_again_ms)
+    by_id = dict(zip(ids, born, strict=True))
+    await insert_references(connection, [NewReference(None, item.parent.claimed.entity_ref, item.ref) for item in born])
+    await insert_relations(connection, {id_: item.outcome.result.relations for id_, item in by_id.items()})
+    await insert_refresh_keys(connection, {id_: item.outcome.result.refresh_keys for id_, item in by_id.items()})
+    forms = [(id_, item, item.form) for id_, item in by_id.items() if item.form is not None]
+    finals = [(id_, item.outcome.claimed.uid, item.ref, *form.stored) for id_, item, form in forms]
+    await insert_final(connection, finals)
+    await insert_search(connection, {(id_, item.kind): form.values for id_, item, form in forms})
+    told_of = {relation.source for item in born for relation in item.outcome.result.relations}
+    await enqueue_stitch(connection, told_of - {item.ref for item in born})
+    await record_change(connection)
+    return len(born)
+
+
+def _row(item: Newborn) -> ProcessedEntity:
+    outcome = item.outcome
+    assert outcome.entity_json is not None
+    return ProcessedEntity(outcome.claimed.uid, item.came_in, outcome.entity_json, outcome.hash(()), outcome.cache)
