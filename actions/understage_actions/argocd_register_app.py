@@ -19,6 +19,7 @@ from understage_actions._argocd_ways import ApiWay, check_application, choose_wa
 from understage_actions._argocd_writing import apply_application, apply_project, check_project
 from understage_actions._gitops_layout import application_file, project_file
 from understage_actions._gitops_rules import check_inside, check_repository
+from understage_actions._gitops_teams import is_tracked
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
 from understage_actions.kubernetes_create_namespace import check_owner
 
@@ -53,7 +54,8 @@ class RegisterAppInput(ActionModel):
         default=None, description="Name of the configured cluster it is deployed to; default: the first"
     )
     via: Literal["auto", "files", "kubernetes", "api"] = Field(
-        default="auto", description="auto: the REST API when configured, else the cluster, else files"
+        default="auto",
+        description="auto: files where the team's AppProject is from Git, else the REST API, the cluster, or files",
     )
     argocd: str | None = Field(
         default=None, description="Name of a configured Argo CD instance; default: the first one"
@@ -70,6 +72,9 @@ class RegisterAppOutput(ActionModel):
     project: str
     applied: bool = Field(description="false: written as files, or a dry run")
     via: Literal["files", "kubernetes", "api"]
+    from_git: bool = Field(
+        description="Whether Argo CD applies the team's AppProject from Git, so that it takes the files by itself"
+    )
     manifests: list[dict[str, Any]] = Field(description="AppProject and Application")
     files: list[str] = Field(description="Files written, relative to the workspace")
     application_url: str | None = Field(description="The Application's page, when the instance is configured")
@@ -112,7 +117,7 @@ _EXAMPLES = [
     description="""
     Registers a service as an Argo CD Application (automated sync, prune, self-heal) in its team's AppProject, which grows by
     the service's repository and namespace. Writes by the REST API, as objects of the cluster, or as files for a GitOps
-    repository; waits, if asked, until the Application is Synced and Healthy.
+    repository, as it has to be where the project is from Git; waits, if asked, until the Application is Synced and Healthy.
     """,
     examples=_EXAMPLES,
     supports_dry_run=True,
@@ -130,6 +135,10 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
         await check_owner(cluster, spec.namespace, spec.team)
     await check_application(way, spec.name, spec.team, spec.repo_url)
     known = await check_project(way, spec.team)
+    if from_git := is_tracked(known):
+        if input.via == "auto":
+            return _write_files(ctx, input, spec, [project, application], from_git=True)
+        ctx.log.warn(f"AppProject {spec.team} is from Git: what is applied beside it, Argo CD undoes")
     if ctx.is_dry_run:
         project = unite_projects(known, project) if known else project
         ctx.log.info(f"Would apply AppProject {spec.team} and Application {spec.name} to {way.place}")
@@ -149,6 +158,7 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
         project=spec.team,
         applied=not ctx.is_dry_run,
         via="api" if isinstance(way, ApiWay) else "kubernetes",
+        from_git=from_git,
         manifests=[project, application],
         files=[],
         application_url=_application_url(ctx, input.argocd, spec),
@@ -208,7 +218,12 @@ def _revision(revision: str) -> str:
 
 
 def _write_files(
-    ctx: ActionContext, input: RegisterAppInput, spec: ApplicationSpec, manifests: list[Json]
+    ctx: ActionContext,
+    input: RegisterAppInput,
+    spec: ApplicationSpec,
+    manifests: list[Json],
+    *,
+    from_git: bool = False,
 ) -> RegisterAppOutput:
     root = input.target_path.rstrip("/")
     files = [
@@ -222,15 +237,17 @@ def _write_files(
         path.write_text(dump(manifest, header=title))
         ctx.log.info(f"Wrote {manifest['kind']} {manifest['metadata']['name']} to {relative}; nothing was applied")
     if input.wait:
-        ctx.log.info("There is nothing to wait for: the application starts when the files are applied")
+        taken = "when Argo CD finds the files in Git" if from_git else "when the files are applied"
+        ctx.log.info(f"There is nothing to wait for: the application starts {taken}")
     return RegisterAppOutput(
         name=spec.name,
         project=spec.team,
         applied=False,
         via="files",
+        from_git=from_git,
         manifests=manifests,
         files=files,
-        application_url=None,
+        application_url=_application_url(ctx, input.argocd, spec) if from_git else None,
         sync=None,
         health=None,
         revision=None,

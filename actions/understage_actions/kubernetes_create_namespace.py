@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from understage.sdk import ActionContext, ActionModel, Cluster, ConflictError, Example, InputError, action
 from understage.sdk.yaml import dump
 from understage_actions._gitops_layout import namespace_file
+from understage_actions._gitops_teams import is_from_git
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
 from understage_actions._namespace_manifests import TEAM_LABEL, NamespaceSpec, namespace_manifests
 from understage_actions._undoing import note_object
@@ -76,7 +77,8 @@ class CreateNamespaceInput(ActionModel):
     environment: str = Field(description="What it is for: development, staging, production …")
     cluster: str | None = Field(default=None, description="Name of a configured cluster; default: the first one")
     mode: Literal["auto", "apply", "files"] = Field(
-        default="auto", description="auto applies when a cluster is configured and writes files otherwise"
+        default="auto",
+        description="auto applies when a cluster is configured and the team's AppProject is not from Git, else writes files",
     )
     target_path: str = Field(default=".", description="Root of the GitOps files in the workspace, for files")
     group: str | None = Field(default=None, description="Kubernetes group of the team; default: the team's name")
@@ -140,14 +142,17 @@ async def create_namespace(ctx: ActionContext, input: CreateNamespaceInput) -> C
     if vault := read_vault(ctx.defaults):
         manifests += store_manifests(vault, namespace=spec.name, team=spec.team)
     cluster = None if input.mode == "files" else ctx.ports.clusters.get(input.cluster)
+    if cluster is None and input.mode == "apply":
+        raise InputError(
+            "No cluster is configured, so nothing can be applied: name one in kubernetes.clusterLocatorMethods or "
+            "understage.kubernetes.clusters, or use `mode: files`"
+        )
     if cluster is None:
-        if input.mode == "apply":
-            raise InputError(
-                "No cluster is configured, so nothing can be applied: name one in kubernetes.clusterLocatorMethods or "
-                "understage.kubernetes.clusters, or use `mode: files`"
-            )
-        return _write_files(ctx, input, spec, manifests)
+        why = "as asked" if input.mode == "files" else "since no cluster is configured"
+        return _write_files(ctx, input, spec, manifests, why)
     await check_owner(cluster, spec.name, spec.team, adopt=input.adopt)
+    if input.mode == "auto" and await is_from_git(ctx, spec.team, cluster=cluster):
+        return _write_files(ctx, input, spec, manifests, f"since Argo CD makes what team {spec.team} has, from Git")
     for manifest in manifests:
         title = f"{manifest['kind']} {manifest['metadata']['name']}"
         if ctx.is_dry_run:
@@ -215,14 +220,13 @@ def specify_namespace(input: CreateNamespaceInput) -> NamespaceSpec:
 
 
 def _write_files(
-    ctx: ActionContext, input: CreateNamespaceInput, spec: NamespaceSpec, manifests: list[Json]
+    ctx: ActionContext, input: CreateNamespaceInput, spec: NamespaceSpec, manifests: list[Json], why: str
 ) -> CreateNamespaceOutput:
     relative = f"{input.target_path.rstrip('/')}/{namespace_file(spec.team, spec.name)}".removeprefix("./")
     path = ctx.workspace.resolve(relative)
     path.parent.mkdir(parents=True, exist_ok=True)
     header = f"Namespace {spec.name} of team {spec.team}. Written by kubernetes:create-namespace."
     path.write_text("---\n".join([dump(manifests[0], header=header), *(dump(manifest) for manifest in manifests[1:])]))
-    why = "as asked" if input.mode == "files" else "since no cluster is configured"
     ctx.log.info(f"Wrote namespace {spec.name} to {relative}, {why}; nothing was applied")
     return CreateNamespaceOutput(
         namespace=spec.name, cluster=None, applied=False, manifests=manifests, files=[relative]

@@ -161,6 +161,32 @@ async def test_as_files(tmp_path: Path) -> None:
     assert read[1]["spec"]["destination"]["server"] == "https://kubernetes.default.svc"
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"annotations": {"argocd.argoproj.io/tracking-id": "teams:argoproj.io/AppProject:argocd/payments"}},
+        {"labels": {"team": "payments", "app.kubernetes.io/instance": "teams"}},
+    ],
+)
+async def test_as_files_where_the_project_is_from_git(tmp_path: Path, mark: dict[str, Any]) -> None:
+    """Argo CD would take out of the project again what is added to it beside Git."""
+    project = {
+        "kind": "AppProject",
+        "metadata": {"name": "payments", "labels": {"team": "payments"}, **mark},
+        "spec": {},
+    }
+    argocd = FakeArgoCd(projects={"payments": project})
+    output = (await register(tmp_path, with_argocd(argocd), targetPath="gitops", wait=True)).output
+    assert (output["applied"], output["via"], output["fromGit"]) == (False, "files", True)
+    assert output["applicationUrl"] == "https://argocd.test/applications/argocd/ledger-production"
+    assert (argocd.projects, argocd.applications) == ({"payments": project}, {})
+    assert (tmp_path / "gitops/infrastructure/teams/payments/applications/ledger-production.yaml").exists()
+
+    asked = await register(tmp_path, with_argocd(argocd), via="api")
+    assert (asked.output["via"], asked.output["fromGit"]) == ("api", True)
+    assert any("Argo CD undoes" in line for line in asked.log)
+
+
 async def test_as_objects_of_the_cluster(tmp_path: Path) -> None:
     cluster = FakeCluster("prod")
     output = (await register(tmp_path, fake_ports(clusters=FakeClusters([cluster])))).output

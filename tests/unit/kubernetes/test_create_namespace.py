@@ -7,7 +7,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from understage.errors import ConflictError, ForeignError, InputError, NotAllowedError
-from understage.sdk.testing import FakeCluster, FakeClusters, fake_ports, run_action
+from understage.sdk.testing import FakeArgoCd, FakeArgoCds, FakeCluster, FakeClusters, fake_ports, run_action
 from understage.sdk.yaml import parse_documents
 from understage_actions.kubernetes_create_namespace import create_namespace
 
@@ -332,3 +332,27 @@ async def test_files_stay_in_the_workspace(tmp_path: Path) -> None:
 async def test_a_cluster_that_does_not_answer_fails_the_step(tmp_path: Path) -> None:
     with pytest.raises(ForeignError, match="connection refused"):
         await create(tmp_path, FakeCluster(unreachable="connection refused"))
+
+
+async def test_a_team_from_git_has_its_namespaces_from_git(tmp_path: Path) -> None:
+    marks = {"argocd.argoproj.io/tracking-id": "teams:argoproj.io/AppProject:argocd/payments"}
+    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "spec": {}}
+    cluster = FakeCluster("prod", namespaces=("argocd",))
+    await cluster.apply({**project, "metadata": {"name": "payments", "namespace": "argocd", "annotations": marks}})
+    output = await create(tmp_path, cluster)
+    assert (output["applied"], output["files"]) == (
+        False,
+        ["infrastructure/teams/payments/namespaces/ledger-production.yaml"],
+    )
+    assert await cluster.get("v1", "Namespace", "ledger-production") is None
+    assert (await create(tmp_path, cluster, mode="apply"))["applied"] is True
+    assert (await create(tmp_path, cluster, namespace="other", team="others"))["applied"] is True
+
+
+async def test_argo_cd_says_whether_a_team_is_from_git(tmp_path: Path) -> None:
+    metadata = {"name": "payments", "labels": {"app.kubernetes.io/instance": "teams"}}
+    argocd = FakeArgoCd(projects={"payments": {"kind": "AppProject", "metadata": metadata}})
+    ports = fake_ports(clusters=FakeClusters([FakeCluster("prod")]), argocd=FakeArgoCds([argocd]))
+    done = await run_action(create_namespace, LEDGER, workspace=tmp_path, ports=ports)
+    assert done.output["applied"] is False
+    assert "since Argo CD makes what team payments has, from Git" in done.log[0]

@@ -36,10 +36,18 @@ Follow = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """What the configuration of a service would say. `roots` are folders that templates may fetch from as a whole."""
+    """What the configuration of a service would say.
+
+    `roots` are folders that templates may fetch from as a whole. `policy:check` asks the first `policies/rules.yaml` in them.
+    """
 
     roots: Sequence[Path] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> Path | None:
+        """The platform's rules, where a root has them."""
+        return next((file for root in self.roots if (file := root / "policies" / "rules.yaml").is_file()), None)
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,8 @@ async def run_trial(
     Raises NotFoundError or InputError when the file holds no template.
     """
     template = load_template(file)
-    world = World(surroundings or Surroundings())
+    settings = settings or TrialSettings()
+    world = World(surroundings or Surroundings(), settings.rules)
     complete = with_defaults(template, values)
     spec = build_task_spec(template, complete, user_ref=USER, base_url=(Path.cwd() / file).as_uri())
     try:
@@ -142,7 +151,7 @@ async def run_trial(
         run = FollowedRun("trial", spec, complete_secrets(secrets or {}, Credentials.user(USER), None), workspace)
         run.follow = follow
         redactor = Redactor()
-        interpreter = _interpreter(world, registry or ActionRegistry.from_entry_points(), settings or TrialSettings())
+        interpreter = _interpreter(world, registry or ActionRegistry.from_entry_points(), settings)
         outcome = await interpreter.run(run, is_dry_run=is_dry_run, redactor=redactor)
         return Trial(
             spec,

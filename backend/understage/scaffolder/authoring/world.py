@@ -11,6 +11,7 @@ from typing import Any
 from understage.errors import InputError, NotFoundError
 from understage.integrations.adoption import ServiceAdoption
 from understage.integrations.helm import HelmBinary
+from understage.integrations.policies import PolicyFile
 from understage.integrations.templating import FileTemplating
 from understage.scaffolder.authoring.effects import Effect, effects_of
 from understage.scaffolder.filters import backstage_filters
@@ -195,7 +196,8 @@ class OfflineHelm(HelmBinary):
 class World:
     """The ports of one trial, and what happened to them."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, rules: Path | None = None) -> None:
+        """`rules` is the platform's file of rules; without one there is nothing to ask."""
         self.forges = OpenForges()
         for name, files in surroundings.repositories.items():
             self._seed(name, files)
@@ -216,6 +218,7 @@ class World:
             helm=self.helm,
             adoption=ServiceAdoption(self.helm, FakeGuardrails()),
             argocd=FakeArgoCds(self.argocd),
+            guardrails=PolicyFile(rules),
             templating=FileTemplating(Environment(filters=self.filters)),
             http=self.http,
             backstage=self.backstage,
