@@ -1,6 +1,7 @@
-"""Starts what golden paths write, as a container would, and receives the traces that it sends."""
+"""Builds and starts what golden paths write, as a container would, and receives the traces that it sends."""
 
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -11,10 +12,53 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-WITHIN = 60.0
+WITHIN = 120.0
+BUILT_WITHIN = 540.0
+
+# What a pod of the chart has: nothing that can be written but /tmp, and no capabilities.
+POD = """
+mount --make-rprivate /
+mount --bind . /mnt
+mount -o remount,bind,ro /mnt
+mount -o remount,bind,ro /
+mount -t tmpfs tmpfs /tmp
+cd /mnt
+exec setpriv --bounding-set=-all --inh-caps=-all "$@"
+"""
+
+
+def need(command: str, why: str) -> str:
+    """The path of a command, or a skip that says what to install; a failure where nothing may be skipped."""
+    found = shutil.which(command)
+    if found is None:
+        give_up = pytest.fail if os.environ.get("UNDERSTAGE_REQUIRE_ALL") else pytest.skip
+        give_up(f"install {command} to {why}")
+    return str(found)
+
+
+def run_tool(*command: str, folder: Path) -> None:
+    """Run a tool chain in a sample; it finds what it downloaded or compiled before in the caches of the user."""
+    ran = subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CI": "true"},
+        capture_output=True,
+        text=True,
+        timeout=BUILT_WITHIN,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def as_in_a_pod(command: Sequence[str]) -> list[str]:
+    """The command with the limits of a pod, in the folder that it is started in; as it is where others than root ask."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return list(command)
+    return ["unshare", "--mount", "sh", "-euc", POD, "sh", *command]
 
 
 def free_port() -> int:
@@ -63,12 +107,21 @@ def collecting() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
 
     class Collector(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            body = b"".join(self._parts())
             is_traces = self.path == "/v1/traces"
             if is_traces:
                 received.append(ExportTraceServiceRequest.FromString(body))
             self.send_response(200 if is_traces else 404)
             self.end_headers()
+
+        def _parts(self) -> Iterator[bytes]:
+            if self.headers.get("transfer-encoding", "").lower() != "chunked":
+                yield self.rfile.read(int(self.headers["content-length"]))
+                return
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
 
         def log_message(self, format: str, *args: object) -> None:
             """What it is asked is in `received`."""
