@@ -12,6 +12,7 @@ from understage.scaffolder.store.append_events import NewEvent
 from understage.scaffolder.store.claim_tasks import Claim, claim_tasks
 from understage.scaffolder.store.create_task import create_task
 from understage.scaffolder.store.renew_leases import release_claim, renew_leases
+from understage.scaffolder.tasks.commits import Commits
 from understage.scaffolder.tasks.journal import Journal
 
 
@@ -26,7 +27,8 @@ async def create(database: Database, task_id: str = "t") -> None:
 
 
 async def open_journal(database: Database, claimed: Claim) -> Journal:
-    return Journal(database, claimed.task_id, fence=claimed.fence, number=claimed.journal, changed=lambda _task: None)
+    commits = Commits(database, "here")
+    return Journal(commits, claimed.task_id, fence=claimed.fence, number=claimed.journal, changed=lambda _task: None)
 
 
 async def bodies(database: Database) -> list[str]:
@@ -51,9 +53,8 @@ async def test_lines_are_stored_in_order_and_before_what_follows(database: Datab
 
 async def test_a_commit_whose_answer_was_lost_is_not_made_twice(database: Database) -> None:
     await create(database)
-    journal = await open_journal(database, (await claim(database))[0])
     lost = _LosesAnswers(database)
-    journal._database = lost  # type: ignore[assignment] # behaves as one
+    journal = await open_journal(lost, (await claim(database))[0])  # type: ignore[arg-type] # behaves as a database
     await journal.commit([line("once")])
     await journal.commit([line("and on")])
     assert lost.count == 1

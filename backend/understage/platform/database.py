@@ -96,6 +96,17 @@ class Database:
                     await connection.exec_driver_sql(_DERIVED)
                 yield connection
 
+    @asynccontextmanager
+    async def write_once(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for one writing statement, which is a transaction of its own: on PostgreSQL one question, not three."""
+        if self.dialect == "sqlite":
+            async with self.write() as connection:
+                yield connection
+            return
+        with _refusing_zero_bytes():
+            async with self._reader.connect() as connection:
+                yield connection
+
     def separate(self) -> "Database":
         """The same database by connections of its own, for another thread's event loop. To be closed before this one."""
         return connect(self.url, schema=self.schema, ssl=self.ssl)

@@ -5,6 +5,7 @@ by PostgreSQL's NOTIFY; one poll a second for all watched tasks is what counts w
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -22,9 +23,10 @@ Event = dict[str, Any]
 
 
 class TaskSignals:
-    """Wakes those who watch a task. Belongs to one event loop."""
+    """Wakes those who watch a task. Belongs to one event loop; `sender` names it to other processes, and to itself."""
 
     def __init__(self) -> None:
+        self.sender = uuid.uuid4().hex
         self._watchers: dict[str, set[asyncio.Event]] = {}
 
     def changed(self, task_id: str) -> None:

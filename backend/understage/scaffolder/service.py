@@ -27,7 +27,8 @@ from understage.scaffolder.cipher import Cipher
 from understage.scaffolder.clock import iso_time
 from understage.scaffolder.events import Event, TaskEvents, TaskSignals
 from understage.scaffolder.store.cancel_task import cancel_task
-from understage.scaffolder.store.create_task import create_task
+from understage.scaffolder.store.claim_tasks import Claim
+from understage.scaffolder.store.create_task import Holder, create_task
 from understage.scaffolder.store.notify import notify
 from understage.scaffolder.store.progress import select_snapshot
 from understage.scaffolder.store.retry_task import retry_task
@@ -122,7 +123,7 @@ class ScaffolderService:
         self._cipher = Cipher(key)
         self._signals = TaskSignals()
         self._events = TaskEvents(database, self._signals)
-        self._listener = Listener(database, self._on_news, self._on_gap)
+        self._listener = Listener(database, self._on_news, self._on_gap, sender=self._signals.sender)
         self._snapshots = snapshots or FolderSnapshots(folder / "snapshots")
         self._execution = Execution(
             database,
@@ -179,18 +180,25 @@ class ScaffolderService:
         task_id = str(uuid.uuid4())
         carrier: dict[str, str] = {}
         inject(carrier)
-        async with self._database.write() as connection:
-            await create_task(
-                connection,
-                task_id=task_id,
-                spec=dumps_text(task.spec),
-                secrets=write_secrets(self._cipher, task_id, task.secrets),
-                created_by=task.created_by,
-                is_recoverable=_starts_over(task.spec),
-                traceparent=carrier.get("traceparent"),
-            )
-            await notify(connection, "queue", task_id)
-        await self._engine.submit(task_id)
+        new: dict[str, Any] = {
+            "task_id": task_id,
+            "spec": dumps_text(task.spec),
+            "secrets": write_secrets(self._cipher, task_id, task.secrets),
+            "created_by": task.created_by,
+            "is_recoverable": _starts_over(task.spec),
+            "traceparent": carrier.get("traceparent"),
+        }
+
+        async def store(holder: Holder | None) -> Claim | None:
+            if holder is not None:  # nobody else need hear of it
+                async with self._database.write_once() as connection:
+                    return await create_task(connection, **new, holder=holder)
+            async with self._database.write() as connection:
+                await create_task(connection, **new)
+                await notify(connection, "queue", task_id, sender=self._signals.sender)
+            return None
+
+        await self._engine.place(store)
         return task_id
 
     async def get(self, task_id: str) -> FoundTask:
@@ -219,8 +227,8 @@ class ScaffolderService:
         """Cancel a task, whatever its state: a running one ends within a second, wherever it runs."""
         async with self._database.write() as connection:
             await cancel_task(connection, task_id)
-            await notify(connection, "event", task_id)
-            await notify(connection, "cancel", task_id)
+            await notify(connection, "event", task_id, sender=self._signals.sender)
+            await notify(connection, "cancel", task_id, sender=self._signals.sender)
         self._signals.changed(task_id)
         await self._engine.interrupt(task_id)
 
@@ -233,8 +241,8 @@ class ScaffolderService:
             if not await retry_task(connection, task.id, secrets=sealed):
                 raise ConflictError(f"Task with taskId {task.id} cannot be retried")
             is_kept = await select_snapshot(connection, task.id) is not None
-            await notify(connection, "event", task.id)
-            await notify(connection, "queue", task.id)
+            await notify(connection, "event", task.id, sender=self._signals.sender)
+            await notify(connection, "queue", task.id, sender=self._signals.sender)
         if before is not None and before.location is not None and not is_kept:
             await self._snapshots.delete(before.location)
         self._signals.changed(task.id)

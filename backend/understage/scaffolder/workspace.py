@@ -12,11 +12,14 @@ import shutil
 import stat
 import tarfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 # A file changed so recently may change again without a visible change of its time stamp.
 RECENT_NS = 50_000_000
+EMPTY = hashlib.sha256().hexdigest()
+"""The fingerprint of an empty folder."""
 
 
 class SnapshotStore(Protocol):
@@ -80,6 +83,22 @@ def make_folder(path: Path, content: bytes | None) -> None:
 def remove_folder(path: Path) -> None:
     """Remove the folder and everything in it."""
     shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_empty(path: Path) -> bool:
+    """Remove the folder if there is nothing in it; False when there is, or it is none."""
+    try:
+        path.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def is_empty(path: Path) -> bool:
+    """Whether the folder is there and has nothing in it."""
+    with suppress(OSError), os.scandir(path) as entries:
+        return next(entries, None) is None
+    return False
 
 
 def pack(path: Path) -> bytes:

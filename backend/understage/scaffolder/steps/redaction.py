@@ -5,6 +5,7 @@ Beyond that, a secret is found in other case and in the forms of `disguises`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from understage.scaffolder.steps.disguises import SHORTEST, disguises
@@ -13,6 +14,8 @@ from understage.sdk.secret import Secret
 MASK = "***"
 # How much longer escaping makes a form: a backslash or two before each character that needs one, and again.
 _ESCAPED = 4
+# A person's token is a secret of all their tasks. There are ten tasks at once by default, of a few secrets each.
+_REMEMBERED = 64
 
 
 class Redactor:
@@ -107,12 +110,19 @@ class Redactor:
         for secret in self._new:
             if len(secret) < SHORTEST:
                 self._short.add(secret)
-            for form in (secret, *disguises(secret)):
-                folded = _folded(form.replace("\\", ""))
-                self._longest = max(self._longest, len(form))
-                if len(folded) >= SHORTEST:
-                    self._forms.setdefault(folded[:SHORTEST], set()).add(folded)
+            forms, longest = _forms_of(secret)
+            self._longest = max(self._longest, longest)
+            for form in forms:
+                self._forms.setdefault(form[:SHORTEST], set()).add(form)
         self._new.clear()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _forms_of(secret: str) -> tuple[frozenset[str], int]:
+    """The folded forms of a secret that are looked for, and the most characters that one takes."""
+    forms = (secret, *disguises(secret))
+    folded = frozenset(_folded(form.replace("\\", "")) for form in forms)
+    return frozenset(form for form in folded if len(form) >= SHORTEST), max(map(len, forms))
 
 
 def _folded(text: str) -> str:

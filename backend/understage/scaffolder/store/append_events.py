@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.database import now_ms
@@ -12,6 +12,14 @@ from understage.platform.json import dumps_text
 from understage.scaffolder.store.tables import task_events
 
 EventType = Literal["log", "completion", "cancelled", "recovered"]
+
+_TOGETHER = text("""
+    INSERT INTO task_events (task_id, event_type, step_id, body, created_at)
+    SELECT task_id, event_type, step_id, body, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
+    FROM unnest(CAST(:tasks AS text[]), CAST(:types AS text[]), CAST(:steps AS text[]), CAST(:bodies AS text[]))
+        WITH ORDINALITY AS sent(task_id, event_type, step_id, body, place)
+    ORDER BY place
+""")
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,15 @@ class NewEvent:
 async def append_events(connection: AsyncConnection, events: Sequence[NewEvent]) -> None:
     """Insert events in the order given, which is that of their ids."""
     if not events:
+        return
+    if connection.dialect.name == "postgresql":
+        columns = {
+            "tasks": [event.task_id for event in events],
+            "types": [event.type for event in events],
+            "steps": [_step_of(event) for event in events],
+            "bodies": [dumps_text(event.body) for event in events],
+        }
+        await connection.execute(_TOGETHER, columns)
         return
     rows = [
         {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": dumps_text(event.body)}

@@ -1,4 +1,4 @@
-"""End a task inside of a fenced transaction."""
+"""What is left of a task that ends, inside of the transaction that ends it."""
 
 from collections.abc import Iterable
 
@@ -9,21 +9,29 @@ from understage.scaffolder.store.forget_results import forget_everything, forget
 from understage.scaffolder.store.tables import task_checkpoints, tasks
 
 
-async def finish_task(
-    connection: AsyncConnection, task_id: str, status: str, *, secret_checkpoints: Iterable[tuple[str, str]] = ()
+async def finish_task(connection: AsyncConnection, task_id: str, status: str) -> None:
+    """End a task that nobody runs: set the final status, erase the secrets and what `forget_after_end` names."""
+    ended = update(tasks).where(tasks.c.id == task_id)
+    await connection.execute(ended.values(status=status, secrets=None, owner=None, lease_until=None))
+    recovery = select(tasks.c.is_recoverable).where(tasks.c.id == task_id)
+    is_recoverable = (await connection.execute(recovery)).scalar_one()
+    await forget_after_end(connection, task_id, status, is_recoverable=is_recoverable)
+
+
+async def forget_after_end(
+    connection: AsyncConnection,
+    task_id: str,
+    status: str,
+    *,
+    is_recoverable: bool,
+    secret_checkpoints: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Set the final status; erase the secrets, and all that was made of them and no retry needs.
+    """Erase all that was made of a task's secrets and no retry needs.
 
     A task that would begin anew, because it completed or its strategy is startOver, keeps the checkpoints of its actions alone,
     and once it completed none of `secret_checkpoints` (step and key: those with a secret in them). A failed task keeps what
     leads to its failed step: results before it, checkpoints, workspace, all encrypted.
     """
-    await connection.execute(
-        update(tasks).where(tasks.c.id == task_id).values(status=status, secrets=None, owner=None, lease_until=None)
-    )
-    is_recoverable = (
-        await connection.execute(select(tasks.c.is_recoverable).where(tasks.c.id == task_id))
-    ).scalar_one()
     if status != "completed" and not is_recoverable:
         await forget_from_failure(connection, task_id, keep_failed=True)
         return

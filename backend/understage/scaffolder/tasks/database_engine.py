@@ -1,6 +1,7 @@
 """The engine on our own tables: a lease, a heartbeat and a fence on each task row; SQLite or PostgreSQL.
 
-Claims are one statement (`store.claim_tasks`), made when a task is submitted, when a run ends, and once a second for tasks
+A new task is stored as claimed by the process that creates it, where that has room and nobody waits. Other claims are one
+statement (`store.claim_tasks`), made when a task is submitted, when a run ends while tasks wait, and once a second for tasks
 whose process died. How long that takes to notice: the lease plus one poll.
 """
 
@@ -15,7 +16,8 @@ from understage.platform.scheduler import Loop
 from understage.scaffolder.events import TaskSignals
 from understage.scaffolder.shielding import shielded
 from understage.scaffolder.store.claim_tasks import claim_tasks
-from understage.scaffolder.tasks.engine import EngineTimes, Execute, RunControl
+from understage.scaffolder.store.create_task import Holder
+from understage.scaffolder.tasks.engine import EngineTimes, Execute, RunControl, StoreTask
 from understage.scaffolder.tasks.outage import is_outage
 from understage.scaffolder.tasks.runs import Runs
 
@@ -37,12 +39,15 @@ class DatabaseEngine:
         self._database = database
         self._limit = limit
         self._times = times or EngineTimes()
-        self._is_stopping = False
+        self._is_running = False
+        self._is_queued = True
+        self._placing = 0
+        self._announced = -math.inf
         self._outage: Exception | None = None
         self._quiet_until = 0.0
         self._claiming = asyncio.Lock()
         self._loop = Loop("task engine", self._take_tasks, interval=self._times.poll)
-        self._runs = Runs(database, execute, signals, self._times, on_end=self._loop.wake)
+        self._runs = Runs(database, execute, signals, self._times, on_end=self._on_end)
 
     @property
     def problem(self) -> Exception | None:
@@ -52,20 +57,38 @@ class DatabaseEngine:
     async def start(self) -> None:
         """As the port says."""
         if self._limit > 0:
+            self._is_running = True
             self._runs.keep_leases()
             self._loop.start()
 
     async def stop(self) -> None:
         """As the port says."""
-        self._is_stopping = True
+        self._is_running = False
         await self._loop.stop()
         async with self._claiming:  # a claim that was on its way has become a run
             pass
         await self._runs.stop()
 
+    async def place(self, store: StoreTask) -> None:
+        """As the port says."""
+        if not self._has_room:
+            await store(None)
+            self._look()
+            return
+        self._placing += 1
+        try:
+            claim = await store(Holder(self._runs.owner, self._lease_ms))
+        finally:
+            self._placing -= 1
+        assert claim is not None  # there is a holder
+        if self._is_running:
+            self._runs.start(claim, RunControl())
+        else:
+            await self._runs.release(claim)
+
     async def submit(self, task_id: str) -> None:
         """As the port says."""
-        self._loop.wake()
+        self._look()
 
     async def interrupt(self, task_id: str) -> None:
         """As the port says; a task that another process runs is interrupted by its heartbeat."""
@@ -87,26 +110,52 @@ class DatabaseEngine:
             return
         self._outage = None
 
+    @property
+    def _has_room(self) -> bool:
+        is_free = len(self._runs) + self._placing < self._limit
+        return is_free and self._is_running and not self._is_queued and self._outage is None
+
+    @property
+    def _lease_ms(self) -> int:
+        return int(self._times.lease * 1000)
+
+    def _look(self) -> None:
+        self._is_queued = True
+        self._loop.wake()
+
+    def _on_end(self) -> None:
+        if self._is_queued:
+            self._loop.wake()
+
     async def _fill(self) -> None:
-        capacity = self._limit - len(self._runs)
+        capacity = self._limit - len(self._runs) - self._placing
         if capacity > 0:
             await shielded(self._claim(capacity))
-        if len(self._runs) >= self._limit:
+        # Not at each wake-up: who waits for less than that need not be told.
+        is_time = time.monotonic() - self._announced >= self._times.poll
+        if len(self._runs) >= self._limit and self._is_queued and is_time:
+            self._announced = time.monotonic()
             await shielded(self._runs.announce())
 
     async def _claim(self, limit: int) -> None:
-        lease_ms = int(self._times.lease * 1000)
         async with self._claiming:
-            if self._is_stopping:
+            if not self._is_running:
                 return
-            async with self._database.write() as connection:
-                claims = await claim_tasks(
-                    connection,
-                    owner=self._runs.owner,
-                    limit=limit,
-                    lease_ms=lease_ms,
-                    running=self._runs.task_ids,
-                    takes_over=time.monotonic() >= self._quiet_until,
-                )
+            self._is_queued = False
+            try:
+                async with self._database.write() as connection:
+                    claims = await claim_tasks(
+                        connection,
+                        owner=self._runs.owner,
+                        limit=limit,
+                        lease_ms=self._lease_ms,
+                        running=self._runs.task_ids,
+                        takes_over=time.monotonic() >= self._quiet_until,
+                    )
+            except BaseException:
+                self._is_queued = True
+                raise
+            # As many as there was room for: there may be more.
+            self._is_queued = self._is_queued or len(claims) == limit
             for claim in claims:
                 self._runs.start(claim, RunControl())

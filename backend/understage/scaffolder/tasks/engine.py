@@ -1,7 +1,8 @@
 """The port of task engines: what runs tasks, and decides which process does.
 
 A task is its row; the engine is told about it after the row is committed, and finds by itself what it was not told about
-(a process may die in between). `database_engine` is the default, `temporal_engine` schedules elsewhere. Both promise:
+(a process may die in between). A new task need not wait for that: the row may say from the first who runs it.
+`database_engine` is the default, `temporal_engine` schedules elsewhere. Both promise:
 
 - every open task is run, the oldest first (by Temporal: about so), by one worker at a time, and continued elsewhere when that
   worker dies;
@@ -17,6 +18,7 @@ from understage.platform.database import Database
 from understage.scaffolder.events import TaskSignals
 from understage.scaffolder.steps.run import Portion
 from understage.scaffolder.store.claim_tasks import Claim
+from understage.scaffolder.store.create_task import Holder
 from understage.scaffolder.tasks.run import ClaimedRun
 
 Interruption = Literal["cancel", "handover", "lost"]
@@ -65,6 +67,10 @@ class Execute(Protocol):
         """Run it."""
 
 
+StoreTask = Callable[[Holder | None], Awaitable[Claim | None]]
+"""Stores a new task durably, claimed by a holder or, without one, open; returns the claim."""
+
+
 class TaskEngine(Protocol):
     """Runs tasks."""
 
@@ -74,8 +80,11 @@ class TaskEngine(Protocol):
     async def stop(self) -> None:
         """Take no more; let running ones end for a short grace, then hand them over to other processes at once."""
 
+    async def place(self, store: StoreTask) -> None:
+        """Have a new task stored and run: by this process at once where there is room and nobody waits, else in its turn."""
+
     async def submit(self, task_id: str) -> None:
-        """There is a new open task."""
+        """There is an open task."""
 
     async def interrupt(self, task_id: str) -> None:
         """The row of the task says that it is to be cancelled: see to it now."""

@@ -26,16 +26,17 @@ from understage.scaffolder.events import TaskSignals
 from understage.scaffolder.steps.run import LostTaskError, Outcome, TaskRun
 from understage.scaffolder.store.append_events import NewEvent
 from understage.scaffolder.store.claim_tasks import Claim
-from understage.scaffolder.store.finish_task import finish_task
+from understage.scaffolder.store.finish_task import forget_after_end
 from understage.scaffolder.store.notify import notify
 from understage.scaffolder.store.renew_leases import release_claim
 from understage.scaffolder.store.select_running import select_running
+from understage.scaffolder.tasks.commits import Commits
 from understage.scaffolder.tasks.engine import RunControl
 from understage.scaffolder.tasks.journal import Journal
 from understage.scaffolder.tasks.measures import measure_task
 from understage.scaffolder.tasks.outage import through_outage
 from understage.scaffolder.tasks.parameters_audit import shorten
-from understage.scaffolder.tasks.run import ClaimedRun, read_rest, read_secrets, read_spec
+from understage.scaffolder.tasks.run import ClaimedRun, Rest, read_rest, read_secrets, read_spec
 from understage.scaffolder.tasks.snapshots import Snapshots
 from understage.scaffolder.workspace import SnapshotStore, remove_folder
 
@@ -69,6 +70,7 @@ class Execution:
         audited_length: int = 256,
     ) -> None:
         self._database = database
+        self._commits = Commits(database, signals.sender)
         self._run_steps = run_steps
         self._signals = signals
         self._cipher = cipher
@@ -80,7 +82,7 @@ class Execution:
     async def __call__(self, claim: Claim, control: RunControl) -> None:
         """As `tasks.engine.Execute` says."""
         journal = Journal(
-            self._database,
+            self._commits,
             claim.task_id,
             fence=claim.fence,
             number=claim.journal,
@@ -133,7 +135,7 @@ class Execution:
     async def _release(self, claim: Claim) -> None:
         async with self._database.write() as connection:
             await release_claim(connection, claim.task_id, claim.fence)
-            await notify(connection, "queue", claim.task_id)
+            await notify(connection, "queue", claim.task_id, sender=self._signals.sender)
 
     async def _run(self, claim: Claim, journal: Journal, control: RunControl) -> None:
         spec = read_spec(claim.spec)
@@ -188,9 +190,7 @@ class Execution:
     async def _run_in_workspace(self, claim: Claim, journal: Journal, control: RunControl) -> Outcome:
         snapshots: Snapshots | None = None
         try:
-            rest = await through_outage(
-                lambda: read_rest(self._database, claim.task_id, self._cipher), name="start of a task"
-            )
+            rest = await self._rest(claim)
             snapshots = Snapshots(
                 claim.task_id,
                 self._folder / f"{claim.task_id}-{claim.fence}",
@@ -228,16 +228,29 @@ class Execution:
                 await asyncio.shield(snapshots.remove_folder())
         return outcome
 
+    async def _rest(self, claim: Claim) -> Rest:
+        """What earlier runs left: nothing where none has ever written."""
+        if claim.journal == 0:
+            return Rest()
+        return await through_outage(
+            lambda: read_rest(self._database, claim.task_id, self._cipher), name="start of a task"
+        )
+
     async def _finish(self, claim: Claim, journal: Journal, control: RunControl, outcome: Outcome) -> None:
         status = "completed" if outcome.error is None else "failed"
         body: dict[str, Any] = {"message": f"Run completed with status: {status}"}
         body |= {"output": dict(outcome.output or {})} if outcome.error is None else {"error": dict(outcome.error)}
 
-        async def write(connection: AsyncConnection) -> None:
-            secret = outcome.secret_checkpoints
-            await finish_task(connection, claim.task_id, status, secret_checkpoints=secret)
+        async def forget(connection: AsyncConnection) -> None:
+            await forget_after_end(
+                connection,
+                claim.task_id,
+                status,
+                is_recoverable=claim.is_recoverable,
+                secret_checkpoints=outcome.secret_checkpoints,
+            )
 
-        await journal.commit([NewEvent(claim.task_id, "completion", body)], write, last=True)
+        await journal.finish(status, NewEvent(claim.task_id, "completion", body), forget)
         control.is_over = True
         if outcome.error is None and control.discard is not None:
             await control.discard()

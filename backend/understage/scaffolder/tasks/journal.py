@@ -7,38 +7,30 @@ as committed, and a run whose task was taken over, ended or reopened gets `LostT
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from understage.platform.database import Database
 from understage.scaffolder.steps.run import LostTaskError
-from understage.scaffolder.store.advance_journal import advance_journal
-from understage.scaffolder.store.append_events import NewEvent, append_events
-from understage.scaffolder.store.notify import notify
+from understage.scaffolder.store.advance_journals import Advance
+from understage.scaffolder.store.append_events import NewEvent
+from understage.scaffolder.tasks.commits import Commits, Entry, Write
 from understage.scaffolder.tasks.outage import through_outage
-
-Write = Callable[[AsyncConnection], Awaitable[None]]
 
 BATCH_SECONDS = 0.1
 BATCH_LINES = 500
-
-
-async def _nothing(_connection: AsyncConnection) -> None:
-    """Events only."""
 
 
 class Journal:
     """The journal of one claim. `changed` is told after each commit."""
 
     def __init__(
-        self, database: Database, task_id: str, *, fence: int, number: int, changed: Callable[[str], None]
+        self, commits: Commits, task_id: str, *, fence: int, number: int, changed: Callable[[str], None]
     ) -> None:
         self.task_id = task_id
-        self._database = database
+        self._commits = commits
         self._fence = fence
         self._number = number
         self._changed = changed
         self._lines: list[NewEvent] = []
         self._writes: list[Write] = []
+        self._leaves_results = number > 0
         self._lock = asyncio.Lock()
         self._flusher: asyncio.Task[None] | None = None
         self._is_open = True
@@ -64,7 +56,7 @@ class Journal:
         await self.add(event)
 
     async def commit(
-        self, events: Sequence[NewEvent] = (), write: Write = _nothing, *, progress: bool = False, last: bool = False
+        self, events: Sequence[NewEvent] = (), write: Write | None = None, *, progress: bool = False, last: bool = False
     ) -> None:
         """Store the lines so far, `events` and what `write` does, in one transaction.
 
@@ -73,7 +65,14 @@ class Journal:
         """
         if not last:
             self._check()
-        await asyncio.shield(self._spawn(self._commit(events, write, progress=progress)))
+        await self._spawn_shielded(events, write, progress=progress)
+
+    async def finish(self, status: str, event: NewEvent, forget: Write) -> None:
+        """End the task: as `commit`, with its final status. `forget` erases results that nobody needs any more.
+
+        Of a task that completed nobody needs any: those that were to be stored now are not, and where none was, none is erased.
+        """
+        await self._spawn_shielded([event], forget, status=status)
 
     async def settle(self) -> None:
         """Wait for what is under way."""
@@ -96,36 +95,40 @@ class Journal:
         if not task.cancelled():
             task.exception()  # seen: whoever waited for it was told
 
+    async def _spawn_shielded(
+        self, events: Sequence[NewEvent], write: Write | None, *, progress: bool = False, status: str | None = None
+    ) -> None:
+        await asyncio.shield(self._spawn(self._commit(events, write, progress=progress, status=status)))
+
     async def _flush_soon(self) -> None:
         await asyncio.sleep(BATCH_SECONDS)
         self._flusher = None
         if self._lines:
-            await self._commit((), _nothing, progress=False)
+            await self._commit((), None)
 
-    async def _commit(self, events: Sequence[NewEvent], write: Write, *, progress: bool) -> None:
+    async def _commit(
+        self, events: Sequence[NewEvent], write: Write | None, *, progress: bool = False, status: str | None = None
+    ) -> None:
         async with self._lock:
-            batch, writes = [*self._lines, *events], [*self._writes, write]
+            batch = [*self._lines, *events]
             progress = progress or bool(self._writes)
+            writes = [*self._writes, *([] if write is None else [write])]
+            if status == "completed":
+                writes = [write] if write is not None and self._leaves_results else []
+            self._leaves_results = self._leaves_results or bool(writes)
             self._lines.clear()
             self._writes.clear()
+            entry = Entry(Advance(self.task_id, self._fence, self._number, progress, status), batch, writes)
             attempts = 0
 
             async def attempt() -> None:
                 nonlocal attempts
                 attempts += 1
-                async with self._database.write() as connection:
-                    state = await advance_journal(
-                        connection, self.task_id, fence=self._fence, journal=self._number, progress=progress
-                    )
-                    if state == "done" and attempts > 1:
-                        return
-                    if state != "open":
-                        self.close()
-                        raise LostTaskError(f"Task {self.task_id} belongs to another worker, or has ended")
-                    await append_events(connection, batch)
-                    for each in writes:
-                        await each(connection)
-                    await notify(connection, "event", self.task_id)
+                state = await self._commits.store(entry)
+                if state == "open" or (state == "done" and attempts > 1):
+                    return
+                self.close()
+                raise LostTaskError(f"Task {self.task_id} belongs to another worker, or has ended")
 
             await through_outage(attempt, name="task journal")
             self._number += 1

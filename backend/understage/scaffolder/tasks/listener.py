@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, sql
 from sqlalchemy import PoolProxiedConnection
 
 from understage.platform.database import Database
-from understage.scaffolder.store.notify import CHANNEL
+from understage.scaffolder.store.notify import CHANNEL, read_news
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +25,13 @@ OnNews = Callable[[str, str], Coroutine[Any, Any, None]]
 
 
 class Listener:
-    """Calls `on_news` for each announcement, and `on_gap` whenever some may have been missed."""
+    """Calls `on_news` for each announcement of others than `sender`, and `on_gap` whenever some may have been missed."""
 
-    def __init__(self, database: Database, on_news: OnNews, on_gap: Callable[[], None]) -> None:
+    def __init__(self, database: Database, on_news: OnNews, on_gap: Callable[[], None], *, sender: str) -> None:
         self._database = database
         self._on_news = on_news
         self._on_gap = on_gap
+        self._sender = sender
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -67,5 +68,6 @@ class Listener:
         await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
         self._on_gap()
         async for notice in connection.notifies():
-            news, _, task_id = notice.payload.partition(":")
-            await self._on_news(news, task_id)
+            news = read_news(notice.payload, own=self._sender)
+            if news is not None:
+                await self._on_news(*news)

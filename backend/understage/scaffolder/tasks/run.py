@@ -1,7 +1,7 @@
 """One claimed run as the interpreter sees it: `steps.run.TaskRun` on the database. Made by `tasks.worker`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ HIDDEN = "\0hidden"
 class Rest:
     """What earlier runs of a task left."""
 
-    state: TaskState
-    snapshot: StoredSnapshot | None
+    state: TaskState = field(default_factory=TaskState)
+    snapshot: StoredSnapshot | None = None
 
 
 async def read_rest(database: Database, task_id: str, cipher: Cipher) -> Rest:

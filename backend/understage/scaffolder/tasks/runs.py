@@ -12,6 +12,7 @@ from understage.scaffolder.events import TaskSignals
 from understage.scaffolder.store.announce_queue import announce_queue
 from understage.scaffolder.store.claim_tasks import Claim
 from understage.scaffolder.store.notify import notify
+from understage.scaffolder.store.renew_leases import release_claim
 from understage.scaffolder.tasks.engine import EngineTimes, Execute, Interruption, RunControl
 from understage.scaffolder.tasks.heartbeat import Heartbeat, Owned
 from understage.scaffolder.tasks.unblocking import Unblocking
@@ -88,6 +89,12 @@ class Runs:
         task.add_done_callback(lambda _task: self._end(claim))
         return task
 
+    async def release(self, claim: Claim) -> None:
+        """Leave a claim that is not started to others."""
+        async with self._database.write() as connection:
+            await release_claim(connection, claim.task_id, claim.fence)
+            await notify(connection, "queue", claim.task_id, sender=self._signals.sender)
+
     def interrupt(self, task_id: str, reason: Interruption) -> None:
         """End a run for that reason; nothing to do for one that is not here or has ended."""
         run = self._runs.get(task_id)
@@ -120,8 +127,7 @@ class Runs:
         """Tell waiting tasks, in their logs, how many are ahead of them and why they wait."""
         async with self._database.write() as connection:
             told = await announce_queue(connection, reason)
-            for task_id in told:
-                await notify(connection, "event", task_id)
+            await notify(connection, "event", *told, sender=self._signals.sender)
         for task_id in told:
             self._signals.changed(task_id)
 

@@ -1,6 +1,7 @@
 """The workspace of one run: restored at its start, kept with every commit that may be continued from."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -10,12 +11,23 @@ from understage.errors import ServiceUnavailableError
 from understage.scaffolder.cipher import Cipher
 from understage.scaffolder.store.progress import StoredSnapshot, put_snapshot
 from understage.scaffolder.tasks.outage import is_outage, through_outage
-from understage.scaffolder.workspace import SnapshotStore, fingerprint, make_folder, pack, remove_folder
+from understage.scaffolder.workspace import (
+    EMPTY,
+    SnapshotStore,
+    fingerprint,
+    is_empty,
+    make_folder,
+    pack,
+    remove_empty,
+    remove_folder,
+)
 
 log = structlog.get_logger(__name__)
 
 IN_DATABASE_BYTES = 256 * 1024
 STORE_PATIENCE = 60.0
+FIRST_CLAIM = 1
+"""The fence of a claim that no other was before."""
 
 
 class Snapshots:
@@ -46,16 +58,21 @@ class Snapshots:
 
     async def restore(self) -> None:
         """Make the folder, as the last snapshot has it. Folders of earlier claims on this machine go."""
+        if self._fence == FIRST_CLAIM:
+            # Nobody has been here: an empty folder is one call, which no thread is worth.
+            self.folder.mkdir(parents=True, mode=0o700)
+            self._fingerprint = EMPTY
+            return
         content = await self._read()
         await self._forget_dead_ends()
-        for old in self.folder.parent.glob(f"{self._task_id}*"):
+        for old in self._folders(self._task_id):
             await asyncio.to_thread(remove_folder, old)
         await asyncio.to_thread(make_folder, self.folder, content)
         self._fingerprint = await asyncio.to_thread(fingerprint, self.folder)
 
     async def take(self) -> StoredSnapshot | None:
         """A snapshot that is not in force before `keep`; None when nothing changed since the last."""
-        mark = await asyncio.to_thread(fingerprint, self.folder)
+        mark = EMPTY if is_empty(self.folder) else await asyncio.to_thread(fingerprint, self.folder)
         if mark == self._fingerprint:
             return None
         content = await asyncio.to_thread(self._pack)
@@ -85,8 +102,15 @@ class Snapshots:
 
     async def remove_folder(self) -> None:
         """The run is over. Temporary folders of its steps go too."""
-        for folder in self.folder.parent.glob(f"{self.folder.name}*"):
-            await asyncio.to_thread(remove_folder, folder)
+        for folder in self._folders(self.folder.name):
+            if not remove_empty(folder):
+                await asyncio.to_thread(remove_folder, folder)
+
+    def _folders(self, prefix: str) -> list[Path]:
+        """The folders of this machine whose names begin so."""
+        with suppress(FileNotFoundError):
+            return [path for path in self.folder.parent.iterdir() if path.name.startswith(prefix)]
+        return []
 
     async def _delete(self, snapshot: StoredSnapshot | None) -> None:
         if snapshot is None or snapshot.location is None:

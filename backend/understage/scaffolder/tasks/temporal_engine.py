@@ -18,7 +18,7 @@ from understage.scaffolder.shielding import shielded
 from understage.scaffolder.steps.run import Portion
 from understage.scaffolder.store.claim_tasks import Claim, claim_task
 from understage.scaffolder.store.select_due import select_due
-from understage.scaffolder.tasks.engine import EngineTimes, Execute, RunControl
+from understage.scaffolder.tasks.engine import EngineTimes, Execute, RunControl, StoreTask
 from understage.scaffolder.tasks.outage import is_outage
 from understage.scaffolder.tasks.runs import Runs
 from understage.scaffolder.tasks.temporal_worker import UNREACHED, HandedOverError, TemporalWorker
@@ -75,6 +75,11 @@ class TemporalEngine:
         self._worker.begin_stop()
         await self._runs.stop()
         await self._worker.stop()
+
+    async def place(self, store: StoreTask) -> None:
+        """As the port says; Temporal decides who runs a task, and when."""
+        await store(None)
+        self._loop.wake()
 
     async def submit(self, task_id: str) -> None:
         """As the port says."""
