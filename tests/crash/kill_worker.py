@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,8 @@ async def check(ctx: ActionContext, input: Target) -> Seen:
 class NoCatalog:
     """Tasks are submitted without a template."""
 
-    async def get_entity(self, ref: str, _credentials: Credentials) -> None:
-        return None
+    async def get_entities(self, refs: Sequence[str], _credentials: Credentials) -> list[None]:
+        return [None] * len(refs)
 
 
 def build(setup: Setup, *, limit: int | None = None) -> ScaffolderService:

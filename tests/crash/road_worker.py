@@ -7,6 +7,7 @@ a while over both.
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,10 @@ async def child(ctx: ActionContext, input: SlowInput) -> SlowOutput:
 class Catalog:
     """Has one template: `STEPS` steps, each of which says what those before it put out."""
 
-    async def get_entity(self, ref: str, _credentials: Credentials) -> dict[str, Any] | None:
+    async def get_entities(self, refs: Sequence[str], _credentials: Credentials) -> list[dict[str, Any] | None]:
+        return [self._find(ref) for ref in refs]
+
+    def _find(self, ref: str) -> dict[str, Any] | None:
         if ref == "template:default/child":
             return _template("child", [{"id": "s1", "action": "test:child", "input": {"message": "wait"}}], {})
         if ref != "template:default/demo":

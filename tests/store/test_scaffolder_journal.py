@@ -136,8 +136,8 @@ class _LosesAnswers:
         self._database = database
         self.count = 0
 
-    def write(self) -> "_LosesAnswers":
-        self._inner = self._database.write()
+    def write_once(self) -> "_LosesAnswers":
+        self._inner = self._database.write_once()
         return self
 
     async def __aenter__(self) -> AsyncConnection:

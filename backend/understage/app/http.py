@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 from starlette.types import ASGIApp
 
+from understage.app.inside import ask_inside
 from understage.errors import ForeignError
 from understage.identity.outgoing import Answer
 from understage.platform.http import DEFAULT_TIMEOUT, HttpClient
-from understage.platform.json import loads
+from understage.platform.json import dumps, loads
 from understage.sdk.ports import HttpResponse
 
 
@@ -24,11 +24,11 @@ class ServiceFetch:
     def __init__(self, client: HttpClient, own_base: str) -> None:
         self._client = client
         self._own_base = own_base
-        self._own: httpx.AsyncClient | None = None
+        self._own: ASGIApp | None = None
 
     def attach(self, web: ASGIApp) -> None:
         """Hand requests to ourselves over to `web`, the root application."""
-        self._own = httpx.AsyncClient(transport=httpx.ASGITransport(web))
+        self._own = web
 
     async def __call__(
         self,
@@ -41,8 +41,10 @@ class ServiceFetch:
     ) -> Answer:
         """Send a request and wait up to `timeout` seconds; the answer's body is None where it is no JSON."""
         if self._own is not None and url.startswith(self._own_base):
-            response = await self._own.request(method, url, headers=dict(headers or {}), json=json)
-            return Answer(response.status_code, _parse(response.content))
+            content = None if json is None else dumps(json)
+            typed = {} if content is None else {"content-type": "application/json"}
+            response = await ask_inside(self._own, method, url, {**typed, **(headers or {})}, content)
+            return Answer(response.status, _parse(response.content))
         answer = await self._client.request(method, url, headers=headers, json=json, timeout=timeout)
         return Answer(answer.status, _parse(answer.body))
 
@@ -54,17 +56,10 @@ class ServiceFetch:
             return await self._client.request(method, url, headers=headers, content=content, timeout=timeout)
         try:
             async with asyncio.timeout(timeout):
-                answer = await self._own.request(method, url, headers=dict(headers), content=content)
+                answer = await ask_inside(self._own, method, url, headers, content)
         except TimeoutError as error:
             raise ForeignError(f"{method} {url.partition('?')[0]} took longer than {timeout:g} seconds") from error
-        return HttpResponse(
-            answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content
-        )
-
-    async def close(self) -> None:
-        """Close what `attach` opened."""
-        if self._own is not None:
-            await self._own.aclose()
+        return HttpResponse(answer.status, answer.headers, answer.content)
 
 
 def _parse(body: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -62,10 +63,9 @@ class ScaffolderCatalog:
 
         return HttpCatalog(self._fetch, self._url, token_of)
 
-    async def get_entity(self, ref: str, credentials: Credentials) -> Entity | None:
-        """One entity."""
-        (entity,) = await self.port(credentials).get_entities([ref])
-        return entity
+    async def get_entities(self, refs: Sequence[str], credentials: Credentials) -> Sequence[Entity | None]:
+        """Entities, in the order of their references."""
+        return await self.port(credentials).get_entities(refs)
 
 
 def create_scaffolder(

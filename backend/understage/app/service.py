@@ -101,7 +101,6 @@ class Service:
         await self.measures.metrics.stop()
         await self.scaffolder.stop()
         await self.engine.stop()
-        await self.fetch.close()
         await self.http.close()
         await self.served.close()
         await self.database.close()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from joserfc.jwk import ECKey
 
 PLUGIN_TOKEN_LIFETIME = 3600
+REUSE_SECONDS = 5.0
+"""A token is given out again for as long as whoever gets it remembers that it was verified, see `verified`."""
+_MOST_KEPT = 1024
 
 
 class UserTokenIssuer:
@@ -97,6 +100,7 @@ class PluginTokenIssuer:
         self._auth_policy_disabled = auth_policy_disabled
         self._lifetime = lifetime
         self._clock = clock
+        self._issued: dict[tuple[str, str | None], tuple[float, str]] = {}
 
     @property
     def own_credentials(self) -> Credentials:
@@ -116,16 +120,29 @@ class PluginTokenIssuer:
             raise AuthenticationError("Refused to issue service token for credential type 'none'")
         if isinstance(principal, ServicePrincipal):
             _check_delegation(on_behalf_of, principal, target_plugin_id)
-            return await self._sign(target_plugin_id)
+            return await self._signed(target_plugin_id)
         if not on_behalf_of.token:
             raise AuthenticationError("User credentials is unexpectedly missing token")
-        limited, expires = tokens.limit_user_token(on_behalf_of.token)
-        return await self._sign(target_plugin_id, limited, expires)
+        return await self._signed(target_plugin_id, on_behalf_of.token)
 
     async def headers(self, target_plugin_id: str, on_behalf_of: Credentials) -> dict[str, str]:
         """The request headers that carry `issue`'s token."""
         token = await self.issue(target_plugin_id, on_behalf_of)
         return {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def _signed(self, target_plugin_id: str, user_token: str | None = None) -> str:
+        """A token for the target, of the user if there is one; the same one for some seconds."""
+        now = self._clock()
+        reuse_until, token = self._issued.get((target_plugin_id, user_token), (0.0, ""))
+        if now < reuse_until:
+            return token
+        limited, expires = (None, None) if user_token is None else tokens.limit_user_token(user_token)
+        token = await self._sign(target_plugin_id, limited, expires)
+        if len(self._issued) >= _MOST_KEPT:
+            self._issued.clear()
+        until = now + min(REUSE_SECONDS, self._lifetime)
+        self._issued[target_plugin_id, user_token] = (until if expires is None else min(until, expires), token)
+        return token
 
     async def _sign(self, target_plugin_id: str, limited: str | None = None, expires: int | None = None) -> str:
         issued = int(self._clock())

@@ -31,8 +31,8 @@ class TemplateTaskFactory:
         self, template_ref: str, values: Mapping[str, Any], secrets: Mapping[str, str], credentials: Credentials
     ) -> NewTask:
         """As the protocol says."""
-        user = await self._templates.get_user(credentials)
-        visible = await self._templates.get(EntityRef.parse(template_ref, default_kind="template"), credentials)
+        ref = EntityRef.parse(template_ref, default_kind="template")
+        visible, user = await self._templates.get_with_user(ref, credentials)
         check_values(values, visible.pages)
         check_secrets(secrets, visible.template.secrets_schema)
         spec = build_task_spec(

@@ -3,6 +3,7 @@
 Called for the form (`api.templates`) and for creating and retrying tasks. The catalog is asked with the caller's credentials.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,8 +20,8 @@ DEFAULT_PAGE_TITLE = "Please enter the following information"
 class CatalogClient(Protocol):
     """The catalog by its HTTP-shaped port; the composition root wires one of this process or of another."""
 
-    async def get_entity(self, ref: str, credentials: Credentials) -> Entity | None:
-        """The entity that `kind:namespace/name` names; None where there is none that the caller may read."""
+    async def get_entities(self, refs: Sequence[str], credentials: Credentials) -> Sequence[Entity | None]:
+        """The entities that `kind:namespace/name` names, in order; None where there is none that the caller may read."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,21 @@ class Templates:
 
     async def get(self, ref: EntityRef, credentials: Credentials) -> VisibleTemplate:
         """The template. Raises InputError for another kind or apiVersion, NotFoundError where there is none."""
+        return (await self.get_with_user(ref, credentials, wants_user=False))[0]
+
+    async def get_with_user(
+        self, ref: EntityRef, credentials: Credentials, *, wants_user: bool = True
+    ) -> tuple[VisibleTemplate, Entity | None]:
+        """The template, as `get`, and the caller's User entity, as `get_user`: one question to the catalog."""
         if ref.kind.lower() != "template":
             raise InputError("Invalid kind, only 'Template' kind is supported")
-        entity = await self._catalog.get_entity(str(ref), credentials)
+        refs = [str(ref), *([credentials.user_ref] if wants_user and credentials.user_ref is not None else [])]
+        entity, *users = await self._catalog.get_entities(refs, credentials)
         if entity is None:
             raise NotFoundError(f"Template {ref} not found")
         if entity.get("apiVersion") != API_VERSION:
             raise InputError(f"Unsupported apiVersion field in schema entity, {entity.get('apiVersion')}")
-        return await self.cut_down(read_template(entity), credentials)
+        return await self.cut_down(read_template(entity), credentials), users[0] if users else None
 
     async def cut_down(self, template: Template, credentials: Credentials) -> VisibleTemplate:
         """Remove what the caller may not see."""
@@ -78,7 +86,7 @@ class Templates:
 
     async def get_entity(self, ref: str, credentials: Credentials) -> Entity | None:
         """Any entity that the caller may read."""
-        return await self._catalog.get_entity(ref, credentials)
+        return (await self._catalog.get_entities([ref], credentials))[0]
 
 
 def _describe_page(page: dict[str, Any]) -> dict[str, Any]:

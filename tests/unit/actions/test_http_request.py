@@ -239,10 +239,7 @@ async def test_a_plugin_of_this_process_is_asked_without_a_socket() -> None:
 
     fetch = ServiceFetch(HttpClient(), "http://backend.test/api/")
     fetch.attach(Starlette(routes=[Route("/api/x", echo, methods=["PUT"]), Route("/api/slow", slow)]))
-    try:
-        found = await fetch.exchange("PUT", "http://backend.test/api/x", headers={}, content=b"hello", timeout=5)
-        assert (found.status, found.headers["x-method"], found.body) == (201, "PUT", b"hello")
-        with pytest.raises(ForeignError, match=r"GET http://backend.test/api/slow took longer than 0\.05 seconds"):
-            await fetch.exchange("GET", "http://backend.test/api/slow?a=b", headers={}, content=None, timeout=0.05)
-    finally:
-        await fetch.close()
+    found = await fetch.exchange("PUT", "http://backend.test/api/x", headers={}, content=b"hello", timeout=5)
+    assert (found.status, found.headers["x-method"], found.body) == (201, "PUT", b"hello")
+    with pytest.raises(ForeignError, match=r"GET http://backend.test/api/slow took longer than 0\.05 seconds"):
+        await fetch.exchange("GET", "http://backend.test/api/slow?a=b", headers={}, content=None, timeout=0.05)

@@ -1,7 +1,7 @@
 """The interpreter half of the road for tests: a catalog of given templates, a few actions, runs in memory."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ class TemplateCatalog:
             "spec": {"profile": {"displayName": "Anna"}, "memberOf": []},
         }
 
-    async def get_entity(self, ref: str, credentials: Credentials) -> dict[str, Any] | None:
-        return self.entities.get(ref)
+    async def get_entities(self, refs: Sequence[str], credentials: Credentials) -> list[dict[str, Any] | None]:
+        return [self.entities.get(ref) for ref in refs]
 
 
 def template(*steps: Mapping[str, Any], name: str = "demo", **spec: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The gate of every write of a run: only the present claim passes, and each transaction passes once."""
+"""What runs store of their progress, past the gate: only the present claim passes, and each transaction passes once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,12 +8,14 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.json import dumps_text
+from understage.scaffolder.store.append_events import INSERT_EVENTS, NewEvent, append_events, columns_of
+from understage.scaffolder.store.notify import CHANNEL
 from understage.scaffolder.store.tables import tasks
 
 State = Literal["open", "done", "lost"]
 
-# In the order of ids, as renewals take them: two that lock several rows never wait for one another.
-_TOGETHER = text("""
+# Rows are locked in the order of ids, as renewals take them: two that lock several never wait for one another.
+_TOGETHER = text(f"""
     WITH sent AS (
         SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
             AS sent(task_id text, fence bigint, journal bigint, progress boolean, status text)
@@ -22,16 +24,20 @@ _TOGETHER = text("""
         FROM tasks JOIN sent ON tasks.id = sent.task_id
         WHERE tasks.fence = sent.fence AND tasks.journal = sent.journal AND tasks.status = 'processing'
         ORDER BY tasks.id FOR UPDATE OF tasks
+    ), moved AS (
+        UPDATE tasks SET
+            journal = tasks.journal + 1,
+            deaths = CASE WHEN mine.progress THEN 0 ELSE tasks.deaths END,
+            status = coalesce(mine.status, tasks.status),
+            secrets = CASE WHEN mine.status IS NULL THEN tasks.secrets END,
+            owner = CASE WHEN mine.status IS NULL THEN tasks.owner END,
+            lease_until = CASE WHEN mine.status IS NULL THEN tasks.lease_until END
+        FROM mine WHERE tasks.seq = mine.seq
+        RETURNING tasks.id
+    ), added AS (
+        {INSERT_EVENTS.replace("ORDER BY", "WHERE task_id IN (SELECT id FROM moved) ORDER BY")}
     )
-    UPDATE tasks SET
-        journal = tasks.journal + 1,
-        deaths = CASE WHEN mine.progress THEN 0 ELSE tasks.deaths END,
-        status = coalesce(mine.status, tasks.status),
-        secrets = CASE WHEN mine.status IS NULL THEN tasks.secrets END,
-        owner = CASE WHEN mine.status IS NULL THEN tasks.owner END,
-        lease_until = CASE WHEN mine.status IS NULL THEN tasks.lease_until END
-    FROM mine WHERE tasks.seq = mine.seq
-    RETURNING tasks.id
+    SELECT id, pg_notify(:channel, 'event:' || id || ':' || :sender) FROM moved
 """)
 
 
@@ -49,17 +55,22 @@ class Advance:
     status: str | None = None
 
 
-async def advance_journals(connection: AsyncConnection, wanted: Sequence[Advance]) -> Mapping[str, State]:
-    """Raise the tasks' journal numbers by one and lock their rows until the transaction ends; each task once.
+async def advance_journals(
+    connection: AsyncConnection, wanted: Sequence[Advance], events: Sequence[NewEvent], *, sender: str
+) -> Mapping[str, State]:
+    """Raise the tasks' journal numbers by one, each task's once, add those of the events whose tasks pass, and tell of them.
 
+    The rows are locked until the transaction ends. One statement on PostgreSQL, which may be a transaction of its own.
     "open": go on and write. "done": this transaction was committed before, although its answer got lost. "lost": the claim
     belongs to another one, or the task has ended; write nothing more.
     """
     if connection.dialect.name == "postgresql":
         rows = dumps_text([asdict(each) for each in wanted])
-        moved = set(await connection.scalars(_TOGETHER, {"rows": rows}))
+        sent = {"rows": rows, "channel": CHANNEL, "sender": sender, **columns_of(events)}
+        moved = {row[0] for row in await connection.execute(_TOGETHER, sent)}
     else:
         moved = {each.task_id for each in wanted if await _advance(connection, each)}
+        await append_events(connection, [event for event in events if event.task_id in moved])
     states: dict[str, State] = dict.fromkeys(moved, "open")
     for each in wanted:
         if each.task_id not in moved:

@@ -13,13 +13,15 @@ from understage.scaffolder.store.tables import task_events
 
 EventType = Literal["log", "completion", "cancelled", "recovered"]
 
-_TOGETHER = text("""
+INSERT_EVENTS = """
     INSERT INTO task_events (task_id, event_type, step_id, body, created_at)
     SELECT task_id, event_type, step_id, body, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
     FROM unnest(CAST(:tasks AS text[]), CAST(:types AS text[]), CAST(:steps AS text[]), CAST(:bodies AS text[]))
         WITH ORDINALITY AS sent(task_id, event_type, step_id, body, place)
     ORDER BY place
-""")
+"""
+"""PostgreSQL's way, of `columns_of`: ids are given in the order of places."""
+_TOGETHER = text(INSERT_EVENTS)
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,23 @@ async def append_events(connection: AsyncConnection, events: Sequence[NewEvent])
     if not events:
         return
     if connection.dialect.name == "postgresql":
-        columns = {
-            "tasks": [event.task_id for event in events],
-            "types": [event.type for event in events],
-            "steps": [_step_of(event) for event in events],
-            "bodies": [dumps_text(event.body) for event in events],
-        }
-        await connection.execute(_TOGETHER, columns)
+        await connection.execute(_TOGETHER, columns_of(events))
         return
     rows = [
         {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": dumps_text(event.body)}
         for event in events
     ]
     await connection.execute(insert(task_events).values(created_at=now_ms()), rows)
+
+
+def columns_of(events: Sequence[NewEvent]) -> dict[str, list[Any]]:
+    """The events, column by column."""
+    return {
+        "tasks": [event.task_id for event in events],
+        "types": [event.type for event in events],
+        "steps": [_step_of(event) for event in events],
+        "bodies": [dumps_text(event.body) for event in events],
+    }
 
 
 def _step_of(event: NewEvent) -> str | None:

@@ -1,14 +1,17 @@
 """Put a new task into the queue, or into the hands of the process that creates it."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.database import now_ms
 from understage.scaffolder.store.claim_tasks import Claim
 from understage.scaffolder.store.tables import tasks
+
+# Made once: to put them together costs more than to send them.
+_OPEN = insert(tasks).values(created_at=now_ms(), queued_at=now_ms())
+_HELD = _OPEN.values(lease_until=now_ms() + bindparam("lease_ms"), last_heartbeat_at=now_ms())
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +34,20 @@ async def create_task(
     holder: Holder | None = None,
 ) -> Claim | None:
     """Insert a task; `spec` is JSON, `secrets` encrypted. It is open, or claimed by its `holder`. One statement."""
-    held: dict[str, Any] = {"status": "open"}
-    if holder is not None:
-        lease = now_ms() + holder.lease_ms
-        held = {"status": "processing", "owner": holder.owner, "fence": 1, "lease_until": lease}
-        held["last_heartbeat_at"] = now_ms()
-    await connection.execute(
-        insert(tasks).values(
-            id=task_id,
-            spec=spec,
-            secrets=secrets,
-            created_by=created_by,
-            is_recoverable=is_recoverable,
-            traceparent=traceparent,
-            created_at=now_ms(),
-            queued_at=now_ms(),
-            **held,
-        )
-    )
+    new = {
+        "id": task_id,
+        "spec": spec,
+        "secrets": secrets,
+        "created_by": created_by,
+        "is_recoverable": is_recoverable,
+        "traceparent": traceparent,
+    }
     if holder is None:
+        await connection.execute(_OPEN, {**new, "status": "open"})
         return None
+    await connection.execute(
+        _HELD, {**new, "status": "processing", "fence": 1, "owner": holder.owner, "lease_ms": holder.lease_ms}
+    )
     return Claim(
         task_id=task_id,
         fence=1,

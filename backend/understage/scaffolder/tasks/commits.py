@@ -5,15 +5,14 @@ Each entry is under the fence and the number of its own run; one that is refused
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.database import Database
 from understage.scaffolder.store.advance_journals import Advance, State, advance_journals
-from understage.scaffolder.store.append_events import NewEvent, append_events
-from understage.scaffolder.store.notify import notify
+from understage.scaffolder.store.append_events import NewEvent
 from understage.scaffolder.tasks.outage import is_outage
 
 Write = Callable[[AsyncConnection], Awaitable[None]]
@@ -65,9 +64,12 @@ class Commits:
             self._work = None
 
     async def _store_together(self, together: Sequence[_Waiting]) -> None:
+        entries = [each.entry for each in together]
+        is_one_statement = not any(entry.writes for entry in entries)
+        transaction = self._database.write_once if is_one_statement else self._database.write
         try:
-            async with self._database.write() as connection:
-                states = await self._write(connection, [each.entry for each in together])
+            async with transaction() as connection:
+                states = await self._write(connection, entries)
         except Exception as error:
             if len(together) == 1 or is_outage(error):
                 for each in together:
@@ -83,15 +85,14 @@ class Commits:
         for each in together:
             _answer(each, states[each.entry.advance.task_id])
 
-    async def _write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> dict[str, State]:
-        states = await advance_journals(connection, [entry.advance for entry in entries])
-        passed = [entry for entry in entries if states[entry.advance.task_id] == "open"]
-        await append_events(connection, [event for entry in passed for event in entry.events])
-        for entry in passed:
-            for write in entry.writes:
-                await write(connection)
-        await notify(connection, "event", *(entry.advance.task_id for entry in passed), sender=self._sender)
-        return dict(states)
+    async def _write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> Mapping[str, State]:
+        events = [event for entry in entries for event in entry.events]
+        states = await advance_journals(connection, [entry.advance for entry in entries], events, sender=self._sender)
+        for entry in entries:
+            if states[entry.advance.task_id] == "open":
+                for write in entry.writes:
+                    await write(connection)
+        return states
 
 
 def _answer(waiting: _Waiting, answer: State | BaseException) -> None:
