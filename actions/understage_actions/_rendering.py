@@ -5,7 +5,6 @@ template, or a name that leads out of the target folder, fails the step.
 """
 
 import asyncio
-import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from understage.sdk import ActionContext, InputError, NotAllowedError, SourceError, Workspace, compile_glob
-from understage_actions._tree import destination_in, walk
+from understage_actions._tree import copy_file, make_folder, walk, write_file
 
 _BINARY_PROBE = 8000
 
@@ -69,7 +68,7 @@ class TreeRendering:
         """
         log = self.renderer.ctx.log
         output = self.renderer.ctx.workspace.resolve(self.target)
-        output.mkdir(parents=True, exist_ok=True)
+        make_folder(self.renderer.ctx.workspace, self.target)
         folder = Workspace(output)
         untouched = self._untouched([relative for relative, _ in entries])
         for relative, path in entries:
@@ -102,24 +101,26 @@ class TreeRendering:
         if path.is_dir() and not path.is_symlink():
             if existing.is_file():
                 raise InputError(f"{relative} cannot be written: {rendered} is a file already")
-            folder.resolve(rendered).mkdir(parents=True, exist_ok=True)
+            folder.resolve(rendered)
+            make_folder(self.renderer.ctx.workspace, PurePosixPath(self.target) / rendered)
             return f"Writing directory {relative} to template output path."
         if not self.replace and (existing.is_symlink() or existing.exists()):
             return None
         if existing.is_dir() and not existing.is_symlink():
             raise InputError(f"{relative} cannot be written: {rendered} is a folder already")
-        return self._write_file(relative, path, destination_in(folder, rendered), renders=renders)
+        return self._write_file(relative, path, PurePosixPath(self.target) / rendered, renders=renders)
 
-    def _write_file(self, relative: PurePosixPath, path: Path, target: Path, *, renders: bool) -> str:
+    def _write_file(self, relative: PurePosixPath, path: Path, target: PurePosixPath, *, renders: bool) -> str:
+        workspace = self.renderer.ctx.workspace
         if not renders:
-            shutil.copy2(path, target, follow_symlinks=False)
+            copy_file(path, workspace, target)
             return f"Copying file/directory {relative} without processing."
         if path.is_symlink() or (text := read_text(path)) is None:
-            shutil.copy2(path, target, follow_symlinks=False)
+            copy_file(path, workspace, target)
             return f"Copying file binary or symbolic link at {relative}, to template output path."
         mode = path.stat().st_mode
-        target.write_text(self.renderer.render(text, str(relative)), "utf-8", newline="")
-        target.chmod(stat.S_IMODE(mode))
+        content = self.renderer.render(text, str(relative))
+        write_file(workspace, target, content, mode=stat.S_IMODE(mode))
         return f"Writing file {relative} to template output path with mode {mode}."
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, action
 from understage.sdk.yaml import dump
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 _SOURCE_TEMPLATE = "backstage.io/source-template"
 
@@ -44,4 +44,4 @@ async def write(ctx: ActionContext, input: WriteInput) -> None:
         metadata = dict(entity.get("metadata") or {})
         metadata["annotations"] = {**(metadata.get("annotations") or {}), _SOURCE_TEMPLATE: ctx.template.entity_ref}
         entity["metadata"] = metadata
-    destination_in(ctx.workspace, input.file_path).write_text(dump(entity), "utf-8")
+    write_file(ctx.workspace, input.file_path, dump(entity))

@@ -24,7 +24,7 @@ from understage_actions._database_manifests import (
 from understage_actions._gitops_layout import database_file
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
 from understage_actions._time_to_live import check_owner_ref, expiry_after, parse_ttl, write_time
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 Json = dict[str, Any]
 LONGEST = timedelta(days=366)
@@ -294,5 +294,5 @@ def _write(ctx: ActionContext, input: RenderInput, spec: DatabaseSpec, manifests
     until = f", until {write_time(spec.expires_at)}" if spec.expires_at else ""
     header = f"Database {spec.name} of service {spec.service} in {spec.namespace}{until}. Written by database:render."
     text = "---\n".join([dump(manifests[0], header=header), *(dump(manifest) for manifest in manifests[1:])])
-    destination_in(ctx.workspace, file).write_text(text)
+    write_file(ctx.workspace, file, text)
     return file

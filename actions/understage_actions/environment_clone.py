@@ -29,7 +29,7 @@ from understage_actions._kubernetes_names import check_label, team_name
 from understage_actions._manifests import parse_manifests
 from understage_actions._namespace_manifests import NamespaceSpec, namespace_manifests
 from understage_actions._time_to_live import check_owner_ref, expiry_after, parse_ttl, write_time
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 from understage_actions.kubernetes_create_namespace import ContainerDefaults, Quota, check_owner
 
 Json = dict[str, Any]
@@ -319,11 +319,11 @@ def _write(ctx: ActionContext, input: CloneInput, plan: _Plan, services: Sequenc
         header = (
             f"Environment {spec.name} of {input.source} as in {input.from_}, {until}. Written by environment:clone."
         )
-        destination_in(ctx.workspace, file).write_text(_text(header, manifests))
+        write_file(ctx.workspace, file, _text(header, manifests))
         files.append(file)
     objects = plan.objects()
     everything = [item for _, item in objects]
-    destination_in(ctx.workspace, input.manifests_path).write_text(_text("Everything that will be made.", everything))
+    write_file(ctx.workspace, input.manifests_path, _text("Everything that will be made.", everything))
     listed = [
         ClonedObject(
             kind=str(item["kind"]),

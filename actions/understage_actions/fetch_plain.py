@@ -6,7 +6,7 @@ from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, action
 from understage_actions._fetch import fetch_file, fetch_tree
-from understage_actions._tree import copy_tree, destination_in
+from understage_actions._tree import copy_tree, write_file
 
 _URL = "Relative path or absolute URL pointing to the {what} to fetch"
 _TOKEN = "An optional token to use for authentication when reading the resources"
@@ -65,6 +65,6 @@ async def fetch_plain(ctx: ActionContext, input: FetchPlainInput) -> None:
 async def fetch_plain_file(ctx: ActionContext, input: FetchPlainFileInput) -> None:
     """Fetch one file."""
     ctx.log.info("Fetching plain content from remote URL")
-    target = destination_in(ctx.workspace, input.target_path)
+    ctx.workspace.resolve(input.target_path)
     content = await fetch_file(ctx, input.url, token=input.token)
-    await asyncio.to_thread(target.write_bytes, content)
+    await asyncio.to_thread(write_file, ctx.workspace, input.target_path, content)

@@ -9,7 +9,7 @@ from understage.sdk import ActionContext, ActionModel, Example, action
 from understage_actions._helm_inputs import find_chart, values_files
 from understage_actions._kubernetes_names import check_label
 from understage_actions._manifests import parse_manifests
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 
 class TemplateInput(ActionModel):
@@ -80,7 +80,7 @@ async def template(ctx: ActionContext, input: TemplateInput) -> TemplateOutput:
         api_versions=input.api_versions,
     )
     manifests = await asyncio.to_thread(parse_manifests, text, input.target_path)
-    destination_in(ctx.workspace, input.target_path).write_text(text)
+    write_file(ctx.workspace, input.target_path, text)
     ctx.log.info(f"Rendered {len(manifests)} objects of chart {chart.name} to {input.target_path}")
     objects = [
         RenderedObject(

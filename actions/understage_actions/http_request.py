@@ -16,7 +16,7 @@ from understage.sdk import (
     InputError,
     action,
 )
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 READING = ("GET", "HEAD", "OPTIONS")
 MAX_OUTPUT_BYTES = 2 * 1024 * 1024
@@ -94,7 +94,7 @@ async def request(ctx: ActionContext, input: RequestInput) -> RequestOutput:
         return RequestOutput()
     if input.target_path is None:
         return _output(answer, _parse(answer))
-    destination_in(ctx.workspace, input.target_path).write_bytes(answer.body)
+    write_file(ctx.workspace, input.target_path, answer.body)
     return RequestOutput(code=answer.status, headers=dict(answer.headers), path=input.target_path)
 
 

@@ -19,7 +19,7 @@ from understage.sdk import (
 from understage_actions._helm_inputs import find_chart
 from understage_actions._kubernetes_names import check_label, team_name
 from understage_actions._repository_name import RepositoryName
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 BASE_CHART = "base-service"
 
@@ -123,7 +123,7 @@ async def adopt(ctx: ActionContext, input: AdoptInput) -> AdoptOutput:
     if not proposal.services:
         raise InputError(f"Nothing here can be adopted: {'; '.join(not_adopted) or 'there is no Deployment'}")
     for name, text in proposal.files.items():
-        destination_in(ctx.workspace, f"{input.target_path}/{name}").write_text(text, "utf-8")
+        write_file(ctx.workspace, f"{input.target_path}/{name}", text)
     for line in not_adopted:
         ctx.log.warn(line)
     services = [_service(entry) for entry in proposal.services]

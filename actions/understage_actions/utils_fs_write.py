@@ -5,7 +5,7 @@ import json
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 
 class WriteInput(ActionModel):
@@ -42,11 +42,10 @@ class PathOutput(ActionModel):
 )
 async def write(ctx: ActionContext, input: WriteInput) -> PathOutput:
     """Write."""
-    target = destination_in(ctx.workspace, input.path)
-    if target.is_dir():
+    if ctx.workspace.resolve(input.path).is_dir():
         raise InputError(f"{input.path} is a folder")
     content = input.content if input.preserve_formatting else _formatted(input.content)
-    target.write_text(content, encoding="utf-8", newline="")
+    write_file(ctx.workspace, input.path, content)
     ctx.log.info(f"Wrote {input.path}")
     return PathOutput(path=input.path)
 

@@ -17,7 +17,7 @@ from understage_actions._serialized import (
     parse_text,
     yaml_text,
 )
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 _INDENT = re.compile(r"^[{\[]\s*?\n([ \t]+)", re.MULTILINE)
 
@@ -91,7 +91,7 @@ async def merge(ctx: ActionContext, input: MergeInput) -> MergeOutput:
         else:
             documents[index : index + 1] = [merged(_at(documents, index), content, merge_arrays=input.merge_arrays)]
             result = "---\n".join(yaml_text(document) for document in documents)
-    destination_in(ctx.workspace, input.path).write_text(result, encoding="utf-8")
+    write_file(ctx.workspace, input.path, result)
     ctx.log.info(f"Merged into {input.path}")
     return MergeOutput(path=input.path)
 
@@ -110,7 +110,7 @@ async def json_merge(ctx: ActionContext, input: JsonMergeInput) -> MergeOutput:
     value = merged(parse_json(text, input.path), _content(input.content, True), merge_arrays=input.merge_arrays)
     found = _INDENT.search(text) if input.match_file_indent else None
     indented = json_text(value, None, found[1] if found else 2)
-    destination_in(ctx.workspace, input.path).write_text(indented, encoding="utf-8")
+    write_file(ctx.workspace, input.path, indented)
     ctx.log.info(f"Merged into {input.path}")
     return MergeOutput(path=input.path)
 

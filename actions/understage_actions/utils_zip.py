@@ -1,6 +1,7 @@
 """`utils:zip` and `utils:unzip`: archives of the workspace."""
 
 import asyncio
+import os
 import stat
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from understage.sdk import (
     Workspace,
     action,
 )
-from understage_actions._tree import destination_in, refuse_links_outside, walk
+from understage_actions._tree import destination_in, open_new, refuse_links_outside, walk
 
 MAX_FILES = 10_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -109,17 +110,16 @@ def _unpack(workspace: Workspace, source: Path, shown: str, target: str) -> list
             files: list[str] = []
             for entry in entries:
                 name = str(PurePosixPath(target) / entry.filename)
-                path = destination_in(workspace, name)
-                if path.is_dir():
+                if workspace.resolve(name).is_dir():
                     raise InputError(f"{name} is a folder: a file of that name cannot be written")
-                with archive.open(entry) as packed, path.open("wb") as file:
+                with archive.open(entry) as packed, open_new(workspace, name) as file:
                     while chunk := packed.read(CHUNK):
                         left -= len(chunk)
                         if left < 0:
                             raise InputError(f"{shown} unpacks to more than {MAX_BYTES} bytes")
                         file.write(chunk)
-                if entry.external_attr >> 16 & 0o100:
-                    path.chmod(0o755)
+                    if entry.external_attr >> 16 & 0o100:
+                        os.fchmod(file.fileno(), 0o755)
                 files.append(name)
             return files
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
