@@ -8,11 +8,11 @@ import json
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from pydantic import WithJsonSchema
 
 from understage.sdk import ActionContext, ApiAnswer, ForgeApi, InputError, NotFoundError, Query
+from understage.sdk.path_segment import path_segment
 from understage_actions._effects import begun_before
 
 HIDDEN = "***"
@@ -144,7 +144,4 @@ def _hidden(value: Any, hide: Collection[str]) -> Any:
 
 def segment(text: str | int) -> str:
     """A name as one segment of a path. Raises InputError for one that would be none."""
-    name = str(text)
-    if name in ("", ".", "..") or "\0" in name:
-        raise InputError(f"{name!r} cannot be a part of a forge's URL: check the names in the step's input")
-    return quote(name, safe="")
+    return path_segment(str(text), "cannot be a part of a forge's URL: check the names in the step's input")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from understage.sdk import InputError, UnderstageError
+from understage.sdk.members import list_at, map_at, member_at
 from understage.sdk.yaml import parse_documents
 from understage_actions._argocd_manifests import API_VERSION, UNITED
 from understage_actions._gitops_layout import TEAMS
@@ -87,6 +88,19 @@ def check_inside(path: str, what: str) -> str:
     return "/".join(parts) or "."
 
 
+def check_project(manifest: Mapping[str, Any], project: str) -> Iterator[str]:
+    """What is wrong with an AppProject, Application or ApplicationSet of those whose project that is."""
+    kind, spec = manifest.get("kind"), map_at(manifest, "spec")
+    if kind == "AppProject" and (name := member_at(manifest, "metadata", "name")) != project:
+        yield f"the project {str(name)[:60]!r} is not the team's: its name must be {project!r}"
+    if kind in ("Application", "ApplicationSet"):
+        made, place = (
+            (map_at(spec, "template", "spec"), "spec.template.spec") if kind == "ApplicationSet" else (spec, "spec")
+        )
+        if made.get("project") != project:
+            yield f"{place}.project {str(made.get('project'))[:60]!r} is not the team's: it must be {project!r}"
+
+
 def _read(name: str, path: Path) -> Iterator[Json]:
     for document in parse_documents(path.read_bytes(), name):
         if not isinstance(document.value, dict):
@@ -101,23 +115,22 @@ def _application(
         yield f"{str(manifest.get('kind'))[:60]} has no place among the team's applications"
         return
     yield from _metadata(manifest, name, argocd_namespace)
-    spec = _map(manifest.get("spec"))
-    if spec.get("project") != team:
-        yield f"spec.project {str(spec.get('project'))[:60]!r} is not the team's: it must be {team!r}"
-    yield from _destination(_map(spec.get("destination")), "spec.destination", servers)
+    spec = map_at(manifest.get("spec"))
+    yield from check_project(manifest, team)
+    yield from _destination(map_at(spec.get("destination")), "spec.destination", servers)
     # Argo CD takes `source` where `sources` is empty.
-    several = [(f"spec.sources[{index}]", source) for index, source in enumerate(_list(spec.get("sources")))]
+    several = [(f"spec.sources[{index}]", source) for index, source in enumerate(list_at(spec.get("sources")))]
     if "source" in spec or not several:
         several.append(("spec.source", spec.get("source")))
     for place, source in several:
-        yield from _source(_map(source), place)
-    options = _map(spec.get("syncPolicy")).get("syncOptions")
+        yield from _source(map_at(source), place)
+    options = map_at(spec.get("syncPolicy")).get("syncOptions")
     if "CreateNamespace=true" in (options if isinstance(options, list) else ()):
         yield "CreateNamespace=true makes a namespace without quota and policies: kubernetes:create-namespace writes one"
 
 
 def _metadata(manifest: Json, name: str, argocd_namespace: str) -> Iterator[str]:
-    metadata = _map(manifest.get("metadata"))
+    metadata = map_at(manifest.get("metadata"))
     try:
         check_label(name, "the file's name")
     except InputError as error:
@@ -141,7 +154,7 @@ def _destination(destination: Json, place: str, servers: Collection[str]) -> Ite
 def _source(source: Json, place: str) -> Iterator[str]:
     for key in sorted(source.keys() - SOURCE_KEYS):
         yield f"{place}.{key} is not for teams: {INSTEAD}"
-    helm = _map(source.get("helm"))
+    helm = map_at(source.get("helm"))
     for key in sorted(helm.keys() - HELM_KEYS):
         yield f"{place}.helm.{key} is not for teams: {INSTEAD}"
     files = helm.get("valueFiles") or []
@@ -158,19 +171,19 @@ def _project(manifest: Json, team: str, servers: Collection[str], argocd_namespa
         yield f"{str(manifest.get('kind'))[:60]} is no AppProject"
         return
     yield from _metadata(manifest, team, argocd_namespace)
-    spec = _map(manifest.get("spec"))
+    spec = map_at(manifest.get("spec"))
     for member in UNITED:
         if not isinstance(spec.get(member) or [], list):
             yield f"spec.{member} must be a list"
-    for url in _list(spec.get("sourceRepos")):
+    for url in list_at(spec.get("sourceRepos")):
         yield from _said(lambda url=url: check_repository(str(url), "spec.sourceRepos"))
-    for destination in _list(spec.get("destinations")):
-        yield from _destination(_map(destination), "spec.destinations", servers)
-    for each in _list(spec.get("clusterResourceWhitelist")):
-        if _map(each).get("kind") not in OF_THE_CLUSTER:
-            yield f"spec.clusterResourceWhitelist: {str(_map(each).get('kind'))[:60]!r} is the cluster's, not a team's"
-    for each in _list(spec.get("namespaceResourceWhitelist")):
-        if "*" in str(_map(each).get("kind")) or "*" in str(_map(each).get("group")):
+    for destination in list_at(spec.get("destinations")):
+        yield from _destination(map_at(destination), "spec.destinations", servers)
+    for each in list_at(spec.get("clusterResourceWhitelist")):
+        if map_at(each).get("kind") not in OF_THE_CLUSTER:
+            yield f"spec.clusterResourceWhitelist: {str(map_at(each).get('kind'))[:60]!r} is the cluster's, not a team's"
+    for each in list_at(spec.get("namespaceResourceWhitelist")):
+        if "*" in str(map_at(each).get("kind")) or "*" in str(map_at(each).get("group")):
             yield "spec.namespaceResourceWhitelist: name each kind, a pattern would take in quotas and roles"
 
 
@@ -186,11 +199,3 @@ def _in_repository(file: str, chart: str) -> str:
     if match := re.match(r"\$[A-Za-z0-9_-]+/", file):
         return file[match.end() :]
     return posixpath.normpath(f"{chart}/{file}") if chart and not file.startswith("/") else file
-
-
-def _map(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

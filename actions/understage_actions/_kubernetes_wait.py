@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from understage.sdk import ActionContext, Cluster, ForeignError, InputError
+from understage.sdk.members import map_at
 from understage_actions._manifests import title
 
 Json = dict[str, Any]
@@ -91,7 +92,7 @@ def _ready(found: Json | None) -> State:
         return State(False, "is not there yet")
     if found.get("metadata", {}).get("deletionTimestamp"):
         return State(False, "is being deleted")
-    status = _map(found.get("status"))
+    status = map_at(found.get("status"))
     observed, generation = status.get("observedGeneration"), found.get("metadata", {}).get("generation")
     if isinstance(observed, int) and isinstance(generation, int) and observed < generation:
         return State(False, "its latest change is not seen yet")
@@ -100,7 +101,7 @@ def _ready(found: Json | None) -> State:
 
 
 def _deployment(found: Json, status: Json) -> State:
-    wanted = _map(found.get("spec")).get("replicas", 1)
+    wanted = map_at(found.get("spec")).get("replicas", 1)
     progressing = _conditions(status).get("Progressing", {})
     if progressing.get("reason") == "ProgressDeadlineExceeded":
         return State(False, str(progressing.get("message") or "its progress deadline is over"), is_final=True)
@@ -110,7 +111,7 @@ def _deployment(found: Json, status: Json) -> State:
 
 
 def _stateful_set(found: Json, status: Json) -> State:
-    wanted = _map(found.get("spec")).get("replicas", 1)
+    wanted = map_at(found.get("spec")).get("replicas", 1)
     ready, updated = status.get("readyReplicas") or 0, status.get("updatedReplicas") or 0
     is_reached = "observedGeneration" in status and min(ready, updated) >= wanted
     return State(is_reached, f"{updated} of {wanted} updated, {ready} ready")
@@ -145,9 +146,9 @@ def _phase(wanted: str) -> Callable[[Json, Json], State]:
 
 
 def _service(found: Json, status: Json) -> State:
-    if _map(found.get("spec")).get("type") != "LoadBalancer":
+    if map_at(found.get("spec")).get("type") != "LoadBalancer":
         return State(True, "is there")
-    has_address = bool(_map(status.get("loadBalancer")).get("ingress"))
+    has_address = bool(map_at(status.get("loadBalancer")).get("ingress"))
     return State(has_address, "has an address" if has_address else "has no address yet")
 
 
@@ -180,7 +181,7 @@ READY: dict[str, Callable[[Json, Json], State]] = {
 def _has_condition(found: Json | None, name: str, status: str) -> State:
     if found is None:
         return State(False, "is not there yet")
-    for kind, condition in _conditions(_map(found.get("status"))).items():
+    for kind, condition in _conditions(map_at(found.get("status"))).items():
         if kind.lower() == name.lower():
             return State(condition.get("status") == status, _said(kind, condition))
     return State(False, f"has no condition {name} yet")
@@ -223,7 +224,7 @@ def _troubles(status: Json) -> Iterator[str]:
         if is_bad and condition.get("message"):
             yield str(condition["message"])
     for container in status.get("containerStatuses") or []:
-        waiting = _map(_map(container.get("state")).get("waiting"))
+        waiting = map_at(map_at(container.get("state")).get("waiting"))
         if waiting.get("reason"):
             yield f"{container.get('name')}: {waiting['reason']}"
 
@@ -237,7 +238,3 @@ def _conditions(status: Json) -> dict[str, Json]:
     entries = status.get("conditions")
     found = entries if isinstance(entries, list) else []
     return {str(each.get("type")): each for each in found if isinstance(each, dict)}
-
-
-def _map(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from understage.sdk import ActionContext, InputError, NotFoundError, compile_glob
+from understage.sdk.members import objects_in
 from understage.sdk.yaml import parse_documents
 from understage_actions._tree import walk
 
@@ -23,7 +24,7 @@ def parse_manifests(text: str | bytes, file: str) -> list[Json]:
             continue
         if not isinstance(document.value, dict) or not document.value.get("kind"):
             raise document.error("is no Kubernetes object: it needs apiVersion, kind and metadata.name")
-        found += _opened(document.value)
+        found += objects_in(document.value)
     return found
 
 
@@ -34,7 +35,7 @@ def read_manifests(ctx: ActionContext, inline: str | Json | Sequence[Json], file
         found += parse_manifests(inline, "manifests")
     else:
         for entry in [inline] if isinstance(inline, dict) else inline:
-            found += _opened(entry)
+            found += objects_in(entry)
     for pattern in files:
         for name, content in _read(ctx, pattern):
             found += parse_manifests(content, name)
@@ -54,13 +55,6 @@ def title(manifest: Json) -> str:
     return (
         f"{manifest['kind']} {namespace}/{metadata['name']}" if namespace else f"{manifest['kind']} {metadata['name']}"
     )
-
-
-def _opened(manifest: Json) -> list[Json]:
-    items = manifest.get("items")
-    if isinstance(items, list) and str(manifest.get("kind", "")).endswith("List"):
-        return [item for item in items if isinstance(item, dict)]
-    return [manifest]
 
 
 def _check(manifest: Json) -> None:

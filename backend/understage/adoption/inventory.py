@@ -4,12 +4,13 @@ Called first, with all objects of a source. A Secret is never handed on: its nam
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from understage.adoption.reading import Json, mapping, maps, name_of, pod_template, references, selects, title
 from understage.errors import InputError
+from understage.model.members import map_at, members_of
 
 MAX_OBJECTS = 500
 CLUSTER_KINDS = {
@@ -81,7 +82,7 @@ class Inventory:
 
 def take_stock(objects: Sequence[Any]) -> Inventory:
     """Sort the objects of one source. Raises InputError for what is no object, twice there, or too much."""
-    opened = [item for entry in objects for item in _opened(entry)]
+    opened = [item for entry in objects for item in _checked(entry)]
     if len(opened) > MAX_OBJECTS:
         raise InputError(
             f"{len(opened)} objects are more than the {MAX_OBJECTS} of one adoption: adopt folder by folder"
@@ -99,17 +100,13 @@ def take_stock(objects: Sequence[Any]) -> Inventory:
     return Inventory(groups, remarks)
 
 
-def _opened(entry: Any) -> list[Json]:
-    if (
-        not isinstance(entry, dict)
-        or not isinstance(entry.get("kind"), str)
-        or not isinstance(entry.get("apiVersion"), str)
-    ):
-        raise InputError("A document is no Kubernetes object: it needs apiVersion, kind and metadata.name")
-    if entry["kind"].endswith("List") and isinstance(entry.get("items"), list):
-        return [item for below in entry["items"] for item in _opened(below)]
-    name_of(entry)
-    return [entry]
+def _checked(entry: Any) -> Iterator[Json]:
+    """The objects of a document. InputError for what is none."""
+    for item in members_of(entry):
+        if not isinstance(map_at(item).get("kind"), str) or not isinstance(item.get("apiVersion"), str):
+            raise InputError("A document is no Kubernetes object: it needs apiVersion, kind and metadata.name")
+        name_of(item)
+        yield item
 
 
 def _refuse_twice(objects: Sequence[Json]) -> None:

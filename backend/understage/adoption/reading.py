@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from understage.errors import InputError
+from understage.model.members import list_at, map_at
 
 Json = dict[str, Any]
 
@@ -23,16 +24,12 @@ def name_of(item: Mapping[str, Any]) -> str:
 
 def mapping(value: Any, *path: str) -> Json:
     """The map at a path, or an empty one."""
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return dict(value) if isinstance(value, Mapping) else {}
+    return dict(map_at(value, *path))
 
 
 def maps(value: Any, *path: str) -> list[Json]:
     """The maps of the list at a path, or none."""
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return [dict(entry) for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+    return [dict(entry) for entry in list_at(value, *path) if isinstance(entry, Mapping)]
 
 
 def pod_template(workload: Mapping[str, Any]) -> Json:

@@ -16,6 +16,7 @@ from understage.config.sources import Configuration
 from understage.errors import UnderstageError
 from understage.model.cost import Estimate, Line, estimate_cost, money, read_prices
 from understage.model.cost.workloads import Assumptions
+from understage.model.members import objects_in
 
 CONFIGURATION = "app-config.yaml"
 
@@ -26,7 +27,7 @@ def estimate_manifests(paths: Sequence[Path], config: Sequence[Path], form: Stat
         configured = bool(config) or Path(CONFIGURATION).exists()
         costs = read_settings(read_configuration(config) if configured else Configuration({})).understage.costs
         prices = read_prices(costs.model_dump(mode="json", by_alias=True, exclude_none=True))
-        objects = [item for path in paths for item in _opened(read_manifest_file(path))]
+        objects = [item for path in paths for given in read_manifest_file(path) for item in objects_in(given)]
         found = estimate_cost(objects, prices, Assumptions(costs.nodes, costs.job_minutes))
     except (UnderstageError, OSError) as error:
         fail(str(error))
@@ -39,18 +40,6 @@ def estimate_manifests(paths: Sequence[Path], config: Sequence[Path], form: Stat
         fail(f"{money(found.monthly, prices.currency)} a month is more than {limit:g}")
         return 1
     return 0
-
-
-def _opened(items: Any) -> list[dict[str, Any]]:
-    """Members of a `kind: List` are objects of their own."""
-    return [
-        member
-        for item in items
-        for member in (
-            item["items"] if item["kind"].endswith("List") and isinstance(item.get("items"), list) else [item]
-        )
-        if isinstance(member, dict)
-    ]
 
 
 def _print(found: Estimate) -> None:

@@ -3,6 +3,6 @@
 `app` hands in who spends (`integrations.opencost`) and how the catalog is asked; this package imports neither road.
 """
 
-from understage.cost.router import CatalogReader, create_cost_router
+from understage.cost.router import CostReader, create_cost_router
 
-__all__ = ["CatalogReader", "create_cost_router"]
+__all__ = ["CostReader", "create_cost_router"]

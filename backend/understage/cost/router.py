@@ -5,9 +5,9 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Request, Response
 
 from understage.errors import InputError, NotFoundError, NotImplementedError_
+from understage.identity.catalog_reader import CatalogReader, read_entity
 from understage.identity.credentials import Credentials
 from understage.integrations.opencost import Cost, OpenCostSource, Spending, service_of
-from understage.model.entity import Entity
 from understage.model.ref import canonical_ref
 from understage.platform.light_imports import OLD_MODELS, absent
 from understage.platform.openapi import OBJECT, describe
@@ -17,18 +17,15 @@ from understage.platform.requests import Parameter, parse_query
 SERVICE_PARAMETERS = {"kind": Parameter(), "namespace": Parameter()}
 
 
-class CatalogReader(Protocol):
+class CostReader(CatalogReader, Protocol):
     """The catalog, as somebody may see it."""
-
-    async def readable(self, refs: list[str], credentials: Credentials) -> list[Entity]:
-        """The entities among `refs` that the caller may read."""
 
     async def reads_everything(self, credentials: Credentials) -> bool:
         """Whether the caller may read every entity."""
 
 
 @absent(OLD_MODELS)
-def create_cost_router(source: OpenCostSource | None, catalog: CatalogReader) -> APIRouter:
+def create_cost_router(source: OpenCostSource | None, catalog: CostReader) -> APIRouter:
     """The routes; without a source they say what to configure."""
     router = APIRouter()
 
@@ -39,11 +36,9 @@ def create_cost_router(source: OpenCostSource | None, catalog: CatalogReader) ->
     async def get_service_cost(request: Request, name: str) -> Response:
         query = parse_query(request, SERVICE_PARAMETERS)
         ref = _ref(query.get("kind", "component"), query.get("namespace", "default"), name)
-        found = await catalog.readable([ref], request.state.credentials)
-        if not found:
-            raise NotFoundError(f"There is no entity {ref}, or you may not read it")
+        entity = await read_entity(catalog, ref, request.state.credentials)
         spending = await _configured(source).current()
-        service, namespaces = service_of(found[0])
+        service, namespaces = service_of(entity)
         costs = spending.of_service(service, namespaces)
         if not costs:
             raise NotFoundError(
@@ -75,7 +70,7 @@ def create_cost_router(source: OpenCostSource | None, catalog: CatalogReader) ->
     return router
 
 
-async def _may_see(catalog: CatalogReader, namespace: str, services: list[str], credentials: Credentials) -> bool:
+async def _may_see(catalog: CostReader, namespace: str, services: list[str], credentials: Credentials) -> bool:
     """Whoever may read a service whose namespace it is, or all that there is."""
     if await catalog.reads_everything(credentials):
         return True

@@ -1,15 +1,12 @@
 """The route of a service's status: `app` mounts it in the plugin `understage`."""
 
-from typing import Protocol
-
 from fastapi import APIRouter, Request, Response
 
 from understage.delivery.reading import Service, service_of
 from understage.delivery.sources import StatusSources
 from understage.delivery.status import tell_status
-from understage.errors import InputError, NotFoundError
-from understage.identity.credentials import Credentials
-from understage.model.entity import Entity
+from understage.errors import InputError
+from understage.identity.catalog_reader import CatalogReader, read_entity
 from understage.model.ref import canonical_ref
 from understage.platform.light_imports import OLD_MODELS, absent
 from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
@@ -28,13 +25,6 @@ STATUS = object_of(
 )
 
 
-class CatalogReader(Protocol):
-    """The catalog, as somebody may see it."""
-
-    async def readable(self, refs: list[str], credentials: Credentials) -> list[Entity]:
-        """The entities among `refs` that the caller may read."""
-
-
 @absent(OLD_MODELS)
 def create_status_router(sources: StatusSources, catalog: CatalogReader) -> APIRouter:
     """The route. Services are components of the namespace `default`: names of namespaces and applications have no other."""
@@ -46,10 +36,7 @@ def create_status_router(sources: StatusSources, catalog: CatalogReader) -> APIR
         if ":" in name or "/" in name:
             raise InputError("name is the name of a component, without : and /")
         ref = canonical_ref(f"component:default/{name}")
-        found = await catalog.readable([ref], request.state.credentials)
-        if not found:
-            raise NotFoundError(f"There is no entity {ref}, or you may not read it")
-        service: Service = service_of(found[0])
+        service: Service = service_of(await read_entity(catalog, ref, request.state.credentials))
         return json_response(tell_status(ref, service, await sources.ask(service)))
 
     return router

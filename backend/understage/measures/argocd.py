@@ -11,6 +11,7 @@ from typing import Any
 
 from understage.errors import InputError
 from understage.measures.events import Health, Service, parse_time
+from understage.model.members import list_at, map_at
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 NAMESPACE = "default"
@@ -32,9 +33,9 @@ def read_syncs(application: Json) -> list[Sync]:
     """The history, as far as it can be read; of several sources the revisions together are one."""
     name = name_of(application)
     found = []
-    for entry in _list(_map(application.get("status")).get("history")):
-        entry = _map(entry)
-        revisions = [text for text in _list(entry.get("revisions")) if isinstance(text, str) and text]
+    for entry in list_at(map_at(application.get("status")).get("history")):
+        entry = map_at(entry)
+        revisions = [text for text in list_at(entry.get("revisions")) if isinstance(text, str) and text]
         if not revisions and isinstance(entry.get("revision"), str) and entry["revision"]:
             revisions = [entry["revision"]]
         try:
@@ -58,7 +59,7 @@ def read_syncs(application: Json) -> list[Sync]:
 
 def read_health(application: Json, last_sync: int | None, now: int) -> Health | None:
     """Since when the application is healthy or degraded with what was synced last; None when it is neither, or not synced."""
-    health = _map(_map(application.get("status")).get("health"))
+    health = map_at(map_at(application.get("status")).get("health"))
     status = health.get("status")
     if status not in ("Healthy", "Degraded") or last_sync is None:
         return None
@@ -75,8 +76,8 @@ def read_health(application: Json, last_sync: int | None, now: int) -> Health | 
 
 def place_of(application: Json, services: Mapping[str, Service]) -> tuple[Service, str] | None:
     """Component and environment of an Application: by the catalog (`services`, by Application), else by its labels and name."""
-    metadata = _map(application.get("metadata"))
-    labels = _map(metadata.get("labels"))
+    metadata = map_at(application.get("metadata"))
+    labels = map_at(metadata.get("labels"))
     name = name_of(application)
     environment = labels.get("environment")
     if not isinstance(environment, str) or not environment:
@@ -91,18 +92,10 @@ def place_of(application: Json, services: Mapping[str, Service]) -> tuple[Servic
 
 def finished_at(application: Json) -> str | None:
     """When the last sync ended, as Argo CD writes it."""
-    found = _map(_map(application.get("status")).get("operationState")).get("finishedAt")
+    found = map_at(map_at(application.get("status")).get("operationState")).get("finishedAt")
     return found if isinstance(found, str) else None
 
 
 def name_of(application: Json) -> str:
     """Its name."""
-    return str(_map(application.get("metadata")).get("name", ""))
-
-
-def _map(value: Any) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return str(map_at(application.get("metadata")).get("name", ""))

@@ -165,7 +165,7 @@ def test_an_object_of_another_shape_is_refused_and_not_taken(spec: Any, checking
 
 def test_objects_of_a_list_are_asked_one_by_one(checking: PolicyCheck) -> None:
     bad = [case.object for case in CORPUS if case.breaks == {"image-tag"}][:2]
-    inner = {"apiVersion": "v1", "kind": "List", "items": [bad[1]]}
+    inner = {"apiVersion": "v1", "kind": "PodList", "items": [bad[1]]}
     found = checking.check([{"apiVersion": "v1", "kind": "List", "items": [bad[0], inner]}])
     assert [violation.rule for violation in found] == ["image-tag", "image-tag"]
 

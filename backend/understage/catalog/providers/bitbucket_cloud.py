@@ -11,7 +11,7 @@ import structlog
 from understage.catalog.location_entity import make_location_entity
 from understage.catalog.providers.discovery import integrations_of, location_refs, schedule_of
 from understage.catalog.providers.scheduled import ScheduledProvider
-from understage.catalog.scm.event import member_at, require_text
+from understage.catalog.scm.event import require_text
 from understage.config.provider_settings import BitbucketCloudProvider, anchored, read_providers
 from understage.integrations.bitbucket.cloud_search import (
     FoundFile,
@@ -20,6 +20,7 @@ from understage.integrations.bitbucket.cloud_search import (
     search_files,
 )
 from understage.integrations.forge_api import ForgeApi
+from understage.model.members import member_at
 from understage.model.ref import LocationRef
 from understage.sdk.provider import ProvidedEntity, ProviderSetup
 from understage.sdk.schedule import Scheduler

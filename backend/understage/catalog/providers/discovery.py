@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from understage.catalog.location_entity import location_entity_ref, make_location_entity
-from understage.catalog.scm.event import member_at
 from understage.config.integration_settings import IntegrationSettings
 from understage.config.provider_settings import ScheduleSettings
+from understage.model.members import member_at
 from understage.model.ref import LocationRef
 from understage.sdk.glob import compile_glob
 from understage.sdk.provider import ProvidedEntity

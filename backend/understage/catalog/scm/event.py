@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from understage.errors import InputError
+from understage.model.members import member_at
 
 ScmEventType = Literal[
     "location.created",
@@ -53,13 +54,6 @@ def names_repository(url: str) -> bool:
     return (
         bool(parts.netloc) and len([part for part in parts.path.split("/") if part]) >= 2 and not set("?#") & set(url)
     )
-
-
-def member_at(payload: Any, *path: str) -> Any:
-    """What stands at a path of members; None where there is nothing."""
-    for name in path:
-        payload = payload.get(name) if isinstance(payload, Mapping) else None
-    return payload
 
 
 def text_at(payload: Mapping[str, Any], *path: str) -> str | None:

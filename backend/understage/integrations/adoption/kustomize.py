@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from understage.errors import ForeignError, InputError, ServiceUnavailableError
+from understage.model.members import list_at
 from understage.model.yaml import parse_documents
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -74,27 +75,23 @@ def check(folder: Path, root: Path, seen: set[Path]) -> None:
 
 def _entries(content: dict[str, Any]) -> list[str]:
     found = [
-        entry for key in PATHS for entry in _list(content.get(key)) if isinstance(entry, str) and "\n" not in entry
+        entry for key in PATHS for entry in list_at(content.get(key)) if isinstance(entry, str) and "\n" not in entry
     ]
     for key, member in NESTED:
         found += [
             entry[member]
-            for entry in _list(content.get(key))
+            for entry in list_at(content.get(key))
             if isinstance(entry, dict) and isinstance(entry.get(member), str)
         ]
     for key in GENERATORS:
-        for entry in _list(content.get(key)):
+        for entry in list_at(content.get(key)):
             if isinstance(entry, dict):
-                files = [*_list(entry.get("files")), *_list(entry.get("envs")), entry.get("env")]
+                files = [*list_at(entry.get("files")), *list_at(entry.get("envs")), entry.get("env")]
                 found += [file.rpartition("=")[2] for file in files if isinstance(file, str)]
     openapi = content.get("openapi")
     if isinstance(openapi, dict) and isinstance(openapi.get("path"), str):
         found.append(openapi["path"])
     return found
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 async def _run(command: list[str], home: Path, folder: Path) -> str:

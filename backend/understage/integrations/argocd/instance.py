@@ -5,7 +5,6 @@ Requests as Argo CD 3.1's API server documents them under `/swagger-ui`.
 
 import json
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
@@ -18,6 +17,7 @@ from understage.errors import (
     UnderstageError,
 )
 from understage.integrations.argocd.settings import InstanceSettings
+from understage.model.path_segment import path_segment
 from understage.platform.http import HttpClient
 
 MAX_ANSWER_BYTES = 20 * 1024 * 1024
@@ -197,9 +197,7 @@ class ArgoCdInstance:
 
 def _segment(name: str) -> str:
     """`name` as one segment of a path."""
-    if name in ("", ".", ".."):
-        raise InputError(f"{name!r} is no name of an Argo CD object")
-    return quote(name, safe="")
+    return path_segment(name, "is no name of an Argo CD object")
 
 
 def _decode(payload: bytes) -> Json:

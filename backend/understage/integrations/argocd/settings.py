@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from understage.errors import InputError
+from understage.model.members import map_at
 
 KEY = "argocd.appLocatorMethods"
 
@@ -42,13 +43,13 @@ def read_instance_settings(config: Mapping[str, Any]) -> list[InstanceSettings]:
 
     Raises InputError, naming the key, for an instance without name or URL, or a name that stands there twice.
     """
-    section = _map(config.get("argocd"))
+    section = map_at(config.get("argocd"))
     found: dict[str, InstanceSettings] = {}
     for number, method in enumerate(section.get("appLocatorMethods") or []):
-        if _map(method).get("type") != "config":
+        if map_at(method).get("type") != "config":
             continue
-        for index, entry in enumerate(_map(method).get("instances") or []):
-            instance = _instance(_map(entry), section, f"{KEY}[{number}].instances[{index}]")
+        for index, entry in enumerate(map_at(method).get("instances") or []):
+            instance = _instance(map_at(entry), section, f"{KEY}[{number}].instances[{index}]")
             if instance.name in found:
                 raise InputError(
                     f"{instance.source}: the instance name {instance.name!r} stands there twice; rename one"
@@ -78,10 +79,6 @@ def _instance(entry: Mapping[str, Any], section: Mapping[str, Any], key: str) ->
         unusable=f"it has neither a token nor username and password: add them at {key}" if lacks else None,
         frontend_url=(_text(entry, "frontendUrl") or "").rstrip("/") or None,
     )
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(entry: Mapping[str, Any], member: str) -> str | None:

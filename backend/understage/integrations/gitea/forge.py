@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from understage.errors import ConflictError, ForeignError, InputError, NotAllowedError, NotFoundError
 from understage.integrations.gitea.credentials import authorization
+from understage.model.path_segment import path_segment
 from understage.platform.http import Answer, HttpClient
 from understage.sdk.ports import GitCredentials, PullRequest, Repository
 
@@ -160,9 +161,7 @@ def create_gitea_forge(
 
 def _part(text: str) -> str:
     """One segment of a path. Raises InputError for one that would be more."""
-    if text in ("", ".", "..") or "\0" in text:
-        raise InputError(f"{text!r} is no name of an owner, repository or branch")
-    return quote(text, safe="")
+    return path_segment(text, "is no name of an owner, repository or branch")
 
 
 def _message(answer: Answer) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from understage.errors import InputError, NotFoundError
 from understage.integrations.kubernetes.connection import Connection
 from understage.integrations.kubernetes.refusals import refusal
 from understage.integrations.kubernetes.settings import ClusterSettings
+from understage.model.path_segment import path_segment
 
 FIELD_MANAGER = "understage"
 Json = dict[str, Any]
@@ -128,9 +128,7 @@ def _root(api_version: str) -> str:
 
 def _segment(name: str) -> str:
     """`name` as one segment of a path."""
-    if name in ("", ".", ".."):
-        raise InputError(f"{name!r} is no name of a Kubernetes object")
-    return quote(name, safe="")
+    return path_segment(name, "is no name of a Kubernetes object")
 
 
 def _title(kind: str, name: str, namespace: str | None) -> str:

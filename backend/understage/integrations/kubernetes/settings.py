@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from understage.errors import InputError
+from understage.model.members import map_at
 
 STOCK_KEY = "kubernetes.clusterLocatorMethods"
 OWN_KEY = "understage.kubernetes.clusters"
@@ -54,14 +55,14 @@ def read_cluster_settings(config: Mapping[str, Any], root: Path = Path()) -> lis
     unusable, the usable one counts. Raises InputError, naming the key, for an
     incomplete cluster or a name that stands there twice.
     """
-    own = _list(_map(_map(config.get("understage")).get("kubernetes")).get("clusters"), OWN_KEY)
-    found = [_own_cluster(_map(entry), f"{OWN_KEY}[{index}]", root) for index, entry in enumerate(own)]
-    methods = _list(_map(config.get("kubernetes")).get("clusterLocatorMethods"), STOCK_KEY)
+    own = _list(map_at(map_at(config.get("understage")).get("kubernetes")).get("clusters"), OWN_KEY)
+    found = [_own_cluster(map_at(entry), f"{OWN_KEY}[{index}]", root) for index, entry in enumerate(own)]
+    methods = _list(map_at(config.get("kubernetes")).get("clusterLocatorMethods"), STOCK_KEY)
     for number, method in enumerate(methods):
-        if _map(method).get("type") == "config":
+        if map_at(method).get("type") == "config":
             key = f"{STOCK_KEY}[{number}].clusters"
-            for index, entry in enumerate(_list(_map(method).get("clusters"), key)):
-                found.append(_stock_cluster(_map(entry), f"{key}[{index}]", root))
+            for index, entry in enumerate(_list(map_at(method).get("clusters"), key)):
+                found.append(_stock_cluster(map_at(entry), f"{key}[{index}]", root))
     usable = {cluster.name for cluster in found if cluster.unusable is None}
     found = [cluster for cluster in found if cluster.unusable is None or cluster.name not in usable]
     names: set[str] = set()
@@ -107,10 +108,6 @@ def _stock_cluster(entry: Mapping[str, Any], key: str, root: Path) -> ClusterSet
 
 def _is_on(entry: Mapping[str, Any], member: str) -> bool:
     return entry.get(member) in (True, "true")  # a value of the environment is text
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: Any, key: str) -> Sequence[Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from understage.integrations.policies.expressions import POD, broken
 from understage.integrations.policies.rules import Policies, Rule
+from understage.model.members import objects_in
 from understage.sdk.ports import Violation
 
 Manifest = Mapping[str, Any]
@@ -20,7 +21,7 @@ class PolicyCheck:
 
     def check(self, objects: Iterable[Manifest]) -> list[Violation]:
         """Everything that is wrong, object by object in their order; members of a `List` are objects of their own."""
-        return [violation for item in _flat(objects) for violation in self._check_one(item)]
+        return [violation for given in objects for item in objects_in(given) for violation in self._check_one(item)]
 
     def _check_one(self, item: Manifest) -> Iterable[Violation]:
         api_version, kind = str(item.get("apiVersion")), str(item.get("kind"))
@@ -59,11 +60,3 @@ class PolicyCheck:
             return self._compiled[expression].execute(dict(values))
         except (KeyError, TypeError, ValueError, RuntimeError):
             return None
-
-
-def _flat(objects: Iterable[Manifest]) -> Iterable[Manifest]:
-    for item in objects:
-        if item.get("kind") == "List" and isinstance(item.get("items"), list):
-            yield from _flat(item["items"])
-        else:
-            yield item

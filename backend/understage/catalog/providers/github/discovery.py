@@ -18,12 +18,13 @@ from understage.catalog.providers.discovery import (
     schedule_of,
 )
 from understage.catalog.providers.scheduled import ScheduledProvider
-from understage.catalog.scm.event import member_at, require_text
+from understage.catalog.scm.event import require_text
 from understage.config.provider_settings import GithubProvider, anchored, read_providers
 from understage.errors import InputError
 from understage.integrations.github.credentials import entry_of
 from understage.integrations.github.graphql import GithubGraphql
 from understage.integrations.github.repositories import GithubRepository, find_repository, list_repositories
+from understage.model.members import member_at
 from understage.sdk.glob import is_glob
 from understage.sdk.provider import ProviderSetup
 from understage.sdk.schedule import Scheduler

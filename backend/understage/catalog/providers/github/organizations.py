@@ -19,7 +19,7 @@ from understage.catalog.providers.github.org_entities import (
     user_ref,
 )
 from understage.catalog.providers.scheduled import ScheduledProvider
-from understage.catalog.scm.event import member_at, require_text
+from understage.catalog.scm.event import require_text
 from understage.config.provider_settings import GithubOrgProvider, read_providers
 from understage.errors import InputError
 from understage.integrations.github.credentials import entry_of
@@ -34,6 +34,7 @@ from understage.integrations.github.members import (
     list_teams,
 )
 from understage.model.entity import Entity
+from understage.model.members import member_at
 from understage.sdk.provider import EntityProvider, ProvidedEntity, ProviderConnection, ProviderSetup
 from understage.sdk.schedule import Scheduler
 

@@ -12,7 +12,6 @@ import structlog
 
 from understage.catalog.providers.discovery import changed_files, location_of, location_refs, schedule_of
 from understage.catalog.providers.scheduled import ScheduledProvider
-from understage.catalog.scm.event import member_at
 from understage.config.provider_settings import GitlabProvider
 from understage.errors import InputError
 from understage.integrations.forge_api import ForgeApi
@@ -24,6 +23,7 @@ from understage.integrations.gitlab.projects import (
     search_files,
     with_file,
 )
+from understage.model.members import member_at
 from understage.sdk.schedule import Scheduler
 
 log = structlog.get_logger(__name__)

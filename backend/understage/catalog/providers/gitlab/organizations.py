@@ -12,11 +12,12 @@ import structlog
 from understage.catalog.providers.discovery import schedule_of
 from understage.catalog.providers.gitlab.org_entities import Naming, user_ref, with_groups
 from understage.catalog.providers.scheduled import ScheduledProvider
-from understage.catalog.scm.event import member_at, require_text
+from understage.catalog.scm.event import require_text
 from understage.config.provider_settings import GitlabProvider
 from understage.errors import InputError
 from understage.integrations.gitlab.members import GitlabGroup, GitlabMembers, GitlabUser
 from understage.model.entity import Entity
+from understage.model.members import member_at
 from understage.sdk.provider import ProvidedEntity
 from understage.sdk.schedule import Scheduler
 
