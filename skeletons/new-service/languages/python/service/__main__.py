@@ -5,6 +5,7 @@ import os
 import uvicorn
 
 from service.app import app
+from service.logs import LOGGING
 
 
 def main() -> None:
@@ -13,6 +14,7 @@ def main() -> None:
         app,
         host="0.0.0.0",
         port=int(os.environ.get("PORT", "8080")),
+        log_config=LOGGING,
         log_level=os.environ.get("LOG_LEVEL", "info"),
         timeout_graceful_shutdown=20,
     )
