@@ -53,7 +53,8 @@ def documents() -> list[str]:
     twice = component("c3", type="library")
     unservable = component("upper").replace("spec:", "  labels: {a: x, A: y}\nspec:")
     invalid = component("invalid", owner=7)
-    return [*several, twice, GROUP, unservable, invalid, location("more", "./more.yaml", type="file")]
+    odd = component("odd", note=None).replace("spec:", '  title: "a\\tb\\\\c\\r\\nd"\nspec:')
+    return [*several, twice, GROUP, unservable, invalid, odd, location("more", "./more.yaml", type="file")]
 
 
 async def served(bench: Bench) -> dict[str, Any]:
@@ -89,7 +90,7 @@ async def test_they_look_as_if_they_had_come_the_ordinary_way(
     monkeypatch.setattr(Newborns, "bring_up", ordinary_way)
     async with running(sqlite_database, tmp_path, locations=ALL, rules=RULES) as bench:
         assert beforehand == await served(bench)
-    assert len(beforehand["entities"]) == 11
+    assert len(beforehand["entities"]) == 12
 
 
 async def test_a_new_child_is_written_once(database: Database, tmp_path: Path) -> None:

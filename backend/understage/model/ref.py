@@ -132,16 +132,22 @@ class LocationRef(NamedTuple):
         Targets that a browser would run as a script are refused however they are obfuscated, since targets become
         links on pages.
         """
-        type_, _, target = (part.strip() for part in text.partition(":"))
-        if not type_ or not target:
-            raise RefSyntaxError(
-                f"Unable to parse location ref '{text}', expected '<type>:<target>', e.g. 'url:https://host/path'"
-            )
-        if type_ in ("http", "https"):
-            raise RefSyntaxError(f"Invalid location ref '{text}', please prefix it with 'url:', e.g. 'url:{text}'")
-        if is_script_url(target):
-            raise RefSyntaxError(f"Invalid location ref '{text}', target is a javascript: URL")
-        return cls(type_, target)
+        return cls(*_split_location(text))
+
+
+# The entities of a file have theirs in common.
+@lru_cache(maxsize=1024)
+def _split_location(text: str) -> tuple[str, str]:
+    type_, _, target = (part.strip() for part in text.partition(":"))
+    if not type_ or not target:
+        raise RefSyntaxError(
+            f"Unable to parse location ref '{text}', expected '<type>:<target>', e.g. 'url:https://host/path'"
+        )
+    if type_ in ("http", "https"):
+        raise RefSyntaxError(f"Invalid location ref '{text}', please prefix it with 'url:', e.g. 'url:{text}'")
+    if is_script_url(target):
+        raise RefSyntaxError(f"Invalid location ref '{text}', target is a javascript: URL")
+    return type_, target
 
 
 _CONTROL_OR_SPACE = "".join(map(chr, range(0x21)))

@@ -89,11 +89,11 @@ async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:
     await enqueue_stitch(connection, stitch)
 
 
-async def still_ours(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> set[int]:
-    """The row ids of those whose claims still hold, until the transaction ends."""
+async def still_ours(connection: AsyncConnection, outcomes: Sequence[Outcome], *, is_shared: bool = False) -> set[int]:
+    """The row ids of those whose claims still hold, until the transaction ends. `is_shared` as for `lock_states`."""
     claims = [outcome.claimed for outcome in outcomes]
-    owners = await lock_states(connection, [claimed.id for claimed in claims])
-    held = await lock_claims(connection, claims)
+    owners = await lock_states(connection, [claimed.id for claimed in claims], is_shared=is_shared)
+    held = await lock_claims(connection, claims, is_shared=is_shared)
     ours = set()
     for claimed in claims:
         # A row id may be another entity's by now.

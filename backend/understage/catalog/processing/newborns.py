@@ -36,14 +36,19 @@ from understage.catalog.store.select_states import select_states
 from understage.catalog.store.select_stitch_inputs import StitchInput
 from understage.catalog.store.stitch_queue import LAST_LOOK_MS, enqueue_stitch
 from understage.catalog.store.write_final import insert_final, insert_search
-from understage.catalog.store.write_states import ProcessedEntity, UnprocessedEntity, insert_processed
+from understage.catalog.store.write_states import (
+    ProcessedEntity,
+    UnprocessedEntity,
+    insert_processed,
+    schedule_processed,
+)
 from understage.errors import UnderstageError
 from understage.platform.database import Database
-from understage.platform.scheduler import Trailing
 
 log = structlog.get_logger(__name__)
 
 CHUNK = 1000
+WRITES = 2
 # How many turns of the event loop an entity may need besides its own work, and how many may need more before the rest is left.
 TURNS = 3
 MOST_WAITING = 10
@@ -89,11 +94,10 @@ class Newborns:
         self._orchestrator = orchestrator
         self._interval = interval
         self._on_commit = on_commit
-        self._writing = Trailing()
         self._is_stopped = self._is_slow = False
 
     async def bring_up(self, parents: Sequence[Outcome], keep: Callable[[], Awaitable[None]]) -> None:
-        """Process and store the new children of these, a thousand at a time; one chunk is written while the next is made.
+        """Process and store the new children of these, a thousand at a time; two chunks are written while the next is made.
 
         `keep` is called between two chunks, so that the claims of the parents do not end meanwhile.
         """
@@ -103,17 +107,21 @@ class Newborns:
                 known = await select_states(connection, list(children))
             children = {ref: child for ref, child in children.items() if ref not in known}
         queue = deque(children.values())
-        being_written: list[Newborn] = []
+        writes: deque[tuple[asyncio.Task[None], list[Newborn]]] = deque()
         self._is_slow = False
-        while queue and not self._is_slow and not self._is_stopped:
-            newborns = await self._process([queue.popleft() for _ in range(min(CHUNK, len(queue)))])
-            began = time.monotonic()
-            newborns = await self._build(newborns, being_written)
-            await self._writing.end()
-            await keep()
-            self._writing.begin(self._write(newborns, began))
-            being_written = newborns
-        await self._writing.end()
+        try:
+            while queue and not self._is_slow and not self._is_stopped:
+                newborns = await self._process([queue.popleft() for _ in range(min(CHUNK, len(queue)))])
+                began = time.monotonic()
+                newborns = await self._build(newborns, [item for _, chunk in writes for item in chunk])
+                if len(writes) == WRITES:
+                    await writes.popleft()[0]
+                await keep()
+                writes.append((asyncio.create_task(self._write(newborns, began)), newborns))
+            while writes:
+                await writes.popleft()[0]
+        finally:
+            await asyncio.gather(*(write for write, _ in writes), return_exceptions=True)
 
     def stop(self) -> None:
         """Leave the rest to whoever processes the parents next."""
@@ -243,12 +251,13 @@ def _final_form(item: Newborn, relations: list[tuple[str, str]]) -> FinalForm | 
 
 
 async def _write_newborns(connection: AsyncConnection, newborns: Sequence[Newborn], look_again_ms: int) -> int:
-    ours = await still_ours(connection, list({id(item.parent): item.parent for item in newborns}.values()))
+    parents = list({id(item.parent): item.parent for item in newborns}.values())
+    ours = await still_ours(connection, parents, is_shared=True)
     known = await select_states(connection, [item.ref for item in newborns])
     born = [item for item in newborns if item.parent.claimed.id in ours and item.ref not in known]
     if not born:
         return 0
-    ids = await insert_processed(connection, [_row(item) for item in born], look_again_ms=look_again_ms)
+    ids = await insert_processed(connection, [_row(item) for item in born])
     by_id = dict(zip(ids, born, strict=True))
     await insert_references(connection, [NewReference(None, item.parent.claimed.entity_ref, item.ref) for item in born])
     await insert_relations(connection, {id_: item.outcome.result.relations for id_, item in by_id.items()})
@@ -257,6 +266,7 @@ async def _write_newborns(connection: AsyncConnection, newborns: Sequence[Newbor
     finals = [(id_, item.outcome.claimed.uid, item.ref, *form.stored) for id_, item, form in forms]
     await insert_final(connection, finals)
     await insert_search(connection, {(id_, item.kind): form.values for id_, item, form in forms})
+    await schedule_processed(connection, ids, look_again_ms=look_again_ms)
     told_of = {relation.source for item in born for relation in item.outcome.result.relations}
     await enqueue_stitch(connection, told_of - {item.ref for item in born})
     await record_change(connection)

@@ -116,9 +116,12 @@ async def claim_bucket(connection: AsyncConnection, *, interval_ms: int) -> tupl
     return bucket, claim, [_entity(row, claim, None) for row in rows]
 
 
-async def lock_claims(connection: AsyncConnection, entities: Sequence[DueEntity]) -> set[int]:
-    """The ids of those whose claim still holds; it does until the transaction ends."""
-    locking = "" if is_sqlite(connection) else " FOR UPDATE"
+async def lock_claims(
+    connection: AsyncConnection, entities: Sequence[DueEntity], *, is_shared: bool = False
+) -> set[int]:
+    """The ids of those whose claim still holds; it does until the transaction ends. `is_shared` as for `lock_states`."""
+    lock = " FOR SHARE" if is_shared else " FOR UPDATE"
+    locking = "" if is_sqlite(connection) else lock
     single = [entity for entity in entities if entity.due_at is not None]
     held: set[int] = set()
     if single:

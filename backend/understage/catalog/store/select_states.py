@@ -29,11 +29,17 @@ async def select_states(connection: AsyncConnection, refs: Sequence[str]) -> dic
     return {row.entity_ref: State(*row) for row in rows}
 
 
-async def lock_states(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
-    """(uid, location key) of the rows that still exist, by id; locked until the transaction ends."""
+async def lock_states(
+    connection: AsyncConnection, ids: Sequence[int], *, is_shared: bool = False
+) -> dict[int, tuple[str, str | None]]:
+    """(uid, location key) of the rows that still exist, by id; locked until the transaction ends.
+
+    A shared lock keeps others from changing them, not from locking them so as well.
+    """
     if not ids:
         return {}
-    locking = "" if connection.dialect.name == "sqlite" else " FOR NO KEY UPDATE"
+    lock = " FOR SHARE" if is_shared else " FOR NO KEY UPDATE"
+    locking = "" if connection.dialect.name == "sqlite" else lock
     statement = f"""
         SELECT id, uid, location_key FROM refresh_state
         WHERE id {among(connection, "ids", "bigint")} ORDER BY id{locking}

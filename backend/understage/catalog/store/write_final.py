@@ -9,6 +9,7 @@ from understage.catalog.store.bulk import (
     Row,
     among,
     delete_rows,
+    insert_lines,
     insert_rows,
     is_sqlite,
     listed,
@@ -28,6 +29,7 @@ _FINAL = {
     "last_updated_at": "bigint",
 }
 _SEARCH = {"entity_id": "bigint", "key": "text", "value": "text", "original_value": "text", "kind": "text"}
+_NUMBERED = {"id": "bigint", **_SEARCH}
 
 
 async def lock_final(connection: AsyncConnection, ids: Collection[int]) -> dict[int, bool]:
@@ -63,22 +65,25 @@ Indexed = Mapping[tuple[int, str], Collection[SearchValue]]
 
 async def insert_search(connection: AsyncConnection, values: Indexed) -> None:
     """Index entities that are not in the index yet."""
-    # PostgreSQL's index takes neighbours faster than rows from here and there. Nothing looks at the number of a row, which is
-    # unique on SQLite alone; drawing it from the sequence costs as much as a third of the rest.
-    number = () if is_sqlite(connection) else ("0",)
-    whole: dict[str, list[Row]] = {}
-    with_nulls: list[Row] = []
-    for (entity_id, kind), entity_values in values.items():
-        place = (*number, str(entity_id))
-        for key, value, original in entity_values:
-            row = (*place, key, value, original, kind)
-            if value is None:
-                with_nulls.append(row)
-            else:
-                whole.setdefault(key, []).append(row)
-    types = {**({"id": "bigint"} if number else {}), **_SEARCH}
-    for rows in ([row for of_key in whole.values() for row in of_key], with_nulls):
-        await insert_rows(connection, "search", types, rows)
+    rows: list[Row] = []
+    if not is_sqlite(connection):
+        # PostgreSQL's index takes neighbours faster than rows from here and there. Nothing looks at the number of a row, which
+        # is unique on SQLite alone; drawing it from the sequence costs as much as a third of the rest.
+        by_key: dict[str, list[str]] = {}
+        for (entity_id, kind), entity_values in values.items():
+            for key, value, original in entity_values:
+                if value is None:
+                    rows.append((0, entity_id, key, value, original, kind))
+                elif key in by_key:
+                    by_key[key].append(f"0\t{entity_id}\t{key}\t{value}\t{original}\t{kind}")
+                else:
+                    by_key[key] = [f"0\t{entity_id}\t{key}\t{value}\t{original}\t{kind}"]
+        if await insert_lines(connection, "search", _NUMBERED, [line for lines in by_key.values() for line in lines]):
+            await insert_rows(connection, "search", _NUMBERED, rows)
+            return
+    number = () if is_sqlite(connection) else (0,)
+    rows = [(*number, id_, *value, kind) for (id_, kind), entity_values in values.items() for value in entity_values]
+    await insert_rows(connection, "search", _NUMBERED if number else _SEARCH, rows)
 
 
 async def replace_search(connection: AsyncConnection, values: Indexed) -> None:

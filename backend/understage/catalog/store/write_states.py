@@ -80,12 +80,10 @@ async def insert_states(connection: AsyncConnection, entities: Sequence[Unproces
     await insert_due(connection, ids)
 
 
-async def insert_processed(
-    connection: AsyncConnection, entities: Sequence[ProcessedEntity], *, look_again_ms: int
-) -> list[int]:
+async def insert_processed(connection: AsyncConnection, entities: Sequence[ProcessedEntity]) -> list[int]:
     """Insert entities that were processed before they came in, in the order of their references; returns their row ids.
 
-    Nothing of them is due: their buckets are looked at after `look_again_ms`. Errors as `insert_states`.
+    Nothing of them is due; `schedule_processed` is to follow. Errors as `insert_states`.
     """
     at = await select_time(connection)
     ids = await _new_ids(connection, len(entities))
@@ -107,8 +105,12 @@ async def insert_processed(
         for row_id, item in zip(ids, entities, strict=True)
     ]
     await insert_rows(connection, "refresh_state", _PROCESSED, rows)
-    await insert_buckets(connection, ids, next_at=at + look_again_ms)
     return ids
+
+
+async def schedule_processed(connection: AsyncConnection, ids: Sequence[int], *, look_again_ms: int) -> None:
+    """Have the new rows' buckets looked at in time. Transactions that share a bucket wait for each other from here on."""
+    await insert_buckets(connection, ids, next_at=await select_time(connection) + look_again_ms)
 
 
 async def update_states(connection: AsyncConnection, entities: Sequence[tuple[int, UnprocessedEntity]]) -> None:
