@@ -81,6 +81,9 @@ class Processor:
 
     `name` (default: the class name) is the key under `catalog.processorOptions`; lower `priority` runs earlier. One that is
     not `on_by_default` runs only when that key is there.
+
+    A stage may be called for the same entity again at any time. For one that is new it may be cancelled where it first waits for
+    something, and called again soon after: what it did until then must not matter.
     """
 
     name: str = ""
