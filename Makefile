@@ -82,6 +82,10 @@ test-crash: install ## kill workers at every commit and await: 200 kills on SQLi
 	@UNDERSTAGE_KILLS=$(or $(KILLS),70) $(RUN) pytest -s -q tests/crash/test_kills.py -k temporal
 	@UNDERSTAGE_OUTAGE_SECONDS=60 $(RUN) pytest -s -q tests/crash --ignore tests/crash/test_kills.py
 
+.PHONY: mutants
+mutants: install ## put some sixty faults into the catalog's wire code, one by one: a fast test must notice each; RULE="words of one"
+	@$(RUN) python -m tests.contract.mutation $(RULE)
+
 .PHONY: schema
 schema: install ## record what the migrations say to an empty database, after a new one
 	@$(RUN) python -m tests.store.schema_record

@@ -11,6 +11,7 @@ from tests.store.catalog_web import Catalog, serving
 
 from understage.identity.permissions import Conditional, parse_criteria
 from understage.platform.database import Database
+from understage.platform.requests import CATALOG_BODY_LIMIT
 
 ENTITIES = [
     "apiVersion: backstage.io/v1alpha1\nkind: Component\n"
@@ -22,6 +23,7 @@ ENTITIES = [
     "apiVersion: backstage.io/v1alpha1\nkind: System\nmetadata: {name: shop}\nspec: {owner: team-a}",
     "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {name: team-a}\nspec: {type: team, children: []}",
 ]
+PLACE = {"type": "url", "target": "https://example.com/x.yaml"}
 RULES = [{"allow": ["Component", "System", "Group", "Location"]}]
 
 
@@ -172,6 +174,32 @@ async def test_a_condition_limits_every_answer_alike(catalog: Catalog) -> None:
     assert len(page["items"]) == 3
 
 
+async def test_what_the_client_has_is_not_sent_again(catalog: Catalog) -> None:
+    first = await catalog.http.get("/entity-facets?facet=kind")
+    again = await catalog.http.get("/entity-facets?facet=kind", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    other = await catalog.http.get("/entity-facets?facet=spec.type", headers={"if-none-match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
+async def test_facets_without_a_name_are_refused(catalog: Catalog) -> None:
+    for answer in (
+        await catalog.http.get("/entity-facets?facet[]="),
+        await catalog.http.post("/entity-facets", json={"facets": [""]}),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith("Missing ")
+
+
+async def test_a_body_is_read_to_its_limit_only(catalog: Catalog) -> None:
+    body = json.dumps({"entityRefs": ["component:default/cart"]}).encode()
+    headers = {"content-type": "application/json"}
+    longest = body + b" " * (CATALOG_BODY_LIMIT - len(body))
+    assert (await catalog.http.post("/entities/by-refs", content=longest, headers=headers)).status_code == 200
+    answer = await catalog.http.post("/entities/by-refs", content=longest + b" ", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["name"]) == (413, "PayloadTooLargeError")
+
+
 async def test_a_denial_empties_lists_and_forbids_changes(catalog: Catalog) -> None:
     uid = (await catalog.get("/entities/by-name/component/default/cart"))["metadata"]["uid"]
     catalog.policy.decision = "DENY"
@@ -182,7 +210,11 @@ async def test_a_denial_empties_lists_and_forbids_changes(catalog: Catalog) -> N
     for answer in (
         await catalog.http.delete(f"/entities/by-uid/{uid}"),
         await catalog.http.post("/refresh", json={"entityRef": "component:default/cart"}),
-        await catalog.http.post("/locations", json={"type": "url", "target": "https://example.com/x.yaml"}),
+        await catalog.http.post("/locations", json=PLACE),
+        await catalog.http.put("/locations/some", json=PLACE),
+        await catalog.http.delete("/locations/some"),
+        await catalog.http.post("/analyze-location", json={"location": PLACE}),
+        await catalog.http.post("/validate-entity", json={"entity": {}, "location": "url:https://example.com/x.yaml"}),
     ):
         assert (answer.status_code, answer.json()["error"]["message"]) == (403, "")
 
