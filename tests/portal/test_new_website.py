@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from tests.unit.skeletons.samples import free_port, started
-from tests.unit.skeletons.test_new_service import need, run_tool
+from tests.unit.skeletons.samples import free_port, need, run_tool, started
 from tests.unit.skeletons.test_new_website import write
 
 HEADERS = {
@@ -28,14 +27,12 @@ HEADERS = {
 @pytest.fixture(scope="module")
 def website(helm_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A website whose own tests passed, with `dist` as the first stage of its Dockerfile builds it."""
-    npm = need("npm")
+    npm = need("npm", "build the website")
     folder = asyncio.run(write(tmp_path_factory.mktemp("website"), helm_binary))
-    # What one run downloaded is there for the next.
-    cache = {"npm_config_cache": str(Path.home() / ".npm"), "npm_config_prefer_offline": "true"}
     built = re.findall(r"^RUN npm (.+)$", (folder / "Dockerfile").read_text(), re.MULTILINE)
     assert built == ["ci", "run build"]
     for command in ("ci", "test", "run build"):
-        run_tool(npm, *shlex.split(command), folder=folder, **cache)
+        run_tool(npm, *shlex.split(command), folder=folder)
     return folder
 
 
@@ -44,7 +41,7 @@ def entrypoint(folder: Path, site: Path) -> list[str]:
     (line,) = re.findall(r"^ENTRYPOINT (.+)$", (folder / "Dockerfile").read_text(), re.MULTILINE)
     command: list[str] = json.loads(line)
     # Debian has it where only root looks by itself. Root's nginx would give requests to a user who may not read here.
-    command[0] = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or need("nginx")
+    command[0] = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or need("nginx", "serve the website")
     command = [part.replace("/site/", f"{site}/") for part in command]
     return [*command[:-1], command[-1] + " user root;"] if os.geteuid() == 0 else command
 

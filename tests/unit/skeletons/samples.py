@@ -40,12 +40,12 @@ def need(command: str, why: str) -> str:
     return str(found)
 
 
-def run_tool(*command: str, folder: Path) -> None:
+def run_tool(*command: str, folder: Path, **environment: str) -> None:
     """Run a tool chain in a sample; it finds what it downloaded or compiled before in the caches of the user."""
     ran = subprocess.run(
         command,
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CI": "true"},
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CI": "true", **environment},
         capture_output=True,
         text=True,
         timeout=BUILT_WITHIN,

@@ -16,8 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from redis.exceptions import ConnectionError as NoConnectionError
-from tests.unit.skeletons.samples import collecting, free_port, spans_of, started
-from tests.unit.skeletons.test_new_service import need, run_tool
+from tests.unit.skeletons.samples import collecting, free_port, need, run_tool, spans_of, started
 from tests.unit.skeletons.test_new_worker import write
 
 QUEUE, GROUP, DEAD = "mail:outgoing", "mailer", "mail:outgoing:dead"
@@ -57,7 +56,7 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._command = [need("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port)]
+        self._command = [need("redis-server", "run the worker"), "--bind", "127.0.0.1", "--port", str(self.port)]
         self._command += ["--save", "", "--dir", str(folder)]
         self.client = Redis.from_url(self.url)
         self.start()
