@@ -88,7 +88,7 @@ class KillPoints:
 
     def _watch_commits(self) -> None:
         """Those of the task: each is a transaction of its journal. What the process commits besides is nobody's checkpoint."""
-        write, commit = Database.write, Journal._commit
+        write, write_once, commit = Database.write, Database.write_once, Journal._commit
 
         async def watched_commit(journal: Journal, *arguments: Any, **named: Any) -> None:
             token = IN_JOURNAL.set(True)
@@ -106,7 +106,19 @@ class KillPoints:
             if IN_JOURNAL.get():
                 self.hit("commit")
 
-        Database.write, Journal._commit = watched, watched_commit  # type: ignore[method-assign,assignment]
+        @asynccontextmanager
+        async def watched_once(database: Database) -> AsyncIterator[Any]:
+            is_seen = database.dialect == "sqlite"  # where it is a `write`
+            if IN_JOURNAL.get() and not is_seen:
+                self.hit("commit")
+            async with write_once(database) as connection:
+                yield connection
+            if IN_JOURNAL.get() and not is_seen:
+                self.hit("commit")
+
+        Database.write = watched  # type: ignore[method-assign,assignment]
+        Database.write_once = watched_once  # type: ignore[method-assign,assignment]
+        Journal._commit = watched_commit  # type: ignore[method-assign]
 
     def _watch_awaits(self) -> None:
         run = asyncio.Handle._run
