@@ -135,7 +135,7 @@ async def test_a_worker_runs_and_nothing_leads_to_it(
     platform: Platform, http: HttpClient, helm_binary: Path, tmp_path: Path
 ) -> None:
     cluster = platform.cluster
-    await run("new-worker", "courier", platform, http, helm_binary, tmp_path, queue="letters")
+    await run("new-worker", "courier", platform, http, helm_binary, tmp_path, language="go", queue="letters")
     assert wait_for("two pods", lambda: len(cluster.pods("courier-staging")) == 2, 60)
     (container,) = deployment(cluster, "courier")["spec"]["template"]["spec"]["containers"]
     environment = {each["name"]: each["value"] for each in container["env"]}

@@ -21,6 +21,7 @@ FORM = {
     "description": 'Sends "letters"\n# kept',
     "owner": "group:default/payments",
     "system": "system:default/checkout",
+    "language": "python",
     "queue": "mail:outgoing",
     "redisHost": "redis.messaging",
     "redisPort": 6380,
@@ -166,11 +167,13 @@ def test_every_action_is_registered_and_its_input_is_known() -> None:
         ({"redisPort": 0}, False),
         ({"redisPort": "6379"}, False),
         ({"scaling": "keda"}, False),
+        ({"language": "go"}, True),
+        ({"language": "cobol"}, False),
     ],
 )
 def test_the_form_takes_what_the_worker_takes(values: dict[str, Any], is_good: bool) -> None:
     page = read_template("new-worker")["spec"]["parameters"][1]
-    assert jsonschema_rs.is_valid(page, {"queue": "mail", "environment": "production"} | values) is is_good
+    assert jsonschema_rs.is_valid(page, {"language": "python", "queue": "mail", "environment": "production"} | values) is is_good
 
 
 def test_its_steps_are_those_of_a_service() -> None:
@@ -179,4 +182,17 @@ def test_its_steps_are_those_of_a_service() -> None:
         [step["id"] for step in read_template(name)["spec"]["steps"]] for name in ("new-service", "new-worker")
     )
     assert workers == services
-    assert (SKELETONS / "new-worker" / "content").is_dir()
+    offered = read_template("new-worker")["spec"]["parameters"][1]["properties"]["language"]["enum"]
+    assert sorted(offered) == sorted(path.name for path in (SKELETONS / "new-worker" / "languages").iterdir())
+
+
+async def test_in_go_it_is_complete_and_nothing_is_left_to_render(helm_binary: Path, tmp_path: Path) -> None:
+    worker = await write(tmp_path, helm_binary, language="go")
+    files = {str(path.relative_to(worker)): path for path in worker.rglob("*") if path.is_file()}
+    assert files.keys() >= {".github/workflows/ci.yaml", "Dockerfile", "docs/index.md", "go.mod", "go.sum", "work.go"}
+    assert not files.keys() & {"pyproject.toml", "worker/work.py"}
+    for name, path in files.items():
+        if not name.startswith(("deploy/charts/", ".github/")):
+            assert not re.search(r"\$\{\{|\{%|%\}", path.read_text()), name
+    assert "USER 10001:10001" in files["Dockerfile"].read_text()
+    assert "python" not in files["docs/index.md"].read_text()

@@ -86,6 +86,10 @@ class Broker:
             for _, fields in self.client.xrange(DEAD)
         ]
 
+    def is_handled(self) -> bool:
+        """Whether it is empty, and the group is there again."""
+        return bool(self.client.xinfo_groups(QUEUE)) and self.is_empty()
+
     def is_empty(self) -> bool:
         return self.client.xlen(QUEUE) == 0 and self.client.xpending(QUEUE, GROUP)["pending"] == 0
 
@@ -258,6 +262,30 @@ def test_it_is_unhealthy_while_it_is_stuck_in_a_message(worker: Path, broker: Br
         wait_until(lambda: httpx.get(f"{url}/health").status_code == 503, "it to say so")
         said.wait_for("end slow")
         wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "it to go round again")
+
+
+@pytest.mark.timeout(900)  # where nothing is compiled yet
+def test_in_go_its_tests_pass_and_it_handles_messages(helm_binary: Path, tmp_path: Path, broker: Broker) -> None:
+    go = need("go", "build the worker in Go")
+    worker = asyncio.run(write(tmp_path / "go", helm_binary, language="go"))
+    for command in (["vet", "./..."], ["test", "./..."], ["build", "-o", "mailer", "."]):
+        run_tool(go, *command, folder=worker, TEST_REDIS_URL=broker.url)
+    broker.client.xadd(QUEUE, {"body": b"\xff"})
+    broker.client.xadd(QUEUE, {"text": "no body"})
+    with started([str(worker / "mailer")], worker, REDIS_URL=broker.url, HOSTNAME="mailer-0") as url:
+        wait_until(lambda: broker.client.xlen(DEAD) == 1 and broker.is_empty(), "both messages")
+        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+        metrics = httpx.get(f"{url}/metrics").text
+        broker.end()
+        wait_until(lambda: "does not answer" in (worker / "sample.log").read_text(), "it to notice")
+        assert httpx.get(f"{url}/health").status_code == 200
+        broker.start()
+        broker.client.xadd(QUEUE, {"body": "after"})
+        wait_until(broker.is_handled, "the message after")
+    assert f'messaging_process_duration_seconds_count{{error_type="",messaging_destination_name="{QUEUE}"}} 1' in metrics
+    assert f'messaging_dead_letters_total{{messaging_destination_name="{QUEUE}"}} 1' in metrics
+    # It ended well, and left the group.
+    assert broker.client.xinfo_consumers(QUEUE, GROUP) == []
 
 
 def test_an_environment_that_is_wrong_ends_it_at_once_and_names_the_variable(worker: Path) -> None:
