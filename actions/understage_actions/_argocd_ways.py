@@ -127,6 +127,13 @@ def need_way(ctx: ActionContext, *, instance: str | None, cluster: str | None) -
     return way
 
 
+def application_page(ctx: ActionContext, name: str, *, instance: str | None) -> str | None:
+    """Where people look at an Application, whether it is there yet or not; None where no instance is configured."""
+    argocd = ctx.ports.argocd.get(instance)
+    namespace = str(ctx.defaults.get("argocdNamespace") or "argocd")
+    return f"{argocd.url}/applications/{namespace}/{name}" if argocd is not None else None
+
+
 async def find_own_application(way: Way, name: str, team: str) -> Json | None:
     """The Application, or None. ConflictError for one of another team's project."""
     found = await way.get("Application", name)

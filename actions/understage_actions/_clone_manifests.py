@@ -1,9 +1,9 @@
 """The objects of a cloned environment: namespace, project, applications, secrets, databases. Called by `environment:clone`. Pure.
 
 The clone has an AppProject of its own, whose only destination is its namespace: whatever a chart renders, it cannot reach the
-environment that was cloned. Argo CD cannot remove an Application whose project is gone, and looks only once at a project that
-ends, so the project is pruned last. Sync waves would say that, too, but with them Argo CD waits until all is healthy whenever it
-makes something, and a database that does not come up would hold up everything of the team.
+environment that was cloned. All that runs is in the namespace and goes with it, so neither project nor Applications have a
+finalizer: with one they would have to be removed in an order, and an order (`PruneLast`, sync waves) makes Argo CD wait until
+everything of every team is healthy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from understage_actions._argocd_manifests import (
-    FINALIZER,
     ApplicationSpec,
     Source,
     application_manifest,
@@ -23,10 +22,10 @@ from understage_actions._clone_values import secret_name
 from understage_actions._gitops_layout import clone_namespace
 from understage_actions._namespace_manifests import ENVIRONMENT_LABEL, MANAGED_BY, TEAM_LABEL
 from understage_actions._time_to_live import expiry_annotations, expiry_labels
+from understage_actions._vault_manifests import AS_IT_IS, secret_target
 
 Json = dict[str, Any]
 
-PRUNE_LAST = {"argocd.argoproj.io/sync-options": "PruneLast=true"}
 GENERATORS = "generators.external-secrets.io/v1alpha1"
 GENERATOR = "clone"
 PASSWORD_LENGTH = 40
@@ -86,7 +85,7 @@ def project_and_applications(
         wanted = project_manifest(described)
         if project is None:
             project = wanted
-            project["metadata"] |= {"name": spec.namespace, "finalizers": [FINALIZER], "annotations": PRUNE_LAST}
+            project["metadata"]["name"] = spec.namespace
             project["spec"]["description"] = f"Environment {spec.name} of team {spec.team}, for a while"
         repositories = {*project["spec"]["sourceRepos"], *wanted["spec"]["sourceRepos"]}
         project["spec"]["sourceRepos"] = sorted(repositories)
@@ -97,6 +96,7 @@ def project_and_applications(
         ]
         application = application_manifest(described)
         application["spec"]["project"] = spec.namespace
+        del application["metadata"]["finalizers"]
         applications.append(describe(spec, application))
     assert project is not None
     return describe(spec, project), applications
@@ -128,7 +128,7 @@ def secret_manifests(spec: CloneSpec, issued: Sequence[Issued], store: str) -> l
     for item in issued:
         content = {
             "refreshPolicy": "CreatedOnce",
-            "target": {"name": secret_name(item.service), "creationPolicy": "Owner"},
+            "target": secret_target(secret_name(item.service)),
         }
         if item.generated:
             content["dataFrom"] = [_made_up(variable) for variable in item.generated]
@@ -136,7 +136,8 @@ def secret_manifests(spec: CloneSpec, issued: Sequence[Issued], store: str) -> l
             key = f"{spec.vault_path}/{item.service}"
             content["secretStoreRef"] = {"kind": "SecretStore", "name": store}
             content["data"] = [
-                {"secretKey": variable, "remoteRef": {"key": key, "property": variable}} for variable in item.stored
+                {"secretKey": variable, "remoteRef": {**AS_IT_IS, "key": key, "property": variable}}
+                for variable in item.stored
             ]
         manifests.append(_object(spec, "external-secrets.io/v1", "ExternalSecret", secret_name(item.service), content))
     return manifests

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 API_VERSION = "external-secrets.io/v1"
 STORE = "vault"
 SERVICE_ACCOUNT = "vault"
+# The API server adds these where they are missing, and then Argo CD finds the object changed for ever.
+AS_IT_IS = {"conversionStrategy": "Default", "decodingStrategy": "None", "metadataPolicy": "None"}
 TEAMS_PATH = "teams"
 SEGMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 MOUNT = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
@@ -89,10 +91,15 @@ def secret_manifest(name: str, *, namespace: str, team: str, environment: str, k
         "spec": {
             "refreshInterval": "1h",
             "secretStoreRef": {"kind": "SecretStore", "name": STORE},
-            "target": {"name": name, "creationPolicy": "Owner"},
-            "dataFrom": [{"extract": {"key": check_key(key, team)}}],
+            "target": secret_target(name),
+            "dataFrom": [{"extract": {**AS_IT_IS, "key": check_key(key, team)}}],
         },
     }
+
+
+def secret_target(name: str) -> Json:
+    """Which Secret an ExternalSecret makes."""
+    return {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"}
 
 
 def check_key(key: str, team: str) -> str:

@@ -15,7 +15,7 @@ from understage_actions._argocd_manifests import (
     unite_projects,
 )
 from understage_actions._argocd_wait import wait_until_healthy
-from understage_actions._argocd_ways import ApiWay, check_application, choose_way
+from understage_actions._argocd_ways import ApiWay, application_page, check_application, choose_way
 from understage_actions._argocd_writing import apply_application, apply_project, check_project
 from understage_actions._gitops_layout import application_file, project_file
 from understage_actions._gitops_rules import check_inside, check_repository
@@ -161,7 +161,7 @@ async def register_app(ctx: ActionContext, input: RegisterAppInput) -> RegisterA
         from_git=from_git,
         manifests=[project, application],
         files=[],
-        application_url=_application_url(ctx, input.argocd, spec),
+        application_url=application_page(ctx, spec.name, instance=input.argocd),
         sync=state.sync if state else None,
         health=state.health if state else None,
         revision=state.revision if state else None,
@@ -247,13 +247,8 @@ def _write_files(
         from_git=from_git,
         manifests=manifests,
         files=files,
-        application_url=_application_url(ctx, input.argocd, spec) if from_git else None,
+        application_url=application_page(ctx, spec.name, instance=input.argocd) if from_git else None,
         sync=None,
         health=None,
         revision=None,
     )
-
-
-def _application_url(ctx: ActionContext, instance: str | None, spec: ApplicationSpec) -> str | None:
-    argocd = ctx.ports.argocd.get(instance)
-    return f"{argocd.url}/applications/{spec.argocd_namespace}/{spec.name}" if argocd is not None else None

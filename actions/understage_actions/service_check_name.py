@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, ConflictError, Example, action
-from understage_actions._argocd_ways import choose_way
+from understage_actions._argocd_ways import application_page, choose_way
 from understage_actions._gitops_layout import application_file, namespace_file
 from understage_actions._gitops_repository import choose_target, clone, find_foreign
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
@@ -31,6 +31,9 @@ class CheckNameOutput(ActionModel):
     """What was found free."""
 
     checked: list[str] = Field(description="What was looked at, in words")
+    application_url: str | None = Field(
+        description="Where the application's page will be, when an instance of Argo CD is configured"
+    )
 
 
 @action(
@@ -68,7 +71,8 @@ async def check_name(ctx: ActionContext, input: CheckNameInput) -> CheckNameOutp
             taken.append(problem)
     if taken:
         raise ConflictError("\n".join(["The name is taken, nothing was made:", *(f"- {problem}" for problem in taken)]))
-    return CheckNameOutput(checked=checked)
+    page = None if input.application is None else application_page(ctx, input.application, instance=input.argocd)
+    return CheckNameOutput(checked=checked, application_url=page)
 
 
 async def _questions(ctx: ActionContext, input: CheckNameInput, team: str) -> AsyncIterator[tuple[str, str | None]]:

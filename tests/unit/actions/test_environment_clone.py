@@ -12,6 +12,7 @@ from understage.errors import ConflictError, InputError, NotFoundError, Understa
 from understage.sdk.testing import Checkpoints, FakeArgoCd, FakeArgoCds, FakeCluster, FakeClusters, fake_ports
 from understage.sdk.yaml import dump, parse_documents
 from understage_actions._database_manifests import SIZES, BackupPlan, DatabaseSpec, cloudnative_pg_manifests
+from understage_actions._vault_manifests import AS_IT_IS
 
 PLAIN: dict[str, Any] = {"replicas": 3, "env": {"PEER": "http://shop.shop-staging.svc:80", "MODE": "fast"}}
 SECRET = {
@@ -45,7 +46,6 @@ async def test_a_service_is_cloned_into_a_namespace_of_its_own(helm_binary: Path
     assert project["metadata"]["name"] == "clone-refunds"
     assert project["spec"]["destinations"] == [{"server": "https://kubernetes.test", "namespace": "clone-refunds"}]
     assert project["spec"]["clusterResourceWhitelist"] == []
-    assert project["metadata"]["annotations"]["argocd.argoproj.io/sync-options"] == "PruneLast=true"
 
     (application,) = written(tmp_path, "applications.yaml")
     assert application["metadata"]["name"] == "ledger-clone-refunds"
@@ -92,7 +92,7 @@ async def test_secrets_are_issued_anew_and_never_copied(helm_binary: Path, tmp_p
     assert external["spec"]["data"] == [
         {
             "secretKey": "PARTNER_TOKEN",
-            "remoteRef": {"key": "teams/payments/clone-refunds/ledger", "property": "PARTNER_TOKEN"},
+            "remoteRef": {**AS_IT_IS, "key": "teams/payments/clone-refunds/ledger", "property": "PARTNER_TOKEN"},
         }
     ]
     rendered = [item.value for item in parse_documents((tmp_path / "rendered.yaml").read_bytes())]

@@ -10,6 +10,7 @@ from understage.errors import ConflictError, InputError
 from understage.integrations.policies import PolicyCheck, read_policies
 from understage.sdk.testing import FakeCluster, FakeClusters, FakeForge, FakeForges, fake_ports, run_action
 from understage.sdk.yaml import dump, parse_documents
+from understage_actions._vault_manifests import AS_IT_IS
 from understage_actions.gitops_commit import commit
 from understage_actions.kubernetes_create_namespace import create_namespace
 from understage_actions.team_render import render
@@ -61,7 +62,7 @@ async def test_a_team_is_all_of_its_files_and_breaks_no_rule(tmp_path: Path) -> 
     assert project["spec"]["sourceRepos"] == [TEAM["repoUrl"]]
     assert project["spec"]["clusterResourceWhitelist"] == []
     assert "*" not in str(project["spec"])
-    assert secret["spec"]["dataFrom"] == [{"extract": {"key": "teams/treasury/development/shared"}}]
+    assert secret["spec"]["dataFrom"] == [{"extract": {**AS_IT_IS, "key": "teams/treasury/development/shared"}}]
     assert store["spec"]["provider"]["vault"]["auth"]["kubernetes"]["role"] == "treasury"
     group, user = output["entities"]
     assert group["spec"]["members"] == ["ada", "grace"]

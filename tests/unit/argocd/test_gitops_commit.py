@@ -243,6 +243,8 @@ async def test_free_names_are_free(tmp_path: Path) -> None:
         "Application ledger-staging in Argo CD default",
         "Files of the GitOps repository",
     ]
+    assert result.output["applicationUrl"] == "https://argocd.test/applications/argocd/ledger-staging"
+    assert (await check(tmp_path, fake_ports(forges=FakeForges([FakeForge()])))).output["applicationUrl"] is None
     await run_action(check_name, check_name.examples[0].input, workspace=tmp_path, ports=ports, defaults=DEFAULTS)
 
 

@@ -294,6 +294,19 @@ def _bad_workloads() -> Iterator[Case]:
             unlabelled = copy.deepcopy(item)
             del unlabelled["metadata"]["labels"][label]
             yield Case(f"no label {label}, {kind}", unlabelled, frozenset({"labels"}))
+        if kind in ("Pod", "ReplicaSet"):
+            for is_controller in (True, False):
+                owned = copy.deepcopy(item)
+                owner = {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "name": "ledger",
+                    "uid": "0",
+                    "controller": is_controller,
+                }
+                owned["metadata"] |= {"labels": {}, "ownerReferences": [owner]}
+                breaks = frozenset() if is_controller else frozenset({"labels"})
+                yield Case(f"no labels, controlled {is_controller}, {kind}", owned, breaks)
 
 
 def _others() -> Iterator[tuple[str, Json]]:

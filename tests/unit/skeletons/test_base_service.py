@@ -12,7 +12,7 @@ import pytest
 from understage.errors import InputError
 from understage.integrations.helm import HelmBinary
 from understage.sdk.yaml import parse_document, parse_documents
-from understage_actions._vault_manifests import STORE
+from understage_actions._vault_manifests import AS_IT_IS, STORE, secret_target
 
 CHART = Path(__file__).parents[3] / "skeletons" / "charts" / "base-service"
 IMAGE = {"repository": "registry.example.com/payments/ledger", "tag": "1.0.0"}
@@ -207,7 +207,9 @@ async def test_secrets_come_from_the_store_that_namespaces_are_given(helm_binary
     secret = objects["ExternalSecret"]
     assert secret["apiVersion"] == "external-secrets.io/v1"
     assert secret["spec"]["secretStoreRef"] == {"kind": "SecretStore", "name": STORE}
-    assert secret["spec"]["data"] == [{"secretKey": "DATABASE_PASSWORD", "remoteRef": data["DATABASE_PASSWORD"]}]
+    (read,) = secret["spec"]["data"]
+    assert read == {"secretKey": "DATABASE_PASSWORD", "remoteRef": {**AS_IT_IS, **data["DATABASE_PASSWORD"]}}
+    assert secret["spec"]["target"] == secret_target(secret["spec"]["target"]["name"])
     container = pod(objects)["containers"][0]
     assert container["envFrom"] == [{"secretRef": {"name": secret["spec"]["target"]["name"]}}]
 
