@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cluster import tools
 from tests.cluster.bench import ArgoCd, Cluster, Gitea, Platform, data_folder
+from tests.cluster.bench.definitions import external_secret_definitions, install
 
 CLUSTER_PARTS = ("etcd", "kubernetes", "kwok")
 ARGOCD_PARTS = ("argocd", "helm")
@@ -73,6 +74,13 @@ def argocd(bench_folder: Path, cluster: Cluster) -> Iterator[ArgoCd]:
 def platform(cluster: Cluster, gitea: Gitea, argocd: ArgoCd) -> Platform:
     """The three of them, Argo CD reading the forge's repositories."""
     return Platform.connected(cluster, gitea, argocd)
+
+
+@pytest.fixture
+def external_secrets(cluster: Cluster) -> None:
+    """External Secrets' own definitions, without their operator."""
+    _need(["definitions"])
+    install(cluster, *external_secret_definitions())
 
 
 @pytest.fixture(scope="session")

@@ -86,10 +86,7 @@ def understage(platform: Platform, helm_binary: Path, tmp_path: Path) -> Underst
 def merge(platform: Platform, repository: str, into: str = "main") -> str:
     """Merge the only open pull request; its text."""
     (opened,) = platform.gitea.request("GET", f"/repos/forestry/{repository}/pulls?state=open").json()
-    path = f"/repos/forestry/{repository}/pulls/{opened['number']}/merge"
-    wait_for(
-        "the merge", lambda: platform.gitea.request("POST", path, json={"Do": "merge"}).status_code == 200 or None, 30
-    )
+    platform.gitea.merge("forestry", repository, opened["number"])
     return str(opened["body"])
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tests.cluster import tools
 from tests.cluster.bench import Cluster, Platform
+from tests.cluster.bench.definitions import CRDS, claim_definition, definition
 from tests.cluster.bench.process import wait_for
 from tests.unit.actions.cloning import entity, service_files
-from tests.unit.skeletons.golden_path import SKELETONS
 
 from understage.errors import InputError
 from understage.integrations.argocd import argocd_from_config
@@ -43,36 +42,6 @@ DATABASE = {
 
 
 CLAIM = {"apiVersion": "database.understage.io/v1alpha1", "kind": "PostgreSQLInstance"}
-
-
-def definition(folder: str, name: str) -> dict[str, Any]:
-    file = tools.data("definitions", folder) / f"{name}.yaml"
-    found: dict[str, Any] = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
-    return found
-
-
-def claim_definition() -> dict[str, Any]:
-    """The CRD of the claims, as Crossplane makes it of the platform's definition."""
-    definition = yaml.load((SKELETONS / "new-database" / "crossplane.yaml").read_bytes(), Loader=yaml.CSafeLoader)
-    offered = definition["spec"]
-    (version,) = offered["versions"]
-    schema = json.loads(json.dumps(version["schema"]))
-    schema["openAPIV3Schema"]["properties"]["spec"]["properties"]["writeConnectionSecretToRef"] = {
-        "type": "object",
-        "required": ["name"],
-        "properties": {"name": {"type": "string"}},
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{offered['claimNames']['plural']}.{offered['group']}"},
-        "spec": {
-            "group": offered["group"],
-            "scope": "Namespaced",
-            "names": {**offered["claimNames"], "singular": offered["claimNames"]["kind"].lower()},
-            "versions": [{"name": version["name"], "served": True, "storage": True, "schema": schema}],
-        },
-    }
 
 
 @pytest.fixture
@@ -235,10 +204,7 @@ async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_
     platform.cluster.apply(claim_definition())
     platform.cluster.path_of({**CLAIM, "metadata": {"name": "x"}})
     for name in ("external-secrets.io_externalsecrets", "generators.external-secrets.io_passwords"):
-        crd = definition("config/crds/bases", name)
-        # The webhook that converts old versions is not here; the new ones need none.
-        crd["spec"].pop("conversion", None)
-        platform.cluster.apply(crd)
+        platform.cluster.apply(definition(CRDS, name))
     platform.gitea.create_organization(TEAM)
     if platform.gitea.request("GET", "/orgs/platform").status_code == 404:
         platform.gitea.create_organization("platform")
@@ -288,12 +254,12 @@ async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_
     assert early["expired"] == []
     assert {item["kind"] for item in early["remaining"]} == {"environment", "database"}
     end_now(platform)
-    files = tree(platform)
+    files = platform.gitea.tree(*GITOPS)
     done = expire_by_command(config)
     assert [item["path"] for item in done["expired"]] == [f"{FOLDER}/clones/spring", DATABASE_FILE]
     gone = {DATABASE_FILE, *(path for path in files if path.startswith(f"{FOLDER}/clones/spring/"))}
     assert len(gone) == 5
-    assert tree(platform) == files - gone
+    assert platform.gitea.tree(*GITOPS) == files - gone
     for path in (
         "/api/v1/namespaces/clone-spring",
         "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/purse-clone-spring",
@@ -334,12 +300,6 @@ def end_now(platform: Platform) -> None:
         ended[file], count = re.subn(r"\d{4}-\d{2}-\d{2}T[0-9:]+Z", "2026-01-01T00:00:00Z", text)
         assert count
     platform.gitea.commit(*GITOPS, ended, "End them")
-
-
-def tree(platform: Platform) -> set[str]:
-    """All files of the GitOps repository."""
-    answer = platform.gitea.request("GET", f"/repos/{'/'.join(GITOPS)}/git/trees/main", params={"recursive": "true"})
-    return {item["path"] for item in answer.json()["tree"] if item["type"] == "blob"}
 
 
 def write_config(platform: Platform, folder: Path) -> Path:

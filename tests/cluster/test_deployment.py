@@ -103,13 +103,7 @@ class Bench:
         self.platform.gitea.commit(TEAM, SERVICE, {file: known.replace(old, tag)}, f"Release {tag}")
 
     def merge(self, url: str) -> None:
-        number = url.rpartition("/")[2]
-
-        def done() -> bool | None:  # Gitea looks first whether it can be merged
-            path = f"/repos/{TEAM}/{SERVICE}/pulls/{number}/merge"
-            return self.platform.gitea.request("POST", path, json={"Do": "merge"}).is_success or None
-
-        assert wait_for("the merge", done, 30)
+        self.platform.gitea.merge(TEAM, SERVICE, url.rpartition("/")[2])
 
     def image(self, environment: str) -> str:
         """What the cluster runs."""

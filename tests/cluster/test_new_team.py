@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster import tools
 from tests.cluster.bench import Cluster, Platform
 from tests.cluster.bench.process import wait_for
+from tests.cluster.bench.teams import root_application
 from tests.cluster.test_kubernetes import reach
 from tests.cluster.test_policies import refusal
 from tests.unit.policies.corpus import Case
@@ -38,30 +38,6 @@ async def http() -> AsyncIterator[HttpClient]:
     await client.close()
 
 
-@pytest.fixture
-def definitions(cluster: Cluster) -> None:
-    """External Secrets' own definitions."""
-    folder = tools.data("definitions", "config/crds/bases")
-    for name in ("secretstores", "externalsecrets"):
-        file = folder / f"external-secrets.io_{name}.yaml"
-        definition = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
-        # The webhook that converts old versions does not run here.
-        definition["spec"].pop("conversion", None)
-        cluster.apply(definition)
-        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
-        wait_for(name, lambda path=path: "Established" in str(cluster.get(path)) or None, 60)
-
-
-def root_application(platform: Platform, url: str) -> dict[str, Any]:
-    """The platform's own Application, for the bench's repository, cluster and project."""
-    file = SKELETONS / "new-team" / "root-application.yaml"
-    found: dict[str, Any] = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
-    found["spec"]["source"]["repoURL"] = url
-    found["spec"]["destination"]["server"] = platform.argocd.destination
-    found["spec"]["project"] = "default"
-    return found
-
-
 def may(cluster: Cluster, verb: str, resource: str, namespace: str, group: str = "") -> bool:
     """What the API server says of a user of the team's group."""
     asked = {"verb": verb, "resource": resource, "namespace": namespace, "group": group}
@@ -76,7 +52,7 @@ def may(cluster: Cluster, verb: str, resource: str, namespace: str, group: str =
 
 @pytest.mark.timeout(600)
 async def test_a_team_is_made_by_a_merge_and_by_nothing_else(
-    platform: Platform, definitions: None, http: HttpClient, tmp_path: Path
+    platform: Platform, external_secrets: None, http: HttpClient, tmp_path: Path
 ) -> None:
     gitea, cluster = platform.gitea, platform.cluster
     gitea.create_organization("almshouse")
@@ -109,14 +85,13 @@ async def test_a_team_is_made_by_a_merge_and_by_nothing_else(
     committed = await run_action(commit, step, workspace=workspace, ports=ports, defaults=defaults)
     assert committed.output["pullRequestUrl"].startswith(f"{gitea.url}/almshouse/gitops/pulls/")
 
-    cluster.apply(root_application(platform, gitea.clone_url("almshouse", "gitops")))
+    cluster.apply(root_application(platform, ("almshouse", "gitops"), name="teams"))
     await asyncio.sleep(12)  # longer than Argo CD takes to look again
     assert cluster.get(f"/api/v1/namespaces/{TEAM}") is None
     assert gitea.read("almshouse", "gitops", f"infrastructure/teams/{TEAM}/namespace.yaml") is None
 
     number = committed.output["pullRequestUrl"].rpartition("/")[2]
-    merged = wait_for("the merge", lambda: _merge(platform, number), 60)
-    assert merged
+    gitea.merge("almshouse", "gitops", number)
     argo = f"/apis/argoproj.io/v1alpha1/namespaces/{platform.argocd.namespace}"
     wait_for("the namespace", lambda: cluster.get(f"/api/v1/namespaces/{TEAM}"), 120)
     project = wait_for("the project", lambda: cluster.get(f"{argo}/appprojects/{TEAM}"), 120)
@@ -209,11 +184,6 @@ def _refusal(platform: Platform, name: str) -> str | None:
     return text if "not permitted in project" in text else None
 
 
-def _merge(platform: Platform, number: str) -> bool | None:
-    answer = platform.gitea.request("POST", f"/repos/almshouse/gitops/pulls/{number}/merge", json={"Do": "merge"})
-    return True if answer.is_success else None
-
-
 def _kubernetes_secret() -> dict[str, Any]:
     """What External Secrets would make of Vault's value."""
     return {
@@ -237,7 +207,7 @@ def _no_value_is_in_git(platform: Platform, clone: Path) -> None:
 
 
 async def test_what_is_another_teams_in_vault_is_refused_by_the_cluster_in_the_words_of_the_check(
-    cluster: Cluster, definitions: None
+    cluster: Cluster, external_secrets: None
 ) -> None:
     """F5, by the API server's policies and by the check of files."""
     api = reach(cluster)

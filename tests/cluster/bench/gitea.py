@@ -20,7 +20,7 @@ from typing import Any, Self
 import httpx
 from tests.cluster import tools
 from tests.cluster.bench.http import answers, open_client
-from tests.cluster.bench.process import BenchError, Process, free_port, running
+from tests.cluster.bench.process import BenchError, Process, free_port, running, wait_for
 from tests.cluster.tools import Report
 
 START_SECONDS = 60.0
@@ -169,6 +169,20 @@ class Gitea:
             self.settle()
             answer = self.request("GET", file, params={"ref": branch})
         return answer.text if answer.is_success else None
+
+    def tree(self, owner: str, name: str, *, branch: str = "main") -> set[str]:
+        """The paths of all files of a branch."""
+        answer = self.request("GET", f"/repos/{owner}/{name}/git/trees/{branch}", params={"recursive": "true"})
+        return {item["path"] for item in answer.json()["tree"] if item["type"] == "blob"}
+
+    def merge(self, owner: str, name: str, number: int | str, *, seconds: float = 60) -> None:
+        """Merge a pull request, as soon as it has been looked at. BenchError when it cannot be merged."""
+        path = f"/repos/{owner}/{name}/pulls/{number}/merge"
+
+        def merged() -> bool | None:
+            return self.request("POST", path, json={"Do": "merge"}).is_success or None
+
+        wait_for(f"the merge of {owner}/{name}#{number}", merged, seconds)
 
     def settle(self) -> None:
         """Wait until it has worked through the pushes it took: before that it calls a repository empty that is not."""
