@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,58 @@ def start_task(url: str, template: str, values: Mapping[str, Any]) -> str:
     answer = httpx.post(f"{url}/api/scaffolder/v2/tasks", json=order, headers=headers, trust_env=False, timeout=30)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
+
+
+@dataclass(frozen=True)
+class EndedTask:
+    """A task after its end: its row, and the messages and the last word of its events."""
+
+    row: dict[str, Any]
+    events: list[dict[str, Any]]
+
+    @property
+    def status(self) -> str:
+        return str(self.row["status"])
+
+    @property
+    def created_at(self) -> str:
+        return str(self.row["createdAt"])
+
+    @property
+    def log(self) -> str:
+        return "\n".join(str(event["body"].get("message", "")) for event in self.events)
+
+    @property
+    def error(self) -> str:
+        """What went wrong, as the page shows it."""
+        return str(self.events[-1]["body"]["error"]["message"])
+
+    def link(self, title: str) -> str:
+        """The address of a link of the output."""
+        found = {link["title"]: link["url"] for link in self._output["links"]}
+        return str(found[title])
+
+    def text(self, title: str) -> str:
+        """A text of the output."""
+        found = {text["title"]: text["content"] for text in self._output["text"]}
+        return str(found[title])
+
+    @property
+    def _output(self) -> dict[str, Any]:
+        output: dict[str, Any] = self.events[-1]["body"]["output"]
+        return output
+
+
+def run_template(url: str, template: str, values: Mapping[str, Any], seconds: float = 180) -> EndedTask:
+    """Start a task and wait for its end, whichever it is."""
+    headers = {"authorization": f"Bearer {guest_token(url)}"}
+    path = f"{url}/api/scaffolder/v2/tasks/{start_task(url, template, values)}"
+    with httpx.Client(headers=headers, trust_env=False, timeout=60) as client:
+        deadline = time.monotonic() + seconds
+        while (task := client.get(path).json())["status"] not in ("completed", "failed", "cancelled"):
+            assert time.monotonic() < deadline, task
+            time.sleep(0.2)
+        return EndedTask(task, client.get(f"{path}/events").json())
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path, port: int) -> None:

@@ -18,6 +18,7 @@ from tests.portal.service import guest_token, run_understage
 
 OWNER = "storefront"
 NAMESPACE = "basket-development"
+GRAFANA = "https://grafana.example.com"
 RESOURCES = f"/api/v1/namespaces/{NAMESPACE}"
 
 
@@ -26,7 +27,7 @@ def connected_url(platform: Platform, portal_build: Path, tmp_path_factory: pyte
     """`understage up`, connected to the platform."""
     folder = tmp_path_factory.mktemp("connected")
     overlay = folder / "platform.yaml"
-    overlay.write_text(yaml.safe_dump(platform.app_config()))
+    overlay.write_text(yaml.safe_dump({**platform.app_config(), "grafana": {"domain": GRAFANA}}))
     if not platform.gitea.request("GET", f"/orgs/{OWNER}").is_success:
         platform.gitea.create_organization(OWNER)
     with run_understage(folder, overlay) as url:
@@ -85,10 +86,31 @@ def test_from_the_create_button_to_running_pods(walk: Portal, platform: Platform
     expect(entity.title).to_have_text("basket")
     expect(entity.about.get_by_role("link", name="Storefront")).to_be_visible()
     keep_picture(walk.page, "entity")
+    assert_links(walk, platform)
     assert_repository(platform)
     assert_namespace(platform)
     assert_running(platform)
     assert_component(walk.url)
+
+
+def assert_links(walk: Portal, platform: Platform) -> None:
+    """The entity page leads to what runs and to the dashboard, and says what it costs and where it is."""
+    entity = walk.entity("component", "basket")
+    links = entity.card("Links")
+    expect(links.get_by_role("link", name="Deployment in Argo CD")).to_have_attribute(
+        "href", f"{platform.argocd.url}/applications/argocd/{NAMESPACE}"
+    )
+    expect(links.get_by_role("link", name="Dashboard")).to_have_attribute("href", re.compile(f"^{GRAFANA}/"))
+    links.scroll_into_view_if_needed()
+    keep_picture(walk.page, "entity-links")
+    entity.choose_action("Inspect entity")
+    dialog = walk.page.get_by_role("dialog")
+    for annotation in ("argocd/app-name", "understage.io/estimated-monthly-cost", "grafana/dashboard-selector"):
+        expect(dialog.get_by_text(annotation)).to_be_visible()
+    expect(dialog.get_by_text(re.compile("^[0-9.]+ USD$"))).to_be_visible()
+    dialog.get_by_text("understage.io/estimated-monthly-cost").scroll_into_view_if_needed()
+    keep_picture(walk.page, "entity-platform")
+    walk.page.keyboard.press("Escape")
 
 
 def assert_repository(platform: Platform) -> None:
