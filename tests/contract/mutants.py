@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant("array fields are refused", FIELDS, 'if "[" in name:', "if False:"),
     Mutant("keys with dots are found", FIELDS, 'key = ".".join(parts[start:end])', "key = parts[end - 1]"),
     # Pages, orders and cursors
-    Mutant("the default limit is 20", PAGES, "DEFAULT_LIMIT = 20", "DEFAULT_LIMIT = 21"),
+    Mutant("the default limit is 200", PAGES, "DEFAULT_LIMIT = 200", "DEFAULT_LIMIT = 201"),
     Mutant("a page is no longer than asked for", PAGES, "rows = rows[: question.limit]", "rows = rows[:]"),
     Mutant("pages backwards keep the order", PAGES, "rows = rows[::-1]", "rows = rows[:]"),
     Mutant(
