@@ -5,6 +5,7 @@ relative paths in `app-config.yaml` mean the same to both. What a test changes (
 configuration file, written by `write_overlay`.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,7 +99,9 @@ class UnderstageBackend(Backend):
     ) -> Iterator["UnderstageBackend"]:
         """Run it with these configuration files until the block is left; its log is `folder/understage.log`."""
         command = [Path(sys.executable).with_name("understage"), "serve"]
-        with _started("understage", command, folder, ROOT, files, environment) as process:
+        # `mutation` says by this path which backend is meant.
+        path = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        with _started("understage", command, folder, ROOT, files, path | dict(environment or {})) as process:
             backend = cls("understage", f"http://127.0.0.1:{port}", process)
             with backend._client:
                 process.wait_until(backend._is_ready, READY_SECONDS)

@@ -62,6 +62,11 @@ async def test_a_page_has_two_hundred_entities_unless_asked_for_more(catalog: Ca
     assert len((await catalog.get("/entities/by-query?filter=kind=component&limit=202"))["items"]) == 202
 
 
+async def test_the_first_order_counts(catalog: Catalog) -> None:
+    orders = "orderField=metadata.name,asc&orderField=metadata.name,desc"
+    assert await catalog.names(f"filter=kind=component&{orders}") == ["cart", "Catalogue", "web"]
+
+
 async def test_filters_are_case_insensitive_and_combine(catalog: Catalog) -> None:
     assert await catalog.names("filter=KIND=Component,spec.Type=SERVICE&orderField=metadata.name,desc") == [
         "Catalogue",
