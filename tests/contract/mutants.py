@@ -78,7 +78,7 @@ MUTANTS = (
     ),
     Mutant(
         "only the first order counts",
-        CURSOR,
+        PAGES,
         "return self.orders[0] if self.orders else None",
         "return self.orders[-1] if self.orders else None",
     ),
