@@ -79,7 +79,7 @@ async def test_a_service_runs(via: str, platform: Platform, tmp_path: Path) -> N
     application = platform.argocd.application(f"{name}-staging")
     assert application is not None
     assert application["spec"]["project"] == team
-    assert application["status"]["sync"]["revisions"][0] == output["revision"]
+    assert application["status"]["sync"]["revision"] == output["revision"]
     again = await register(by_api(platform), tmp_path, team, name, url, via=via)
     assert again.output["health"] == "Healthy"
 
