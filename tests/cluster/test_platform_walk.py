@@ -165,6 +165,10 @@ def make_team(walk: Walk) -> None:
     walk.see(f"/apis/networking.k8s.io/v1/namespaces/{TEAM}/networkpolicies/default-deny")
     store = walk.see(f"/apis/external-secrets.io/v1/namespaces/{TEAM}/secretstores/vault")
     assert store["spec"]["provider"]["vault"]["auth"]["kubernetes"]["role"] == TEAM
+    (location,) = [each["data"] for each in walk.ask("/api/catalog/locations") if f"/{TEAM}/" in each["data"]["target"]]
+    # It would be read again within minutes; a webhook of the forge says so at once.
+    walk.order("/api/catalog/refresh", {"entityRef": location["entityRef"]})
+    wait_for("the team in the catalog", lambda: walk.entity("group", TEAM), 60)
     walk.tell("the team is there")
 
 
