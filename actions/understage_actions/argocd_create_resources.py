@@ -13,7 +13,7 @@ from understage_actions._argocd_manifests import (
     application_manifest,
     project_manifest,
 )
-from understage_actions._argocd_ways import ApiWay, check_application
+from understage_actions._argocd_ways import ApiWay, application_page, check_application
 from understage_actions._argocd_writing import apply_application, apply_project, check_project
 from understage_actions._kubernetes_names import check_label, check_namespace
 
@@ -72,7 +72,6 @@ async def create_resources(ctx: ActionContext, input: CreateResourcesInput) -> C
     spec = _specify(ctx, input)
     project, application = project_manifest(spec), application_manifest(spec)
     application["metadata"]["labels"][LABEL] = check_label(input.label_value or spec.name, "labelValue")
-    application["spec"].pop("sources", None)
     application["spec"]["source"] = {"repoURL": spec.repo_url, "targetRevision": "HEAD", "path": spec.chart.path}
     await check_application(way, spec.name, spec.team, spec.repo_url)
     await check_project(way, spec.team)
@@ -86,7 +85,7 @@ async def create_resources(ctx: ActionContext, input: CreateResourcesInput) -> C
         name=spec.name,
         project=spec.team,
         applied=not ctx.is_dry_run,
-        application_url=f"{instance.url}/applications/{spec.argocd_namespace}/{spec.name}",
+        application_url=application_page(ctx, spec.name, instance=input.argo_instance),
         manifests=[project, application],
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from understage.identity.credentials import Credentials
+from understage.integrations.helm import HelmBinary
 from understage.integrations.policies import PolicyFile
 from understage.model.task import build_task_spec
 from understage.model.template import read_template as as_template
@@ -17,7 +18,7 @@ from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.interpreter import Interpreter, StepSettings, complete_secrets
 from understage.scaffolder.steps.rendering import TemplateExtensions
 from understage.sdk import Ports
-from understage.sdk.testing import FakeTemplating, fake_ports
+from understage.sdk.testing import FakeForge, FakeForges, FakeTemplating, fake_ports
 from understage.sdk.yaml import parse_document
 from understage.templating import Environment
 
@@ -95,3 +96,19 @@ async def run_steps(
         log=[body["message"] for body in bodies],
         output=dict(outcome.output or {}),
     )
+
+
+async def publish(
+    workspace: Path, helm_binary: Path, form: dict[str, Any], *, template: str, folder: str
+) -> Path:
+    """The repository that a template would publish from `folder`, after its guardrails were asked."""
+    ports = fake_ports(
+        templating=templating(),
+        forges=FakeForges([FakeForge()]),
+        helm=HelmBinary(str(helm_binary)),
+        guardrails=GUARDRAILS,
+    )
+    run = await run_steps(workspace, form, ports, until="publish", template=template)
+    # Nothing is skipped: Helm rendered, and the guardrails were asked and content.
+    assert run.skipped == []
+    return run.workspace / folder

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from tests.unit.skeletons.golden_path import GUARDRAILS, SKELETONS, read_template, run_steps, templating
+from tests.unit.skeletons.golden_path import GUARDRAILS, SKELETONS, publish, read_template, run_steps, templating
 from tests.unit.skeletons.samples import collecting, spans_of
 
 from understage.integrations.helm import HelmBinary
@@ -32,17 +32,8 @@ FORM = {
 
 
 async def write(workspace: Path, helm_binary: Path, **form: Any) -> Path:
-    """The repository that the template would publish, after its guardrails were asked."""
-    ports = fake_ports(
-        templating=templating(),
-        forges=FakeForges([FakeForge()]),
-        helm=HelmBinary(str(helm_binary)),
-        guardrails=GUARDRAILS,
-    )
-    run = await run_steps(workspace, {**FORM, **form}, ports, until="publish", template="new-job")
-    # Nothing is skipped: Helm rendered, and the guardrails were asked and content.
-    assert run.skipped == []
-    return run.workspace / "job"
+    """The repository that the template would publish."""
+    return await publish(workspace, helm_binary, {**FORM, **form}, template="new-job", folder="job")
 
 
 def start(job: Path, **environment: str) -> "subprocess.CompletedProcess[str]":

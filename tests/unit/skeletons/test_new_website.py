@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from tests.unit.skeletons.golden_path import GUARDRAILS, SKELETONS, read_template, run_steps, templating
+from tests.unit.skeletons.golden_path import GUARDRAILS, SKELETONS, publish, read_template, run_steps, templating
 
 from understage.integrations.helm import HelmBinary
 from understage.model.entity import check_envelope, check_policies
@@ -29,17 +29,8 @@ FORM = {
 
 
 async def write(workspace: Path, helm_binary: Path, **form: Any) -> Path:
-    """The repository that the template would publish, after its guardrails were asked."""
-    ports = fake_ports(
-        templating=templating(),
-        forges=FakeForges([FakeForge()]),
-        helm=HelmBinary(str(helm_binary)),
-        guardrails=GUARDRAILS,
-    )
-    run = await run_steps(workspace, {**FORM, **form}, ports, until="publish", template="new-website")
-    # Nothing is skipped: Helm rendered, and the guardrails were asked and content.
-    assert run.skipped == []
-    return run.workspace / "website"
+    """The repository that the template would publish."""
+    return await publish(workspace, helm_binary, {**FORM, **form}, template="new-website", folder="website")
 
 
 async def test_a_repository_is_complete_and_nothing_is_left_to_render(helm_binary: Path, tmp_path: Path) -> None:

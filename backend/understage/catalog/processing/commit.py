@@ -4,7 +4,7 @@ Lock order: `refresh_state` by id, `refresh_due`, references, conflicts, failure
 reference.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -34,9 +34,14 @@ class Batch:
 
     changed: list[Outcome]
     caches: list[Outcome]
-    finished: list[DueEntity]
-    """Those that were due by themselves, changed or not: their claims end with the commit."""
+    done: Sequence[Outcome]
+    """All whose claims end with the commit."""
     unchanged: list[Outcome]
+
+    @property
+    def finished(self) -> list[DueEntity]:
+        """The claims, as they are now, of those that were due by themselves, not claimed with their bucket."""
+        return [outcome.claimed for outcome in self.done if outcome.claimed.due_at is not None]
 
 
 async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Batch:
@@ -56,12 +61,7 @@ async def sort_outcomes(database: Database, outcomes: Sequence[Outcome]) -> Batc
         unchanged.append(outcome)
         if outcome.cache != outcome.claimed.cache:
             caches.append(outcome)
-    return Batch(changed, caches, due_by_themselves(outcomes), unchanged)
-
-
-def due_by_themselves(outcomes: Iterable[Outcome]) -> list[DueEntity]:
-    """The claims, as they are now, of those that were not claimed with their bucket."""
-    return [outcome.claimed for outcome in outcomes if outcome.claimed.due_at is not None]
+    return Batch(changed, caches, outcomes, unchanged)
 
 
 async def commit_outcomes(connection: AsyncConnection, batch: Batch) -> None:

@@ -94,7 +94,7 @@ class Newborns:
         self._orchestrator = orchestrator
         self._interval = interval
         self._on_commit = on_commit
-        self._is_stopped = self._is_slow = False
+        self._is_stopped = False
 
     async def bring_up(self, parents: Sequence[Outcome], keep: Callable[[], Awaitable[None]]) -> None:
         """Process and store the new children of these, a thousand at a time; two chunks are written while the next is made.
@@ -108,12 +108,15 @@ class Newborns:
             children = {ref: child for ref, child in children.items() if ref not in known}
         queue = deque(children.values())
         writes: deque[tuple[asyncio.Task[None], list[Newborn]]] = deque()
-        self._is_slow = False
+        is_slow = False
         try:
-            while queue and not self._is_slow and not self._is_stopped:
-                newborns = await self._process([queue.popleft() for _ in range(min(CHUNK, len(queue)))])
+            while queue and not is_slow and not self._is_stopped:
+                run = _Run(self._orchestrator, deque(queue.popleft() for _ in range(min(CHUNK, len(queue)))))
+                await run.run()
+                is_slow = run.is_slow
                 began = time.monotonic()
-                newborns = await self._build(newborns, [item for _, chunk in writes for item in chunk])
+                processed = sorted(run.done, key=lambda newborn: newborn.ref)
+                newborns = await self._build(processed, [item for _, chunk in writes for item in chunk])
                 if len(writes) == WRITES:
                     await writes.popleft()[0]
                 await keep()
@@ -126,13 +129,6 @@ class Newborns:
     def stop(self) -> None:
         """Leave the rest to whoever processes the parents next."""
         self._is_stopped = True
-
-    async def _process(self, children: Iterable[tuple[Outcome, UnprocessedEntity]]) -> list[Newborn]:
-        """Those that may go this way, in the order of their references."""
-        run = _Run(self._orchestrator, deque(children))
-        await run.run()
-        self._is_slow = run.is_slow
-        return sorted(run.done, key=lambda newborn: newborn.ref)
 
     async def _build(self, newborns: list[Newborn], being_written: Iterable[Newborn]) -> list[Newborn]:
         """Give them their final forms, of what is said of them here and by others; those that cannot be served are left out."""

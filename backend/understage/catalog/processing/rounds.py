@@ -10,13 +10,12 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
 from understage.catalog.processing import measures
-from understage.catalog.processing.commit import Batch, commit_outcomes, due_by_themselves, sort_outcomes
+from understage.catalog.processing.commit import Batch, commit_outcomes, sort_outcomes
 from understage.catalog.processing.holdings import Holdings
 from understage.catalog.processing.newborns import Newborns
 from understage.catalog.processing.orchestrator import Orchestrator
@@ -103,7 +102,7 @@ class ProcessingRounds:
             try:
                 batch = await sort_outcomes(self._database, done)
                 await self._newborns.bring_up(batch.changed, lambda: self._keep(done))
-                await self._commit(replace(batch, finished=due_by_themselves(done)))
+                await self._commit(batch)
                 self._tell(done)
             finally:
                 # What could not be committed is claimed until the time limit; then it is somebody's again.
@@ -196,9 +195,9 @@ class ProcessingRounds:
 
     async def _commit_singly(self, batch: Batch) -> None:
         """So that an entity that the database refuses fails alone; its next try is in the next interval."""
-        await self._commit_single(Batch([], batch.caches, batch.finished, batch.unchanged))
+        await self._commit_single(Batch([], batch.caches, batch.done, batch.unchanged))
         for outcome in batch.changed:
-            await self._commit_single(Batch([outcome], [], [outcome.claimed], []))
+            await self._commit_single(Batch([outcome], [], [outcome], []))
 
     async def _commit_single(self, batch: Batch) -> None:
         try:

@@ -95,7 +95,8 @@ async def insert_lines(connection: AsyncConnection, table: str, types: Types, li
     if not lines:
         return True
     text = "\n".join(lines) + "\n"
-    if not _is_plain(text, len(lines), len(types)):
+    marks = (text.count("\t"), text.count("\n"))
+    if "\\" in text or "\r" in text or marks != (len(lines) * (len(types) - 1), len(lines)):
         return False
     await _stream(connection, f"COPY {table} ({', '.join(types)}) FROM STDIN", text)
     return True
@@ -151,12 +152,6 @@ async def _stream(connection: AsyncConnection, statement: str, text: str) -> Non
         raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True) from error
 
 
-def _is_plain(text: str, lines: int, columns: int) -> bool:
-    """Whether nothing in it has to be escaped."""
-    marks = (text.count("\t"), text.count("\n"))
-    return "\\" not in text and "\r" not in text and marks == (lines * (columns - 1), lines)
-
-
 # Characters that no value holds, in place of tab, newline and NULL until the values' own are escaped. The last resort,
 # for the values that hold one all the same, is to escape value by value.
 _CELL, _LINE, _NULL = "\x1f", "\x1e", "\x1d"
@@ -164,13 +159,6 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 
 def _copy_text(rows: Sequence[Row]) -> str:
-    try:
-        # Rows of text only are hardly ever with anything to escape.
-        text = "\n".join(map("\t".join, rows)) + "\n"
-        if _is_plain(text, len(rows), len(rows[0])):
-            return text
-    except TypeError:
-        pass
     text = _LINE.join([_CELL.join([_NULL if value is None else str(value) for value in row]) for row in rows])
     nulls = sum(value is None for row in rows for value in row)
     marks = (text.count(_CELL), text.count(_LINE), text.count(_NULL))
