@@ -27,6 +27,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -41,7 +42,8 @@ from understage.scaffolder.tasks.creation import NewTask
 ROOT = Path(__file__).parents[2]
 SAMPLE = 4
 REPLICAS = 3
-TASK_SECONDS = 120
+STILL_SECONDS = 120
+TRIES = 5
 RESUME_SECONDS = 10
 FINAL = ("completed", "failed", "cancelled")
 FILES = ["applied", "posted", "published", "pushed", "source"]
@@ -57,10 +59,11 @@ class Tally:
     resumed_after: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
-        worst = f"{max(self.resumed_after):.1f} s" if self.resumed_after else "none"
+        after = sorted(self.resumed_after)
+        resumed = f"{median(after):.1f} s in the middle, {after[-1]:.1f} s at worst" if after else "none"
         kills = ", ".join(f"{count} at {kind}s" for kind, count in sorted(self.kills.items()))
         effects = ", ".join(f"{name} {count}" for name, count in sorted(self.effects.items()))
-        return f"{self.kills.total()} kills ({kills}); effects: {effects}; resumed after {worst} at worst"
+        return f"{self.kills.total()} kills ({kills}); effects: {effects}; resumed after {resumed}"
 
 
 class Replicas:
@@ -115,12 +118,24 @@ class Suite:
         spec["output"] = {"files": "${{ steps.s6.output.files }}"}
         await asyncio.to_thread(_make_repository, bare(self._folder, repository))
         task_id = await self._service.submit(NewTask(spec, {}, "user:default/anna"))
-        async with asyncio.timeout(TASK_SECONDS):
-            while (await self._service.get(task_id)).stored.status not in FINAL:
-                await asyncio.sleep(0.1)
-                await asyncio.to_thread(self._replicas.keep)
+        await self._watch(task_id)
         await self._count(task_id, repository, kind)
         return task_id
+
+    async def _watch(self, task_id: str) -> None:
+        """Till the task ends, however long a busy machine takes for it; but something must happen to it from time to time."""
+        last, since, killed = None, time.monotonic(), False
+        while (task := await self._service.get(task_id)).stored.status not in FINAL:
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(self._replicas.keep)
+            events = await self._service.wait_for_events(task, after=last, seconds=0)
+            if events or killed != self.was_killed(task_id):
+                last, since, killed = events[-1]["id"] if events else last, time.monotonic(), self.was_killed(task_id)
+            assert time.monotonic() - since < STILL_SECONDS, f"{task_id} is {task.stored.status} and stands still"
+
+    def was_killed(self, task_id: str) -> bool:
+        """Whether a worker died for the task."""
+        return (self._folder / "kills" / f"{task_id}.killed").exists()
 
     async def _count(self, task_id: str, repository: str, kind: str) -> None:
         task = await self._service.get(task_id)
@@ -188,7 +203,7 @@ def _finished_once(events: list[dict[str, Any]]) -> bool:
 def points(counted: dict[str, int], wanted: int) -> list[tuple[str, int]]:
     """Where to kill: all commits where there are enough kills for that, and awaits over the whole length of the task."""
     commits = _spread(counted["commit"], min(counted["commit"], wanted // 2))
-    # No two runs have the same number of awaits: the last ones of one may be past the end of another.
+    # No two runs have the same number of awaits, for timers are among them: see `_work_through`.
     awaits = _spread(int(counted["await"] * 0.9), wanted - len(commits))
     return [*[("commit", n) for n in commits], *[("await", n) for n in awaits]]
 
@@ -244,21 +259,30 @@ async def test_what_is_done_is_done_once(where: str, setup: Setup, cluster: Clus
         f"\n{where}: a task has {counted['commit'] // 2} commits, {counted['await']} awaits; {running.tally}; {took:.0f} s"
     )
     assert running.tally.wrong == []
-    assert running.tally.kills.total() >= wanted - 1 - wanted // 10, "a few points may be past the end of their task"
+    assert running.tally.kills.total() == wanted
     assert left == [], "a task that completed leaves no snapshot behind"
 
 
 async def _work_through(running: Suite, waiting: list[tuple[str, int]]) -> None:
+    """Kill at each of the points. One past the end of its task is tried again, near the end of how long that task was."""
     while waiting:
-        await running.run(*waiting.pop())
+        kind, n = waiting.pop()
+        for _ in range(TRIES):
+            task_id = await running.run(kind, n)
+            if running.was_killed(task_id):
+                break
+            n = max(1, running.counts(task_id)[kind] * 9 // 10)
 
 
 @pytest.mark.timeout(600)
 async def test_another_replica_goes_on_within_ten_seconds(
     where: str, setup: Setup, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """With the leases that the service has by itself; the kills above have shorter ones."""
-    async with suite(replace(setup, lease=0), tmp_path, cluster) as running:
+    """With the leases that the service has by itself; the kills above have shorter ones.
+
+    There is a replica without a task for each that dies: no start of a process is part of what is measured.
+    """
+    async with suite(replace(setup, lease=0), tmp_path, cluster, replicas=2 * REPLICAS) as running:
         await asyncio.gather(*[running.run("commit", n) for n in (3, 6, 9)])
     print(f"\n{where}, default leases: {running.tally}")
     assert running.tally.wrong == []
