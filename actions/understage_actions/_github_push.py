@@ -42,7 +42,7 @@ async def push_and_protect(github: Github, repository: dict[str, Any], wanted: P
     branch = wanted.default_branch
     commit = await push_folder(
         ctx,
-        source_folder(ctx, wanted.source_path),
+        await source_folder(ctx, wanted.source_path),
         repository["clone_url"],
         branch=branch,
         message=message_of(ctx, wanted.git_commit_message),

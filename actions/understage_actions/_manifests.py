@@ -72,13 +72,13 @@ def _read(ctx: ActionContext, pattern: str) -> Iterator[tuple[str, bytes]]:
     path = ctx.workspace.resolve(pattern)
     root = ctx.workspace.path.resolve()
     if path.is_file():
-        yield pattern, path.read_bytes()
+        yield pattern, ctx.workspace.read_bytes(pattern)
         return
     wanted = compile_glob(
         f"{pattern.rstrip('/')}/**" if path.is_dir() and path != root else "**" if path == root else pattern
     )
     matching = [
-        (str(relative), file)
+        str(relative)
         for relative, file in walk(root)
         if wanted.fullmatch(str(relative)) and file.suffix in SUFFIXES and file.is_file() and not file.is_symlink()
     ]
@@ -86,5 +86,5 @@ def _read(ctx: ActionContext, pattern: str) -> Iterator[tuple[str, bytes]]:
         raise NotFoundError(
             f"The workspace has no manifest {pattern}: no file of that name, none below it, none that matches"
         )
-    for name, file in matching:
-        yield name, file.read_bytes()
+    for name in matching:
+        yield name, ctx.workspace.read_bytes(name)

@@ -22,7 +22,7 @@ from understage.sdk import (
     Repository,
 )
 from understage_actions._effects import begun_before
-from understage_actions._tree import walk
+from understage_actions._tree import frozen, walk
 
 READABLE_WITHIN = 20.0
 NO_COMMIT = "0" * 40
@@ -57,7 +57,7 @@ async def publish(ctx: ActionContext, forge: Forge, wanted: Wanted) -> Published
 
     Raises ConflictError when the name is taken, InputError for a source that is no folder of the workspace.
     """
-    source = source_folder(ctx, wanted.source_path)
+    source = await source_folder(ctx, wanted.source_path)
     if ctx.is_dry_run:
         return await _plan(ctx, forge, wanted, source)
     repository = await _create(ctx, forge, wanted)
@@ -107,12 +107,11 @@ def count_files(folder: Path) -> int:
     return sum(1 for _, path in walk(folder) if path.is_symlink() or not path.is_dir())
 
 
-def source_folder(ctx: ActionContext, path: str | None) -> Path:
-    """The folder to publish. Raises InputError when it is none, NotAllowedError outside of the workspace."""
-    folder = ctx.workspace.resolve(path or ".")
-    if not folder.is_dir():
+async def source_folder(ctx: ActionContext, path: str | None) -> Path:
+    """The folder to publish, frozen. Raises InputError when it is none, NotAllowedError outside of the workspace."""
+    if not ctx.workspace.resolve(path or ".").is_dir():
         raise InputError(f"sourcePath {path} is no folder of the workspace")
-    return folder
+    return await frozen(ctx, path or ".")
 
 
 def author_of(ctx: ActionContext, name: str | None = None, email: str | None = None) -> GitAuthor:

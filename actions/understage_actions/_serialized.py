@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from understage.sdk import ActionContext, InputError, NotFoundError
+from understage.sdk import ActionContext, InputError, NotFoundError, Workspace
 from understage.sdk.yaml import dump, parse_document, parse_documents
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
@@ -27,14 +27,20 @@ def yaml_text(value: Any, replacer: Sequence[str] | None = None) -> str:
     return dump(_keep(value, frozenset(replacer)) if replacer else value)
 
 
-def existing_file(ctx: ActionContext, relative: str) -> Path:
-    """The file of the workspace. Raises NotFoundError when it is not there, InputError above the size that is read."""
-    path = ctx.workspace.resolve(relative)
-    if not path.is_file():
+def read_existing(ctx: ActionContext, relative: str) -> bytes:
+    """A file of the workspace. Raises NotFoundError when it is not there, InputError above the size that is read."""
+    if not ctx.workspace.resolve(relative).is_file():
         raise NotFoundError(f"The file {relative} does not exist in the workspace")
-    if path.stat().st_size > MAX_FILE_BYTES:
+    return read_limited(ctx.workspace, relative)
+
+
+def read_limited(workspace: Workspace, relative: str | PurePosixPath) -> bytes:
+    """A file. Raises InputError above the size that is read, and as `Workspace.open`."""
+    with workspace.open(relative) as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise InputError(f"The file {relative} is larger than the {MAX_FILE_BYTES} bytes that are read")
-    return path
+    return content
 
 
 def parse_json(text: str | bytes, what: str) -> Any:

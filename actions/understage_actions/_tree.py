@@ -1,10 +1,10 @@
-"""Writing into the workspace, and copying folders that come from outside. Called by the fetch and publish actions.
+"""Writing into the workspace, and copying folders that come from outside. Called by the fetch, publish and file actions.
 
-Whatever the source holds, nothing is written through a link, outside of the destination, or into a `.git`. A file is opened
-from folder to folder, none of which may be a link by then: whoever puts a link into the way after it was looked for is refused.
+Whatever the source holds, nothing is written through a link, outside of the destination, or into a `.git`; `Workspace.parent`
+sees to it that nobody puts a link into the way meanwhile.
 """
 
-import errno
+import asyncio
 import os
 import shutil
 import stat
@@ -13,17 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from understage.sdk import InputError, NotAllowedError, Workspace
+from understage.sdk import ActionContext, InputError, NotAllowedError, NotFoundError, Workspace
+from understage.sdk.workspace import is_link, refusal
 
 
 def walk(root: Path) -> Iterator[tuple[PurePosixPath, Path]]:
     """Everything below `root` with its relative path, folders before what is in them, links not followed, sorted."""
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        here = Path(folder)
-        for name in [*folders, *sorted(files)]:
-            path = here / name
-            yield PurePosixPath(path.relative_to(root).as_posix()), path
+    for here, _, folders, others in Workspace(root).folders():
+        for name in (*folders, *others):
+            yield here / name, root / here / name
 
 
 def refuse_links_outside(root: Path) -> None:
@@ -47,40 +45,38 @@ def _leads_inside(link: Path, root: Path) -> bool:
     return inside
 
 
-def destination_in(folder: Workspace, relative: str | PurePosixPath) -> Path:
-    """Where to write `relative` in `folder`, for programs that want a path: its parent is there, no link is in the way.
+async def frozen(ctx: ActionContext, relative: str, *, links: bool = True) -> Path:
+    """A file or folder of the workspace for programs that want a path: a copy, in which no name changes till the step ends.
 
-    Raises NotAllowedError for a path that leads out of the folder. To write a file oneself, take `open_new`.
+    Raises NotFoundError, and NotAllowedError for what leads out of the workspace.
     """
-    target = _place(folder, relative)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise _behind_a_file(relative) from None
-    if target.is_symlink():
-        target.unlink()
-    return target
+    return await asyncio.to_thread(ctx.workspace.freeze, relative, ctx.temporary_directory(), links=links)
 
 
 @contextmanager
-def open_new(folder: Workspace, relative: str | PurePosixPath) -> Iterator[BinaryIO]:
-    """`relative` in `folder`, empty and open for writing; a link of that name is replaced. Raises as `destination_in`."""
-    with _parent_of(folder, relative) as (parent, name):
-        if _is_link(name, parent):
+def open_new(folder: Workspace, relative: str | PurePosixPath, *, append: bool = False) -> Iterator[BinaryIO]:
+    """`relative` in `folder`, open for writing, its folders made; a link of that name is replaced.
+
+    It is empty, or, with `append`, at its end; then a link of that name leads to the file, as for reading. Raises
+    NotAllowedError for a path that leads out of the folder.
+    """
+    folder.resolve(relative)
+    with folder.parent(relative, make=True, follow=append) as (parent, name):
+        if not append and is_link(parent, name):
             os.unlink(name, dir_fd=parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_APPEND if append else os.O_TRUNC)
         try:
             descriptor = os.open(name, flags, 0o666, dir_fd=parent)
         except OSError as error:
-            raise _refusal(error, name, parent, relative) from error
-        with os.fdopen(descriptor, "wb") as file:
+            raise refusal(error, parent, name, relative) from error
+        with os.fdopen(descriptor, "ab" if append else "wb") as file:
             yield file
 
 
 def write_file(
     folder: Workspace, relative: str | PurePosixPath, content: str | bytes, *, mode: int | None = None
 ) -> None:
-    """Write a file, text as UTF-8 with its line ends as they are. Raises as `destination_in`."""
+    """Write a file, text as UTF-8 with its line ends as they are. Raises as `open_new`."""
     with open_new(folder, relative) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
         if mode is not None:
@@ -88,9 +84,10 @@ def write_file(
 
 
 def copy_file(path: Path, folder: Workspace, relative: str | PurePosixPath) -> None:
-    """Copy a file with its mode and times, or a link as it is, to `relative` in `folder`. Raises as `destination_in`."""
+    """Copy a file with its mode and times, or a link as it is, to `relative` in `folder`. Raises as `open_new`."""
     if path.is_symlink():
-        with _parent_of(folder, relative) as (parent, name):
+        folder.resolve(relative)
+        with folder.parent(relative, make=True, follow=False) as (parent, name):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=parent)
             os.symlink(path.readlink(), name, dir_fd=parent)
@@ -104,67 +101,29 @@ def copy_file(path: Path, folder: Workspace, relative: str | PurePosixPath) -> N
 
 
 def make_folder(folder: Workspace, relative: str | PurePosixPath) -> None:
-    """Make a folder, and those above it. Raises as `destination_in`."""
-    with _parent_of(folder, PurePosixPath(relative) / "_"):
+    """Make a folder, and those above it. Raises as `open_new`."""
+    folder.resolve(relative)
+    with folder.parent(PurePosixPath(relative) / "_", make=True, follow=False):
         pass
 
 
-def _place(folder: Workspace, relative: str | PurePosixPath) -> Path:
-    pure = PurePosixPath(str(relative))
-    folder.resolve(str(pure))
-    parent = folder.resolve(str(pure.parent))
-    target = parent / pure.name
-    if pure.name in ("", "..") or "\0" in pure.name or not target.is_relative_to(folder.path.resolve()):
-        raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
-    if any(part.is_symlink() for part in (parent, *parent.parents)):
-        raise _behind_a_link(relative)
-    return target
-
-
-@contextmanager
-def _parent_of(folder: Workspace, relative: str | PurePosixPath) -> Iterator[tuple[int, str]]:
-    """The folder that `relative` is to be in, made where it is not there, as a descriptor; and the name in it.
-
-    It is opened from the workspace on, over folders that are no links at the moment they are opened.
-    """
-    target = _place(folder, relative)
-    root = folder.path.resolve()
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    here = os.open(root, flags)
+def remove_file(folder: Workspace, relative: str | PurePosixPath) -> bool:
+    """Remove a file or a link, which is not followed; False when it is gone. Raises as `open_new`."""
     try:
-        for name in target.relative_to(root).parts[:-1]:
-            with suppress(FileExistsError):
-                os.mkdir(name, dir_fd=here)
-            try:
-                below = os.open(name, flags, dir_fd=here)
-            except OSError as error:
-                raise _refusal(error, name, here, relative) from error
-            os.close(here)
-            here = below
-        yield here, target.name
-    finally:
-        os.close(here)
-
-
-def _is_link(name: str, parent: int) -> bool:
-    try:
-        return stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
+        with folder.parent(relative, follow=False) as (parent, name):
+            os.unlink(name, dir_fd=parent)
+    except (FileNotFoundError, NotFoundError):
         return False
+    return True
 
 
-def _refusal(error: OSError, name: str, parent: int, shown: str | PurePosixPath) -> Exception:
-    if error.errno == errno.ELOOP or _is_link(name, parent):
-        return _behind_a_link(shown)
-    return _behind_a_file(shown) if error.errno == errno.ENOTDIR else error
-
-
-def _behind_a_link(shown: str | PurePosixPath) -> NotAllowedError:
-    return NotAllowedError(f"{shown} lies behind a symbolic link")
-
-
-def _behind_a_file(shown: str | PurePosixPath) -> InputError:
-    return InputError(f"{shown} cannot be written: a part of its path is a file")
+def remove_tree(folder: Workspace, relative: str | PurePosixPath) -> None:
+    """Remove a file, or a folder with all that is in it; links are removed, not followed. Raises as `open_new`."""
+    with folder.parent(relative, follow=False) as (parent, name):
+        if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=parent)
+        else:
+            os.unlink(name, dir_fd=parent)
 
 
 def copy_tree(source: Path, folder: Workspace, target: str = ".") -> list[str]:

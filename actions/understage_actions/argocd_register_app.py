@@ -21,6 +21,7 @@ from understage_actions._gitops_layout import application_file, project_file
 from understage_actions._gitops_rules import check_inside, check_repository
 from understage_actions._gitops_teams import is_tracked
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
+from understage_actions._tree import write_file
 from understage_actions.kubernetes_create_namespace import check_owner
 
 Json = dict[str, Any]
@@ -231,10 +232,8 @@ def _write_files(
         for name in (project_file(spec.team), application_file(spec.team, spec.name))
     ]
     for relative, manifest in zip(files, manifests, strict=True):
-        path = ctx.workspace.resolve(relative)
-        path.parent.mkdir(parents=True, exist_ok=True)
         title = f"{manifest['kind']} {manifest['metadata']['name']}. Written by argocd:register-app."
-        path.write_text(dump(manifest, header=title))
+        write_file(ctx.workspace, relative, dump(manifest, header=title))
         ctx.log.info(f"Wrote {manifest['kind']} {manifest['metadata']['name']} to {relative}; nothing was applied")
     if input.wait:
         taken = "when Argo CD finds the files in Git" if from_git else "when the files are applied"

@@ -13,6 +13,7 @@ from understage_actions._dashboard import DashboardSpec, config_map, dashboard, 
 from understage_actions._dashboard_queries import Queries
 from understage_actions._gitops_layout import dashboard_file
 from understage_actions._kubernetes_names import check_label, team_name
+from understage_actions._tree import write_file
 
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 MATCHER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)\"[^\"\\{}$\n]*\"")
@@ -103,9 +104,7 @@ async def render(ctx: ActionContext, input: DashboardRenderInput) -> DashboardRe
         else grafana_dashboard(spec, namespace, input.instance_selector)
     )
     relative = str(PurePosixPath(input.target_path, dashboard_file(spec.team, input.service)))
-    path = ctx.workspace.resolve(relative)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dump(made), "utf-8")
+    write_file(ctx.workspace, relative, dump(made))
     ctx.log.info(f"Wrote the dashboard {spec.title!r} to {relative}")
     return DashboardRenderOutput(
         path=relative,

@@ -266,10 +266,9 @@ def _wire(ctx: ActionContext, input: RenderInput, wiring: list[Json]) -> bool:
     """Put the secret into the values file, comments kept; False when it is there already, or there is no file."""
     if input.values_file is None:
         return False
-    path = ctx.workspace.resolve(input.values_file)
-    if not path.is_file():
+    if not ctx.workspace.resolve(input.values_file).is_file():
         raise InputError(f"valuesFile: the workspace has no file {input.values_file}")
-    text = path.read_bytes()
+    text = ctx.workspace.read_bytes(input.values_file)
     document = parse_document(text, input.values_file)
     values = document.value if document.value is not None else {}
     part = values.get(input.values_key) or {} if isinstance(values, dict) and input.values_key else values
@@ -281,7 +280,8 @@ def _wire(ctx: ActionContext, input: RenderInput, wiring: list[Json]) -> bool:
         return False
     own: Json = {"envFrom": [*known, *new]}
     content = {input.values_key: own} if input.values_key else own
-    path.write_text(dump(content) if document.value is None else _merged(text, content))
+    written = dump(content) if document.value is None else _merged(text, content)
+    write_file(ctx.workspace, input.values_file, written)
     return True
 
 

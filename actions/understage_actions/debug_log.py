@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from pathlib import Path
+import os
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, Example, action
+from understage.sdk import ActionContext, ActionModel, Example, Workspace, action
 from understage_actions._rendering import as_text
 from understage_actions._tree import walk
 
@@ -41,13 +42,13 @@ async def debug_log(ctx: ActionContext, input: DebugLogInput) -> None:
         ctx.log.info(input.message)
     if input.list_workspace:
         with_contents = input.list_workspace == "with-contents"
-        ctx.log.info(await asyncio.to_thread(_list, ctx.workspace.path.resolve(), with_contents))
+        ctx.log.info(await asyncio.to_thread(_list, ctx.workspace, with_contents))
 
 
-def _list(root: Path, with_contents: bool) -> str:
+def _list(workspace: Workspace, with_contents: bool) -> str:
     lines: list[str] = []
     size = 0
-    for relative, path in walk(root):
+    for relative, path in walk(workspace.path.resolve()):
         if path.is_dir() and not path.is_symlink():
             continue
         # Links are named, never followed: what they point to is not of the workspace.
@@ -55,7 +56,7 @@ def _list(root: Path, with_contents: bool) -> str:
         if path.is_symlink():
             line += f" -> {path.readlink()}"
         elif with_contents:
-            line = f" - {relative}:\n\n  {_content(path)}"
+            line = f" - {relative}:\n\n  {_content(workspace, relative)}"
         size += len(line)
         if size > _LIST_LIMIT:
             lines.append("  … (more than 1 MiB, the rest is left out)")
@@ -64,10 +65,11 @@ def _list(root: Path, with_contents: bool) -> str:
     return "Workspace:\n" + "\n".join(lines)
 
 
-def _content(path: Path) -> str:
-    with path.open("rb") as file:
+def _content(workspace: Workspace, relative: PurePosixPath) -> str:
+    with workspace.open(relative) as file:
         head = file.read(_FILE_LIMIT + 1)
+        size = os.fstat(file.fileno()).st_size
     text = as_text(head[:_FILE_LIMIT])
     if text is None:
-        return f"({path.stat().st_size} bytes, binary)"
-    return text if len(head) <= _FILE_LIMIT else f"{text}… ({path.stat().st_size} bytes)"
+        return f"({size} bytes, binary)"
+    return text if len(head) <= _FILE_LIMIT else f"{text}… ({size} bytes)"

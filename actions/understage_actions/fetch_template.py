@@ -9,7 +9,7 @@ from pydantic import Field
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
 from understage_actions._fetch import fetch_file, fetch_tree
 from understage_actions._rendering import Renderer, TreeRendering, as_text, list_entries
-from understage_actions._tree import destination_in
+from understage_actions._tree import write_file
 
 _TOKEN = "An optional token to use for authentication when reading the resources"
 _VALUES = "Values to pass on to the templating engine"
@@ -129,9 +129,8 @@ async def fetch_template_file(ctx: ActionContext, input: FetchTemplateFileInput)
     if text is None:
         raise InputError(f"{input.url} is no text file: use fetch:plain:file")
     rendered = await asyncio.to_thread(_renderer(ctx, input).render, text, input.url)
-    target = destination_in(ctx.workspace, input.target_path)
-    await asyncio.to_thread(target.write_text, rendered, "utf-8", newline="")
-    ctx.log.info(f"Template file has been written to {target}")
+    await asyncio.to_thread(write_file, ctx.workspace, input.target_path, rendered)
+    ctx.log.info(f"Template file has been written to {ctx.workspace.resolve(input.target_path)}")
 
 
 def _extension(input: FetchTemplateInput) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, action, compile_glob
-from understage_actions._tree import walk
+from understage_actions._tree import remove_file, walk
 
 
 class DeleteInput(ActionModel):
@@ -40,8 +40,8 @@ def _delete_matching(ctx: ActionContext, pattern: str) -> list[str]:
     deleted: list[str] = []
     for relative, path in walk(root):
         is_folder = path.is_dir() and not path.is_symlink()
-        if not is_folder and (wanted.fullmatch(str(relative)) or _below(wanted, relative)):
-            path.unlink()
+        matches = wanted.fullmatch(str(relative)) or _below(wanted, relative)
+        if not is_folder and matches and remove_file(ctx.workspace, relative):
             deleted.append(str(path))
     return deleted
 

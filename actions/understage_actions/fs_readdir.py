@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, Example, NotFoundError, action
-from understage_actions._tree import walk
+from understage.sdk import ActionContext, ActionModel, Example, NotFoundError, Workspace, action
 
 
 class ReadDirInput(ActionModel):
@@ -48,14 +47,16 @@ async def readdir(ctx: ActionContext, input: ReadDirInput) -> ReadDirOutput:
         folder = ctx.workspace.resolve(path)
         if not folder.is_dir():
             raise NotFoundError(f"{path} is no directory of the workspace")
-        await asyncio.to_thread(_read, ctx.workspace.path.resolve(), folder, input.recursive, output)
+        await asyncio.to_thread(_read, ctx.workspace, folder, input.recursive, output)
     return output
 
 
-def _read(root: Path, folder: Path, recursive: bool, output: ReadDirOutput) -> None:
-    for relative, path in walk(folder):
-        if not recursive and len(relative.parts) > 1:
-            continue
-        entry = DirEntry(name=path.name, path=path.relative_to(root).as_posix(), full_path=str(path))
-        is_folder = path.is_dir() and not path.is_symlink()
-        (output.folders if is_folder else output.files).append(entry)
+def _read(workspace: Workspace, folder: Path, recursive: bool, output: ReadDirOutput) -> None:
+    root = workspace.path.resolve()
+    for here, _, folders, others in workspace.folders(folder):
+        for names, found in ((folders, output.folders), (others, output.files)):
+            for name in names:
+                path = (here / name).as_posix()
+                found.append(DirEntry(name=name, path=path, full_path=str(root / path)))
+        if not recursive:
+            break

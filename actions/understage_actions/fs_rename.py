@@ -1,8 +1,10 @@
 """`fs:rename`: files and folders of the workspace get another name."""
 
 import asyncio
+import os
 import shutil
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
@@ -16,7 +18,6 @@ from understage.sdk import (
     Workspace,
     action,
 )
-from understage_actions._tree import destination_in
 
 
 class Rename(ActionModel):
@@ -64,15 +65,27 @@ def _rename(workspace: Workspace, file: Rename) -> tuple[Path, Path]:
         raise InputError("the workspace itself cannot be renamed")
     if not source.exists():
         raise NotFoundError(f"{file.from_} does not exist in the workspace")
-    destination = destination_in(workspace, file.to)
+    destination = workspace.resolve(PurePosixPath(file.to).parent) / PurePosixPath(file.to).name
     if destination == root or destination.is_relative_to(source) or source.is_relative_to(destination):
         raise InputError(f"{file.from_} cannot be renamed to {file.to}: one lies in the other")
-    if destination.exists():
-        if not file.overwrite:
-            raise ConflictError(f"{file.to}: dest already exists. Set overwrite to replace it")
-        if destination.is_dir():
-            shutil.rmtree(destination)
-        else:
-            destination.unlink()
-    source.rename(destination)
+    with (
+        workspace.parent(file.to, make=True, follow=False) as (to, new),
+        workspace.parent(file.from_) as (folder, old),
+    ):
+        _make_room(to, new, file)
+        os.rename(old, new, src_dir_fd=folder, dst_dir_fd=to)
     return source, destination
+
+
+def _make_room(folder: int, name: str, file: Rename) -> None:
+    """Nothing may be called so; a link may, whose target stays."""
+    try:
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISLNK(mode) and not file.overwrite:
+        raise ConflictError(f"{file.to}: dest already exists. Set overwrite to replace it")
+    if stat.S_ISDIR(mode):
+        shutil.rmtree(name, dir_fd=folder)
+    else:
+        os.unlink(name, dir_fd=folder)

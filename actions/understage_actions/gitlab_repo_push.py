@@ -71,7 +71,7 @@ class PushOutput(ActionModel):
 )
 async def push(ctx: ActionContext, input: PushInput) -> PushOutput:
     """Find or make the branch, compare, commit."""
-    source = source_folder(ctx, input.source_path)
+    source = await source_folder(ctx, input.source_path)
     gitlab = await open_gitlab(ctx, input.repo_url, input.token, needs_repo=True)
     path, branch = gitlab.project_path, input.branch_name
     files = await asyncio.to_thread(read_files, source, input.target_path)

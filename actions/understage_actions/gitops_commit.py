@@ -22,6 +22,7 @@ from understage_actions._gitops_rules import check_gitops_files
 from understage_actions._publishing import author_of
 from understage_actions._repository_name import RepositoryName
 from understage_actions._tenant_files import check_team_files
+from understage_actions._tree import frozen
 from understage_actions._undoing import changes_of, read_texts
 
 ATTEMPTS = 5
@@ -76,7 +77,7 @@ async def commit(ctx: ActionContext, input: CommitInput) -> CommitOutput:
     if input.pull_request and target.forge.type == "local":
         raise InputError("The local git server has no pull requests: leave out `pullRequest`, or configure a forge")
     root = ctx.workspace.resolve(input.source_path)
-    files = read_source(root) if root.is_dir() else {}
+    files = read_source(await frozen(ctx, input.source_path)) if root.is_dir() else {}
     if not files:
         raise InputError(f"sourcePath: the workspace has no files under {input.source_path}")
     check_gitops_files(

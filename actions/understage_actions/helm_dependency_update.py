@@ -1,9 +1,15 @@
 """`helm:dependency-update`: the charts that a chart depends on, fetched into it."""
 
+import asyncio
+from pathlib import Path, PurePosixPath
+
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, Example, action
-from understage_actions._helm_inputs import find_own_chart
+from understage.sdk import ActionContext, ActionModel, Example, InputError, Workspace, action
+from understage_actions._tree import copy_file, copy_tree, frozen, remove_tree
+
+CHARTS = "charts"
+LOCK = "Chart.lock"
 
 
 class DependencyUpdateInput(ActionModel):
@@ -30,10 +36,27 @@ class DependencyUpdateOutput(ActionModel):
 )
 async def dependency_update(ctx: ActionContext, input: DependencyUpdateInput) -> DependencyUpdateOutput:
     """Fetch. It reads from repositories and writes in the workspace only, so a dry run does the same."""
-    chart = find_own_chart(ctx, input.chart)
-    await ctx.ports.helm.update_dependencies(chart, root=ctx.workspace.path)
-    folder, lock = chart / "charts", chart / "Chart.lock"
-    charts = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    place = ctx.workspace.resolve(input.chart)
+    if not (place / "Chart.yaml").is_file():
+        raise InputError(f"No chart {input.chart!r}: the workspace has no {input.chart}/Chart.yaml")
+    chart = PurePosixPath(place.relative_to(ctx.workspace.path.resolve()))
+    # Helm writes into the chart, and reads from others beside it: of copies, so that nothing is written through a link.
+    root = await frozen(ctx, ".", links=False)
+    await ctx.ports.helm.update_dependencies(root / chart, root=root)
+    charts, is_locked = await asyncio.to_thread(_take_over, root / chart, ctx.workspace, chart)
     ctx.log.info(f"Dependencies of {input.chart}: {', '.join(charts) or 'none'}")
-    root = ctx.workspace.path.resolve()
-    return DependencyUpdateOutput(charts=charts, lock_path=str(lock.relative_to(root)) if lock.is_file() else None)
+    return DependencyUpdateOutput(charts=charts, lock_path=str(chart / LOCK) if is_locked else None)
+
+
+def _take_over(made: Path, workspace: Workspace, chart: PurePosixPath) -> tuple[list[str], bool]:
+    """What Helm made of the chart; returns what is under charts/, and whether there is a lock."""
+    folder, lock = made / CHARTS, made / LOCK
+    charts = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    for name in workspace.names(chart / CHARTS):
+        if name not in charts:
+            remove_tree(workspace, chart / CHARTS / name)
+    if charts:
+        copy_tree(folder, workspace, str(chart / CHARTS))
+    if lock.is_file():
+        copy_file(lock, workspace, chart / LOCK)
+    return charts, lock.is_file()

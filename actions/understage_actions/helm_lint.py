@@ -52,8 +52,8 @@ class LintOutput(ActionModel):
 )
 async def lint(ctx: ActionContext, input: LintInput) -> LintOutput:
     """Lint; InputError with all findings that are too bad."""
-    chart = find_chart(ctx, input.chart)
-    values = values_files(ctx, input.value_files, input.values)
+    chart = await find_chart(ctx, input.chart)
+    values = await values_files(ctx, input.value_files, input.values)
     namespace = check_label(input.namespace, "namespace")
     found = await ctx.ports.helm.lint(chart, values=values, namespace=namespace)
     for severity, message in found:

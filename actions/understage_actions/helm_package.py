@@ -1,12 +1,10 @@
 """`helm:package`: a chart as one file."""
 
-import shutil
-
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, action
 from understage_actions._helm_inputs import find_chart
-from understage_actions._tree import destination_in
+from understage_actions._tree import copy_file
 
 VERSION = r"^v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 
@@ -39,12 +37,12 @@ class PackageOutput(ActionModel):
 async def package(ctx: ActionContext, input: PackageInput) -> PackageOutput:
     """Pack outside of the workspace, so that no package is packed into the next one by accident; then move it."""
     made = await ctx.ports.helm.package(
-        find_chart(ctx, input.chart),
+        await find_chart(ctx, input.chart),
         ctx.temporary_directory(),
         version=input.version,
         app_version=input.app_version,
     )
     relative = f"{input.target_path.rstrip('/')}/{made.name}".removeprefix("./")
-    shutil.move(made, destination_in(ctx.workspace, relative))
+    copy_file(made, ctx.workspace, relative)
     ctx.log.info(f"Packed {input.chart} as {relative}")
     return PackageOutput(path=relative)

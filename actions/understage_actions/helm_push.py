@@ -11,6 +11,7 @@ from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, ConflictError, Example, InputError, action
 from understage.sdk.yaml import parse_document
+from understage_actions._tree import frozen
 
 MAX_CHART_YAML = 1024 * 1024
 MAX_UNPACKED = 256 * 1024 * 1024
@@ -50,9 +51,9 @@ class PushOutput(ActionModel):
 )
 async def push(ctx: ActionContext, input: PushInput) -> PushOutput:
     """Look first, then push. ConflictError for a version that is there with another content."""
-    package = ctx.workspace.resolve(input.path)
-    if not package.is_file():
+    if not ctx.workspace.resolve(input.path).is_file():
         raise InputError(f"path: the workspace has no file {input.path}")
+    package = await frozen(ctx, input.path)
     repository = input.repository.rstrip("/")
     name, version, sha256 = await asyncio.to_thread(_look_into, package, input.path)
     # A tag of a registry has no plus sign: Helm writes an underscore in its place.

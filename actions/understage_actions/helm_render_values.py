@@ -1,7 +1,6 @@
 """`helm:render-values`: one values file out of base values, an overlay per environment and inline values."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -9,10 +8,11 @@ from pydantic import Field
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
 from understage.sdk.yaml import dump, parse_document
 from understage_actions._helm_chart import Chart, load_chart
-from understage_actions._helm_inputs import find_chart
+from understage_actions._helm_inputs import find_chart, values_files
 from understage_actions._helm_layers import Layer, Layers
 from understage_actions._helm_schema import check_values, has_schema
 from understage_actions._kubernetes_names import check_label
+from understage_actions._tree import write_file
 
 Json = dict[str, Any]
 
@@ -100,20 +100,20 @@ _EXAMPLES = [
 )
 async def render_values(ctx: ActionContext, input: RenderValuesInput) -> RenderValuesOutput:
     """Merge, check, write; render the manifests when asked and Helm is there. InputError names path and layer."""
-    chart = await asyncio.to_thread(load_chart, find_chart(ctx, input.chart))
+    chart = await asyncio.to_thread(load_chart, await find_chart(ctx, input.chart))
     defaults = chart.coalesce({})
     layers = Layers(_read_layers(ctx, input), defaults)
     coalesced = chart.coalesce(layers.values)
     if not has_schema(chart, coalesced):
         ctx.log.warn(f"Chart {chart.name} {chart.version} has no values.schema.json: unknown keys are not found")
     check_values(chart, coalesced, layers)
-    target = ctx.workspace.resolve(input.target_path)
-    _write(target, dump(layers.values, header=_header(chart, input), sort_keys=True))
+    text = dump(layers.values, header=_header(chart, input), sort_keys=True)
+    write_file(ctx.workspace, input.target_path, text)
     sources = layers.sources()
     ctx.log.info(f"Wrote {input.target_path} for chart {chart.name} {chart.version}")
     for path, label in sources.items():
         ctx.log.info(f"  {path}: {label}")
-    rendered = await _render_manifests(ctx, input, chart, target)
+    rendered = await _render_manifests(ctx, input, chart)
     return RenderValuesOutput(
         path=input.target_path,
         values=layers.values,
@@ -142,10 +142,9 @@ def _read_layers(ctx: ActionContext, input: RenderValuesInput) -> list[Layer]:
 def _read_values(ctx: ActionContext, values: Json | str | None, key: str) -> Json:
     if values is None or isinstance(values, dict):
         return values or {}
-    path = ctx.workspace.resolve(values)
-    if not path.is_file():
+    if not ctx.workspace.resolve(values).is_file():
         raise InputError(f"{key}: the workspace has no file {values}")
-    document = parse_document(path.read_bytes(), values)
+    document = parse_document(ctx.workspace.read_bytes(values), values)
     if document.value is not None and not isinstance(document.value, dict):
         raise document.error("a values file must be a map")
     return document.value or {}
@@ -163,7 +162,7 @@ def _header(chart: Chart, input: RenderValuesInput) -> str:
     )
 
 
-async def _render_manifests(ctx: ActionContext, input: RenderValuesInput, chart: Chart, values: Path) -> str | None:
+async def _render_manifests(ctx: ActionContext, input: RenderValuesInput, chart: Chart) -> str | None:
     if input.manifests_path is None:
         return None
     if not ctx.ports.helm.is_available():
@@ -171,13 +170,11 @@ async def _render_manifests(ctx: ActionContext, input: RenderValuesInput, chart:
         return None
     release = check_label(input.release_name or chart.name, "releaseName", limit=53)
     manifests = await ctx.ports.helm.template(
-        chart.folder, release=release, namespace=check_label(input.namespace, "namespace"), values=[values]
+        chart.folder,
+        release=release,
+        namespace=check_label(input.namespace, "namespace"),
+        values=await values_files(ctx, [input.target_path], {}),
     )
-    _write(ctx.workspace.resolve(input.manifests_path), manifests)
+    write_file(ctx.workspace, input.manifests_path, manifests)
     ctx.log.info(f"Rendered the manifests to {input.manifests_path}")
     return input.manifests_path
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

@@ -69,12 +69,12 @@ class TemplateOutput(ActionModel):
 )
 async def template(ctx: ActionContext, input: TemplateInput) -> TemplateOutput:
     """Render, look into the result, write it. InputError in Helm's own words for what it refuses."""
-    chart = find_chart(ctx, input.chart)
+    chart = await find_chart(ctx, input.chart)
     text = await ctx.ports.helm.template(
         chart,
         release=check_label(input.release_name, "releaseName", limit=53),
         namespace=check_label(input.namespace, "namespace"),
-        values=values_files(ctx, input.value_files, input.values),
+        values=await values_files(ctx, input.value_files, input.values),
         include_crds=input.include_crds,
         kube_version=input.kube_version,
         api_versions=input.api_versions,

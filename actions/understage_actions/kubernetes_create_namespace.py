@@ -11,6 +11,7 @@ from understage_actions._gitops_layout import namespace_file
 from understage_actions._gitops_teams import is_from_git
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
 from understage_actions._namespace_manifests import TEAM_LABEL, NamespaceSpec, namespace_manifests
+from understage_actions._tree import write_file
 from understage_actions._undoing import note_object
 from understage_actions._vault_manifests import read_vault, store_manifests
 
@@ -223,10 +224,9 @@ def _write_files(
     ctx: ActionContext, input: CreateNamespaceInput, spec: NamespaceSpec, manifests: list[Json], why: str
 ) -> CreateNamespaceOutput:
     relative = f"{input.target_path.rstrip('/')}/{namespace_file(spec.team, spec.name)}".removeprefix("./")
-    path = ctx.workspace.resolve(relative)
-    path.parent.mkdir(parents=True, exist_ok=True)
     header = f"Namespace {spec.name} of team {spec.team}. Written by kubernetes:create-namespace."
-    path.write_text("---\n".join([dump(manifests[0], header=header), *(dump(manifest) for manifest in manifests[1:])]))
+    documents = [dump(manifests[0], header=header), *(dump(manifest) for manifest in manifests[1:])]
+    write_file(ctx.workspace, relative, "---\n".join(documents))
     ctx.log.info(f"Wrote namespace {spec.name} to {relative}, {why}; nothing was applied")
     return CreateNamespaceOutput(
         namespace=spec.name, cluster=None, applied=False, manifests=manifests, files=[relative]

@@ -56,7 +56,7 @@ class PublishBitbucketCloudOutput(ActionModel):
 )
 async def publish_bitbucket_cloud(ctx: ActionContext, input: PublishBitbucketCloudInput) -> PublishBitbucketCloudOutput:
     """Create, push."""
-    folder = source_folder(ctx, input.source_path)
+    folder = await source_folder(ctx, input.source_path)
     bitbucket = await open_bitbucket(ctx, input.repo_url, input.token, needs_project=True)
     if input.sign_commit:
         raise InputError("Signing commits is enabled but no signing key is provided in the configuration")

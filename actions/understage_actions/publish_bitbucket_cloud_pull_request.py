@@ -121,7 +121,7 @@ def _branch_key(bitbucket: Bitbucket, branch: str) -> str:
 
 
 async def _push(ctx: ActionContext, bitbucket: Bitbucket, input: PullRequestInput) -> None:
-    source, remote = source_folder(ctx, None), f"{bitbucket.web_url}.git"
+    source, remote = await source_folder(ctx, None), f"{bitbucket.web_url}.git"
     credentials = bitbucket.calls.api.credentials
     if ctx.is_dry_run:
         ctx.log.info(f"Would push {count_files(source)} files to branch {input.source_branch} of {remote}")

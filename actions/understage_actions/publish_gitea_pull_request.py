@@ -155,7 +155,7 @@ async def _push(
 async def _changed_clone(
     ctx: ActionContext, input: GiteaPullRequestInput, forge: Forge, repository: Repository, target: str
 ) -> _Clone:
-    source = source_folder(ctx, input.source_path)
+    source = await source_folder(ctx, input.source_path)
     clone = ctx.temporary_directory()
     await ctx.ports.git.clone(repository.clone_url, clone, branch=target, credentials=forge.credentials)
     return _Clone(clone, await asyncio.to_thread(_change, Workspace(clone), source, input))

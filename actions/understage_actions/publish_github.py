@@ -43,7 +43,7 @@ class PublishGithubInput(RepositorySettings, PushSettings):
 )
 async def publish_github(ctx: ActionContext, input: PublishGithubInput) -> PublishedOutput:
     """Create, push, protect."""
-    source_folder(ctx, input.source_path)
+    await source_folder(ctx, input.source_path)
     github = await open_github(ctx, input.repo_url, input.token)
     repository = await create_repository(github, input)
     return await push_and_protect(github, repository, input)

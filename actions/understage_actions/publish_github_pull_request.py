@@ -110,7 +110,7 @@ class GithubPullRequestOutput(ActionModel):
 )
 async def publish_github_pull_request(ctx: ActionContext, input: GithubPullRequestInput) -> GithubPullRequestOutput:
     """Commit, open, ask for reviews."""
-    source = source_folder(ctx, input.source_path)
+    source = await source_folder(ctx, input.source_path)
     github = await open_github(
         ctx, input.repo_url, input.token, no_owner=f"No owner provided for repo {input.repo_url}"
     )

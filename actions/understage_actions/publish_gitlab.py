@@ -103,7 +103,7 @@ class PublishGitlabOutput(ActionModel):
 )
 async def publish_gitlab(ctx: ActionContext, input: PublishGitlabInput) -> PublishGitlabOutput:
     """Create, push, and what belongs to it."""
-    folder = _folder(ctx, input.source_path)
+    folder = await _folder(ctx, input.source_path)
     gitlab = await open_gitlab(ctx, input.repo_url, input.token, needs_repo=True)
     target = gitlab.target
     if not target.owner:
@@ -137,10 +137,10 @@ async def publish_gitlab(ctx: ActionContext, input: PublishGitlabInput) -> Publi
     return _output(made, input.default_branch, commit, created=True)
 
 
-def _folder(ctx: ActionContext, source: str | bool | None) -> Path | None:
+async def _folder(ctx: ActionContext, source: str | bool | None) -> Path | None:
     if source is False:
         return None
-    return source_folder(ctx, source if isinstance(source, str) else None)
+    return await source_folder(ctx, source if isinstance(source, str) else None)
 
 
 def _check_owners(ctx: ActionContext, input: PublishGitlabInput, host: str) -> None:

@@ -93,7 +93,7 @@ class MergeRequestOutput(ActionModel):
 )
 async def publish_merge_request(ctx: ActionContext, input: MergeRequestInput) -> MergeRequestOutput:
     """Branch, commit, open, ask for reviews."""
-    source = source_folder(ctx, input.source_path or input.target_path if input.commit_action != "skip" else None)
+    source = await source_folder(ctx, input.source_path or input.target_path if input.commit_action != "skip" else None)
     gitlab = await open_gitlab(ctx, input.repo_url, input.token, needs_repo=True)
     calls, path, branch = gitlab.calls, gitlab.project_path, input.branch_name
     assignees = await find_people(gitlab, [input.assignee] if input.assignee else [], "an assignee")

@@ -19,7 +19,7 @@ from understage.sdk import (
 from understage_actions._helm_inputs import find_chart
 from understage_actions._kubernetes_names import check_label, team_name
 from understage_actions._repository_name import RepositoryName
-from understage_actions._tree import write_file
+from understage_actions._tree import frozen, write_file
 
 BASE_CHART = "base-service"
 
@@ -118,7 +118,7 @@ _EXAMPLES = [
 async def adopt(ctx: ActionContext, input: AdoptInput) -> AdoptOutput:
     """Read, propose, write. InputError when nothing can be adopted, with the way of each object."""
     source = await _source(ctx, input)
-    proposal = await ctx.ports.adoption.propose(_request(ctx, input, source.folder))
+    proposal = await ctx.ports.adoption.propose(await _request(ctx, input, source.folder))
     not_adopted = [f"{entry['object']} {entry['message']}" for entry in proposal.not_adopted]
     if not proposal.services:
         raise InputError(f"Nothing here can be adopted: {'; '.join(not_adopted) or 'there is no Deployment'}")
@@ -153,10 +153,9 @@ class _Source:
 async def _source(ctx: ActionContext, input: AdoptInput) -> _Source:
     wanted = input.repository
     if wanted is None:
-        folder = ctx.workspace.resolve(input.source_path)
-        if not folder.is_dir():
+        if not ctx.workspace.resolve(input.source_path).is_dir():
             raise NotFoundError(f"sourcePath: the workspace has no folder {input.source_path}")
-        return _Source(folder)
+        return _Source(await frozen(ctx, input.source_path))
     forge = ctx.ports.forges.get(wanted.host) if wanted.host else ctx.ports.forges.default()
     repository = await forge.get_repository(wanted.owner, wanted.name)
     if repository is None:
@@ -167,14 +166,14 @@ async def _source(ctx: ActionContext, input: AdoptInput) -> _Source:
     return _Source(folder, repository.clone_url)
 
 
-def _request(ctx: ActionContext, input: AdoptInput, folder: Path) -> AdoptionRequest:
+async def _request(ctx: ActionContext, input: AdoptInput, folder: Path) -> AdoptionRequest:
     gateway = None
     if input.gateway:
         namespace, _, name = input.gateway.partition("/")
         gateway = (namespace, name)
     return AdoptionRequest(
         folder=folder,
-        base_chart=find_chart(ctx, input.chart),
+        base_chart=await find_chart(ctx, input.chart),
         owner=input.owner,
         team=team_name(input.owner),
         environment=check_label(input.environment, "environment"),

@@ -13,6 +13,7 @@ from understage_actions._gitops_repository import choose_target
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
 from understage_actions._namespace_manifests import namespace_manifests
 from understage_actions._team_manifests import Person, TeamSpec, application_set_of, entities_of, project_of
+from understage_actions._tree import write_file
 from understage_actions._vault_manifests import check_key, read_vault, secret_manifest, store_manifests
 from understage_actions.kubernetes_create_namespace import (
     ContainerDefaults,
@@ -219,9 +220,7 @@ def _write(
     written = []
     for name, text in sorted(texts.items()):
         relative = f"{target.rstrip('/')}/{name}".removeprefix("./")
-        path = ctx.workspace.resolve(relative)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        write_file(ctx.workspace, relative, text)
         ctx.log.info(f"Wrote {relative}")
         written.append(relative)
     return written

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, action
-from understage_actions._serialized import existing_file, parse_all, parse_json, parse_text
+from understage_actions._serialized import parse_all, parse_json, parse_text, read_existing
 
 
 class ParseInput(ActionModel):
@@ -34,7 +34,7 @@ class ParseOutput(ActionModel):
 )
 async def parse(ctx: ActionContext, input: ParseInput) -> ParseOutput:
     """Read. InputError with file and line for what cannot be read."""
-    text = existing_file(ctx, input.path).read_bytes()
+    text = read_existing(ctx, input.path)
     if input.parser is None:
         return ParseOutput(content=text.decode("utf-8", "replace"))
     if input.parser == "multiyaml":

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, InputError, Workspace, action, compile_glob
-from understage_actions._serialized import MAX_FILE_BYTES
-from understage_actions._tree import walk
+from understage_actions._serialized import read_limited
+from understage_actions._tree import walk, write_file
 
 PATTERN_SECONDS = 2.0
 MAX_PATTERN = 4096
@@ -61,9 +61,7 @@ def _replace_in_files(workspace: Workspace, each: Replacement) -> list[tuple[str
     for relative, path in walk(workspace.path.resolve()):
         if ".git" in relative.parts or path.is_symlink() or not path.is_file() or not wanted.fullmatch(str(relative)):
             continue
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"The file {relative} is larger than the {MAX_FILE_BYTES} bytes that are read")
-        before = path.read_bytes()
+        before = read_limited(workspace, relative)
         try:
             after, count = _replace(before.decode(), pattern, each)
         except UnicodeDecodeError:
@@ -73,7 +71,7 @@ def _replace_in_files(workspace: Workspace, each: Replacement) -> list[tuple[str
                 f"find: the regular expression took longer than {PATTERN_SECONDS:g} seconds in {relative}: make it simpler"
             ) from None
         if count:
-            path.write_bytes(after.encode())
+            write_file(workspace, relative, after)
             done.append((str(relative), count))
     return done
 

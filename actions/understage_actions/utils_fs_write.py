@@ -5,7 +5,7 @@ import json
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
-from understage_actions._tree import write_file
+from understage_actions._tree import open_new, write_file
 
 
 class WriteInput(ActionModel):
@@ -58,12 +58,10 @@ async def write(ctx: ActionContext, input: WriteInput) -> PathOutput:
 )
 async def append(ctx: ActionContext, input: AppendInput) -> PathOutput:
     """Append; a link is not followed out of the workspace."""
-    target = ctx.workspace.resolve(input.path)
-    if target.is_dir():
+    if ctx.workspace.resolve(input.path).is_dir():
         raise InputError(f"{input.path} is a folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("a", encoding="utf-8", newline="") as file:
-        file.write(input.content)
+    with open_new(ctx.workspace, input.path, append=True) as file:
+        file.write(input.content.encode("utf-8"))
     ctx.log.info(f"Appended to {input.path}")
     return PathOutput(path=input.path)
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, action
 from understage_actions._jsonata import evaluate
-from understage_actions._serialized import existing_file, json_text, parse_all, parse_json, parse_text, yaml_text
+from understage_actions._serialized import json_text, parse_all, parse_json, parse_text, read_existing, yaml_text
 
 
 class JsonataInput(ActionModel):
@@ -76,7 +76,7 @@ async def jsonata(ctx: ActionContext, input: JsonataInput) -> JsonataOutput:
 )
 async def transform_json(ctx: ActionContext, input: JsonTransformInput) -> JsonataOutput:
     """Evaluate; as text like JSON.stringify, or as a value."""
-    found = await evaluate(input.expression, parse_json(existing_file(ctx, input.path).read_bytes(), input.path))
+    found = await evaluate(input.expression, parse_json(read_existing(ctx, input.path), input.path))
     return JsonataOutput(result=found if input.as_ == "object" else json_text(found, input.replacer, input.space))
 
 
@@ -90,7 +90,7 @@ async def transform_json(ctx: ActionContext, input: JsonTransformInput) -> Jsona
 )
 async def transform_yaml(ctx: ActionContext, input: YamlTransformInput) -> JsonataOutput:
     """Evaluate; as YAML, or as a value."""
-    text = existing_file(ctx, input.path).read_bytes()
+    text = read_existing(ctx, input.path)
     data = parse_all(text, input.path) if input.load_all else parse_text(text, input.path, "yaml")
     found = await evaluate(input.expression, data)
     return JsonataOutput(result=found if input.as_ == "object" else yaml_text(found))

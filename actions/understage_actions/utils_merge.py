@@ -8,13 +8,13 @@ from pydantic import Field
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
 from understage_actions._commented_yaml import merge_keeping_comments
 from understage_actions._serialized import (
-    existing_file,
     format_of,
     json_text,
     merged,
     parse_all,
     parse_json,
     parse_text,
+    read_existing,
     yaml_text,
 )
 from understage_actions._tree import write_file
@@ -78,8 +78,7 @@ class MergeOutput(ActionModel):
 )
 async def merge(ctx: ActionContext, input: MergeInput) -> MergeOutput:
     """Merge. InputError for a file with several documents of which none, or more than one, is meant."""
-    file, format = existing_file(ctx, input.path), format_of(input.path)
-    text = file.read_bytes()
+    text, format = read_existing(ctx, input.path), format_of(input.path)
     content = _content(input.content, format == "json")
     if format == "json":
         result = json_text(merged(parse_json(text, input.path), content, merge_arrays=input.merge_arrays), None, 2)
@@ -106,7 +105,7 @@ async def json_merge(ctx: ActionContext, input: JsonMergeInput) -> MergeOutput:
     """Merge."""
     text = "{}"
     if ctx.workspace.resolve(input.path).exists():
-        text = existing_file(ctx, input.path).read_text("utf-8")
+        text = read_existing(ctx, input.path).decode("utf-8")
     value = merged(parse_json(text, input.path), _content(input.content, True), merge_arrays=input.merge_arrays)
     found = _INDENT.search(text) if input.match_file_indent else None
     indented = json_text(value, None, found[1] if found else 2)

@@ -18,7 +18,7 @@ from understage.sdk import (
     Workspace,
     action,
 )
-from understage_actions._tree import destination_in, open_new, refuse_links_outside, walk
+from understage_actions._tree import frozen, open_new, refuse_links_outside, walk
 
 MAX_FILES = 10_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -60,10 +60,10 @@ class UnzipOutput(ActionModel):
 )
 async def zip(ctx: ActionContext, input: ZipInput) -> ZipOutput:
     """Pack. NotAllowedError for links that lead out of the folder."""
-    source = ctx.workspace.resolve(input.path)
-    if not source.exists():
+    if not ctx.workspace.resolve(input.path).exists():
         raise NotFoundError(f"File {input.path} does not exist: no such file to zip")
-    count = await asyncio.to_thread(_pack, source, destination_in(ctx.workspace, input.output_path))
+    source = await frozen(ctx, input.path)
+    count = await asyncio.to_thread(_pack, ctx.workspace, source, input)
     ctx.log.info(f"Packed {count} files of {input.path} into {input.output_path}")
     return ZipOutput(output_path=input.output_path)
 
@@ -79,18 +79,24 @@ async def unzip(ctx: ActionContext, input: UnzipInput) -> UnzipOutput:
     source = ctx.workspace.resolve(input.path)
     if not source.is_file():
         raise NotFoundError(f"The file {input.path} does not exist in the workspace")
-    files = await asyncio.to_thread(_unpack, ctx.workspace, source, input.path, input.target_path)
+    files = await asyncio.to_thread(_unpack, ctx.workspace, input.path, input.target_path)
     ctx.log.info(f"Unpacked {len(files)} files of {input.path} into {input.target_path}")
     return UnzipOutput(files=files)
 
 
-def _pack(source: Path, target: Path) -> int:
+def _pack(workspace: Workspace, source: Path, input: ZipInput) -> int:
     if source.is_dir():
         refuse_links_outside(source)
-        found = [(str(relative), path) for relative, path in walk(source) if path.is_file() and path != target]
+        # An archive of an earlier run is no part of the next one.
+        old = workspace.resolve(input.output_path)
+        place = workspace.resolve(input.path)
+        found = [(str(each), path) for each, path in walk(source) if path.is_file() and place / each != old]
     else:
         found = [(source.name, source)]
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        open_new(workspace, input.output_path) as target,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, path in found:
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -101,9 +107,9 @@ def _pack(source: Path, target: Path) -> int:
     return len(found)
 
 
-def _unpack(workspace: Workspace, source: Path, shown: str, target: str) -> list[str]:
+def _unpack(workspace: Workspace, shown: str, target: str) -> list[str]:
     try:
-        with zipfile.ZipFile(source) as archive:
+        with workspace.open(shown) as source, zipfile.ZipFile(source) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check(entries, shown)
             left = MAX_BYTES

@@ -7,6 +7,7 @@ Order of checks, messages and answer are those of Backstage scaffolder-backend 4
 import asyncio
 import base64
 import binascii
+import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -155,12 +156,17 @@ def _write_files(folder: Path, files: Sequence[tuple[str, str]]) -> None:
 def _read_files(folder: Path, redactor: Redactor) -> list[dict[str, Any]]:
     """Names and contents, secrets masked: the answer ends in a browser."""
     found = []
+    workspace = Workspace(folder)
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if ".git" in relative.parts or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        if ".git" in relative.parts or not path.is_file():
             continue
-        shown = _redacted(path.read_bytes(), redactor)
-        executable = bool(path.stat().st_mode & 0o111)
+        try:
+            with workspace.open(relative) as file:
+                shown = _redacted(file.read(), redactor)
+                executable = bool(os.fstat(file.fileno()).st_mode & 0o111)
+        except NotAllowedError:
+            continue  # a link that leads out
         name = redactor.redact(relative.as_posix())
         found.append({"path": name, "executable": executable, "base64Content": base64.b64encode(shown).decode()})
     return found

@@ -13,8 +13,11 @@ import stat
 import tarfile
 import time
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
+
+from understage.errors import InputError, NotAllowedError, NotFoundError
+from understage.sdk.workspace import Workspace, open_file
 
 # A file changed so recently may change again without a visible change of its time stamp.
 RECENT_NS = 50_000_000
@@ -105,7 +108,12 @@ def pack(path: Path) -> bytes:
     """The folder as a compressed tar: files, folders, links, modes, times."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
-        archive.add(path, arcname=".", filter=_without_owner)
+        # From folder to folder, as `Workspace` opens them: whatever becomes a link meanwhile, nothing outside is packed.
+        for here, folder, _, others in Workspace(path).folders():
+            archive.addfile(_folder_entry(here, folder))
+            for name in others:
+                with suppress(FileNotFoundError, NotFoundError, NotAllowedError, InputError):  # gone, or another by now
+                    _add(archive, str(here / name), folder, name)
     return buffer.getvalue()
 
 
@@ -133,9 +141,26 @@ def _as_it_was(member: tarfile.TarInfo, _path: str) -> tarfile.TarInfo:
     return member
 
 
-def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-        return None  # sockets and devices have no content to keep
+def _add(archive: tarfile.TarFile, shown: str, folder: int, name: str) -> None:
+    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_ISLNK(mode):
+        link = _without_owner(tarfile.TarInfo(shown))
+        link.type, link.mode = tarfile.SYMTYPE, 0o777
+        with suppress(OSError):  # none any more
+            link.linkname = os.readlink(name, dir_fd=folder)
+            archive.addfile(link)
+    elif stat.S_ISREG(mode):  # sockets, pipes and devices have no content to keep
+        with open_file(folder, name, shown) as file:
+            archive.addfile(_without_owner(archive.gettarinfo(arcname=shown, fileobj=file)), file)
+
+
+def _folder_entry(here: PurePosixPath, folder: int) -> tarfile.TarInfo:
+    entry, state = tarfile.TarInfo(str(here)), os.fstat(folder)
+    entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, stat.S_IMODE(state.st_mode), int(state.st_mtime)
+    return entry
+
+
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

@@ -1,9 +1,9 @@
 """What extensions may import: the contracts of actions, processors, providers, integrations and filters.
 
-Nothing here performs I/O. `understage.integrations` implements the ports, `understage.scaffolder` and `understage.catalog`
-call the extensions, `understage.sdk.testing` fakes the ports for tests of extensions. Extensions register by entry points:
-`understage.actions`, `understage.processors`, `understage.placeholders`, `understage.analyzers`, `understage.providers`,
-`understage.integrations`, `understage.filters`.
+Nothing here performs I/O, but for `workspace` on the task's folder. `understage.integrations` implements the ports,
+`understage.scaffolder` and `understage.catalog` call the extensions, `understage.sdk.testing` fakes the ports for tests of
+extensions. Extensions register by entry points: `understage.actions`, `.processors`, `.placeholders`, `.analyzers`,
+`.providers`, `.integrations`, `.filters`.
 """
 
 from understage.errors import (
@@ -19,7 +19,7 @@ from understage.model.entity import Entity
 from understage.model.ref import EntityRef, LocationRef
 from understage.sdk.action import Action, ActionModel, Example, action
 from understage.sdk.analyzer import AnalyzerSetup, ExistingFile, LocationAnalyzer, Trial
-from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
+from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo
 from understage.sdk.events import EventSubscriber
 from understage.sdk.glob import compile_glob, glob_root, is_glob
 from understage.sdk.incremental import IncrementalEntityProvider, IncrementalOptions, Page
@@ -64,6 +64,7 @@ from understage.sdk.reader import ReadFile, ReadTree, SearchResult, UrlReader
 from understage.sdk.repo_url import RepoUrl, parse_repo_url
 from understage.sdk.schedule import Job, Schedule, Scheduler
 from understage.sdk.secret import Secret
+from understage.sdk.workspace import Workspace
 
 __all__ = [
     "Action",

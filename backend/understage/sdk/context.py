@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from understage.errors import NotAllowedError
 from understage.sdk.ports import Ports
 from understage.sdk.secret import Secret
+from understage.sdk.workspace import Workspace
 
 T = TypeVar("T")
 UNDO = "undo."
@@ -32,29 +32,6 @@ class StepLog(Protocol):
 
     def error(self, message: str, **meta: Any) -> None:
         """Write a line marked as an error."""
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """The task's folder. Every path of a template goes through `resolve`."""
-
-    path: Path
-
-    def resolve(self, relative: str | Path) -> Path:
-        """Absolute path of `relative` inside the workspace, symlinks followed.
-
-        Raises NotAllowedError for a path that leads out of the workspace.
-        """
-        if "\0" in str(relative):
-            raise NotAllowedError("A path must not contain a NUL character")
-        root = self.path.resolve()
-        try:
-            resolved = (root / relative).resolve()
-        except (OSError, RuntimeError) as error:
-            raise NotAllowedError(f"{relative} cannot be followed: {error}") from error
-        if not resolved.is_relative_to(root):
-            raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
-        return resolved
 
 
 @dataclass(frozen=True)

@@ -21,17 +21,22 @@ Write = Callable[[Workspace, Path, str], object]
 renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
+def exchange(one: Path, other: Path) -> None:
+    """Each gets the other's name, in one step."""
+    assert renameat2 is not None
+    done = renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE)
+    assert done == 0, os.strerror(ctypes.get_errno())
+
+
 @contextmanager
 def swapping(one: Path, other: Path) -> Iterator[list[int]]:
     """Exchange two paths as fast as possible, each time in one step, so that both are there at any moment."""
-    assert renameat2 is not None
     is_over = threading.Event()
     count = [0]
 
     def swap() -> None:
         while not is_over.is_set():
-            done = renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE)
-            assert done == 0, os.strerror(ctypes.get_errno())
+            exchange(one, other)
             count[0] += 1
 
     thread = threading.Thread(target=swap)

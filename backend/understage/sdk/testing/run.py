@@ -12,10 +12,11 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from understage.sdk.action import Action
-from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo, Workspace
+from understage.sdk.context import ActionContext, StepInfo, StepLog, TaskInfo, TemplateInfo, UserInfo
 from understage.sdk.ports import Ports
 from understage.sdk.secret import Secret
 from understage.sdk.testing.ports import fake_ports
+from understage.sdk.workspace import Workspace
 
 Level = Literal["debug", "info", "warn", "error"]
 
