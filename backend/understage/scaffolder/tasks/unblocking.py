@@ -2,13 +2,15 @@
 
 The thread of leases notices that the loop does not take its report, and sends the main thread a signal. Its handler raises
 CancelledError where the action stands; waiting for a child process, a socket or a clock is interrupted by that. The handler
-looks first whether it is that action which runs at this moment: a loop that goes on is never touched.
+looks first whether it is that action which runs at this moment: a loop that goes on is never touched. Nor is an import: a module
+that is half there fails every later task of the process. The thread of leases sends the signal again until the loop goes on.
 """
 
 import asyncio
 import signal
 import threading
 from collections.abc import Collection
+from types import FrameType
 
 import structlog
 
@@ -47,11 +49,19 @@ class Unblocking:
         log.warning("an action holds its process and is interrupted", tasks=sorted(task_ids))
         signal.pthread_kill(threading.main_thread().ident or 0, SIGNAL)
 
-    def _handle(self, *_: object) -> None:
+    def _handle(self, _signal: int, frame: FrameType | None) -> None:
         names, self._names = self._names, frozenset()
         try:
             current = asyncio.current_task()
         except RuntimeError:  # no loop runs
             return
-        if current is not None and current.get_name() in names:
+        if current is not None and current.get_name() in names and not _is_importing(frame):
             raise asyncio.CancelledError
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
