@@ -1,12 +1,14 @@
 """The rules as objects of a cluster: ValidatingAdmissionPolicies, which need no engine, and ValidatingPolicies of Kyverno.
 
-Both hold in namespaces with the label `team`, which `kubernetes:create-namespace` sets.
+Both hold in namespaces with the label `team`, which `kubernetes:create-namespace` sets. An update that changes nothing of what
+a rule is about is left alone (`updates`).
 """
 
 from typing import Any
 
 from understage.integrations.policies.expressions import POD, broken, holds
 from understage.integrations.policies.rules import Policies, Rule
+from understage.integrations.policies.updates import is_asked
 
 Json = dict[str, Any]
 
@@ -76,8 +78,10 @@ def _question(policies: Policies, rule: Rule) -> Json:
         "message": f"{_subject(rule)} {said}",
         "messageExpression": f'{flat}.map(names, names.join(", ")).join(", ") + {_quoted(f" {said}")}',
     }
+    condition = is_asked(rule, policies.of(rule))
+    conditions = {"matchConditions": [{"name": "changes", "expression": condition}]} if condition else {}
     variables = {"variables": [{"name": "pods", "expression": POD}]} if asks_pods else {}
-    return {**variables, "validations": [validation]}
+    return {**conditions, **variables, "validations": [validation]}
 
 
 def _metadata(policies: Policies, rule: Rule) -> Json:
