@@ -35,7 +35,12 @@ class Sidecar:
 
 @contextmanager
 def running_sidecar(
-    installation: Installation, database: URL, folder: Path, plugins: Sequence[str] = BOTH_PLUGINS
+    installation: Installation,
+    database: URL,
+    folder: Path,
+    plugins: Sequence[str] = BOTH_PLUGINS,
+    *,
+    locations: Sequence[str] = LOCATIONS,
 ) -> Iterator[Sidecar]:
     """Start both, as `docker compose up` does: Understage first, for signing in asks its catalog who the user is.
 
@@ -43,12 +48,9 @@ def running_sidecar(
     """
     ports = {"stock": free_port(), "ours": free_port()}
     base = ROOT / "app-config.yaml"
-    stock_files = [
-        base,
-        ROOT / "docker" / "app-config.backstage.yaml",
-        _overlay("stock", ports, database, folder, plugins),
-    ]
-    our_files = [base, ROOT / "docker" / "app-config.compose.yaml", _overlay("ours", ports, database, folder, plugins)]
+    shared = (ports, database, folder, plugins, locations)
+    stock_files = [base, ROOT / "docker" / "app-config.backstage.yaml", _overlay("stock", *shared)]
+    our_files = [base, ROOT / "docker" / "app-config.compose.yaml", _overlay("ours", *shared)]
     password = {"POSTGRES_PASSWORD": "not-asked-for"}
     policy = {"STOCK_POLICY": "owned-only"}
     with (
@@ -62,14 +64,21 @@ def running_sidecar(
         yield Sidecar(stock, ours, stock.sign_in())
 
 
-def _overlay(name: str, ports: dict[str, int], database: URL, folder: Path, plugins: Sequence[str]) -> Path:
+def _overlay(
+    name: str,
+    ports: dict[str, int],
+    database: URL,
+    folder: Path,
+    plugins: Sequence[str],
+    locations: Sequence[str],
+) -> Path:
     overlay: dict[str, Any] = place(ports[name], database, folder)
     overlay["backend"]["cors"] = {"origin": "http://127.0.0.1:*", "credentials": True}
-    overlay["backend"]["actions"] = {"pluginSources": ["catalog", "scaffolder"]}
+    overlay["backend"]["actions"] = {"pluginSources": sorted({*BOTH_PLUGINS, *plugins})}
     overlay["backend"]["auth"] = {"externalAccess": _external_access()}
     overlay["permission"] = {"enabled": True}
     serves_catalog = (name == "ours") == ("catalog" in plugins)
-    overlay["catalog"] = {"locations": [{"type": "file", "target": it} for it in LOCATIONS] if serves_catalog else []}
+    overlay["catalog"] = {"locations": [{"type": "file", "target": it} for it in locations] if serves_catalog else []}
     overlay["discovery"] = {
         "endpoints": [
             {"target": f"http://127.0.0.1:{ports['stock']}/api/{{{{pluginId}}}}", "plugins": ["*"]},

@@ -36,11 +36,12 @@ class CatalogPlugins:
 
 @dataclass(frozen=True)
 class TaskPlugins:
-    """By internal discovery, each request with a token for its plugin on behalf of `credentials`, or as the scaffolder."""
+    """By internal discovery, each request with a token for its plugin on behalf of `credentials`, or as `plugin_id`."""
 
     identity: Identity
     fetch: ServiceFetch
     credentials: Credentials
+    plugin_id: str = "scaffolder"
 
     async def request(
         self,
@@ -60,7 +61,7 @@ class TaskPlugins:
                 f"path {path.partition('?')[0][:200]!r} must begin with the id of a plugin, and must not climb"
             )
         own = {name: value for name, value in (headers or {}).items() if name.lower() != "authorization"}
-        issuer = self.identity.plugins["scaffolder"].issuer
+        issuer = self.identity.plugins[self.plugin_id].issuer
         own |= await issuer.headers(plugin_id, issuer.own_credentials if as_service else self.credentials)
         url = self.identity.discovery.internal(plugin_id) + (f"/{rest}" if rest else "")
         return await self.fetch.exchange(method, url, headers=own, content=content, timeout=timeout)
@@ -68,17 +69,18 @@ class TaskPlugins:
 
 @dataclass(frozen=True)
 class ScaffolderNotifications:
-    """Implements `sdk.Notifications`: the notifications plugin, asked by the scaffolder's own credentials.
+    """Implements `sdk.Notifications`: the notifications plugin, asked by the plugin's own credentials.
 
     As the stock notification service: `POST /api/notifications`.
     """
 
     identity: Identity
     fetch: ServiceFetch
+    plugin_id: str = "scaffolder"
 
     async def send(self, recipients: dict[str, Any], payload: dict[str, Any]) -> None:
         """See `Notifications`."""
-        issuer = self.identity.plugins["scaffolder"].issuer
+        issuer = self.identity.plugins[self.plugin_id].issuer
         headers = await issuer.headers("notifications", issuer.own_credentials)
         url = self.identity.discovery.internal("notifications")
         answer = await self.fetch(

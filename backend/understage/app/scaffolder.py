@@ -41,13 +41,14 @@ from understage.templating import Environment
 
 KEY_FILE = "encryption-key"
 ACTION_SECONDS = 300.0
+SCAFFOLDER = "scaffolder"
 
 
 class ScaffolderCatalog:
-    """The catalog as the scaffolder asks it, with the credentials of whoever it works for."""
+    """The catalog as a plugin that runs actions asks it, with the credentials of whoever it works for."""
 
-    def __init__(self, identity: Identity, fetch: ServiceFetch) -> None:
-        self._issuer = identity.plugins["scaffolder"].issuer
+    def __init__(self, identity: Identity, fetch: ServiceFetch, plugin_id: str = SCAFFOLDER) -> None:
+        self._issuer = identity.plugins[plugin_id].issuer
         self._url = identity.discovery.internal("catalog")
         self._fetch = fetch
 
@@ -81,7 +82,7 @@ def create_scaffolder(
     """The service that runs tasks, what it interprets them by, and all routes below `/api/scaffolder`."""
     plugin = identity.plugins["scaffolder"]
     auditor = Auditor("scaffolder", settings.backend.auditor.severity_log_level_mappings)
-    assembly = _assemble(settings, identity, integrations, fetch, root, data_directory)
+    assembly = assemble_interpreter(settings, identity, integrations, fetch, root, data_directory)
     service = ScaffolderService(
         database,
         settings.scaffolder,
@@ -100,16 +101,21 @@ def create_scaffolder(
     return service, assembly, [*routers, create_actions_router(offered)]
 
 
-def _assemble(
+def assemble_interpreter(
     settings: Settings,
     identity: Identity,
     integrations: Integrations,
     fetch: ServiceFetch,
     root: Path,
     data_directory: Path,
+    plugin_id: str = SCAFFOLDER,
 ) -> Assembly:
-    catalog = ScaffolderCatalog(identity, fetch)
-    notifications = ScaffolderNotifications(identity, fetch)
+    """What runs actions as a plugin: with its tokens the permission backend, the catalog and others are asked.
+
+    Those who check them find its keys where discovery places it: the scaffolder's are another's where that stays in place.
+    """
+    catalog = ScaffolderCatalog(identity, fetch, plugin_id)
+    notifications = ScaffolderNotifications(identity, fetch, plugin_id)
 
     def host_type(host: str) -> str | None:
         if integrations.local is not None and host == integrations.local.repositories.host:
@@ -133,19 +139,19 @@ def _assemble(
             argocd=integrations.argocd,
             templating=templating,
             http=integrations.http,
-            backstage=TaskPlugins(identity, fetch, credentials),
+            backstage=TaskPlugins(identity, fetch, credentials, plugin_id),
         )
 
     return assemble(
         ActionRegistry.when_asked(),
         settings.scaffolder,
         catalog=catalog,
-        authorizer=identity.plugins["scaffolder"].authorizer,
+        authorizer=identity.plugins[plugin_id].authorizer,
         ports=ports,
         host_type=host_type,
         catalog_token=catalog.token,
         data_directory=data_directory,
-        remote=_remote_actions(settings, identity, fetch),
+        remote=_remote_actions(settings, identity, fetch) if plugin_id == SCAFFOLDER else None,
         autocomplete=create_suggestions(integrations.apis),
         defaults=_action_defaults(settings, root),
         log_level=os.environ.get("LOG_LEVEL", "info"),

@@ -15,6 +15,7 @@ from understage.app.http import ServiceFetch
 from understage.app.identity import JWKS_PATH, Identity, create_identity
 from understage.app.integrations import Integrations, create_integrations
 from understage.app.measures import MeasuresParts, create_measures, schedule_collection
+from understage.app.offered_actions import create_offered_router
 from understage.app.plugins import CatalogPlugins
 from understage.app.scaffolder import create_scaffolder, read_key
 from understage.app.understage_plugin import create_understage_routers
@@ -187,7 +188,11 @@ def _compose(
     )
     if settings.understage.measures.enabled:
         schedule_collection(measures, settings, engine.scheduler)
-    own_routers = [*create_understage_routers(settings, database, catalog_access, integrations), *measures.routers]
+    own_routers = [
+        *create_understage_routers(settings, database, catalog_access, integrations),
+        create_offered_router(settings, identity, integrations, fetch, root=root, data_directory=data_directory),
+        *measures.routers,
+    ]
     _mount_plugin(web, "understage", own_routers, identity, health, public_paths=measures.public_paths)
     web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))
     if standalone:

@@ -198,7 +198,7 @@ def _issue(error: Any, schema: Any) -> dict[str, Any]:
     if error.kind.name == "required":
         for part in error.schema_path[:-1]:
             schema = schema[part]
-        expected = schema["properties"][error.kind.property]["type"]
+        expected = schema["properties"].get(error.kind.property, {}).get("type", "value")  # none where several will do
         return _type_issue(expected, "undefined", [*path, error.kind.property], "Required")
     if error.kind.name == "type":
         expected, received = " | ".join(error.kind.types), JSON_TYPES[type(error.instance)]

@@ -119,7 +119,7 @@ class DryRun:
             return {
                 "log": run.lines,
                 "directoryContents": await asyncio.to_thread(_read_files, folder, redactor),
-                "output": _output_of(outcome),
+                "output": output_of(outcome),
                 "steps": spec["steps"],
             }
         finally:
@@ -133,7 +133,8 @@ def _read(entity: Any) -> Template:
     return read_template(entity)
 
 
-def _output_of(outcome: Outcome) -> dict[str, Any]:
+def output_of(outcome: Outcome) -> dict[str, Any]:
+    """The output. Raises what the run failed of."""
     if outcome.error is None:
         return dict(outcome.output or {})
     name, message = outcome.error["name"], outcome.error["message"]
