@@ -3,6 +3,8 @@ SHELL := /bin/bash
 CACHE := $(or $(UNDERSTAGE_CACHE),$(HOME)/.cache/understage)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen
+# Tests and commands start hundreds of Python processes: each would have to compile all packages anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
@@ -15,7 +17,7 @@ $(CACHE)/uv/bin/uv:
 
 .PHONY: install
 install: $(filter-out $(shell command -v uv),$(UV)) ## fetch the Python packages of the lock file
-	@$(UV) sync --frozen --quiet
+	@$(UV) sync --frozen --quiet --compile-bytecode
 
 .PHONY: up
 up: install ## the main job: run Understage with a stock Backstage page on http://localhost:7007
@@ -28,9 +30,12 @@ demo: install ## up, connected to a real Kubernetes API server, Argo CD and Gite
 	$(RUN) python -m tests.cluster.demo --config-out .understage/demo/app-config.yaml -- \
 	  .venv/bin/understage up --config app-config.yaml --config .understage/demo/app-config.yaml
 
+# More workers than a small machine has cores: the tests of the bench mostly wait. Who gets what: tests/workers.py
+WORKERS := 3
+
 .PHONY: test
-test: install ## all tests that this machine can run; the others say what they miss
-	$(RUN) pytest
+test: install ## all tests that this machine can run, by WORKERS=3 processes; the others say what they miss
+	$(RUN) pytest -n $(WORKERS) --inline-snapshot=disable --durations=25
 
 .PHONY: test-validate-5000
 test-validate-5000: install ## validation and ingestion agree about 5 000 made-up files (`make test` looks at 300)

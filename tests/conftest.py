@@ -15,7 +15,7 @@ settings.register_profile(
 settings.load_profile("shared")
 
 # A tier's fixtures are there when its folder is: an sdist may leave the bench out.
-PLUGINS = ("tests.databases", "tests.cluster.fixtures", "tests.engines")
+PLUGINS = ("tests.workers", "tests.databases", "tests.cluster.fixtures", "tests.engines", "tests.contract.tally")
 
 
 def _exists(module: str) -> bool:

@@ -19,7 +19,7 @@ OWN = {"understage", "understage_actions", "tests"}
 LOADED_BY_NAME = {"httptools": "uvicorn.protocols.http.httptools_impl"}
 # Commands and plugins, which nothing imports.
 # Nobody imports them: sqlmodel is of the release before, which tests/store/previous_release.py runs.
-TOOLS = {"import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "sqlmodel", "types-pyyaml"}
+TOOLS = {"import-linter", "mypy", "pytest-timeout", "ruff", "sqlmodel", "types-pyyaml"}
 
 INSTALLED = packages_distributions()
 

@@ -93,7 +93,9 @@ def test_bombs_end(tmp_path: Path) -> None:
         unpack_tar(io.BytesIO(claims.tobuf()), tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>no archive</html>", gzip.compress(b"x" * 5000)])
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>no archive</html>", gzip.compress(b"x" * 5000)], ids=["empty", "page", "no tar"]
+)
 def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ForeignError, match="cannot be unpacked"):
         unpack_tar(io.BytesIO(data), tmp_path)
