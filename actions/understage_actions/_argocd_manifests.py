@@ -146,11 +146,6 @@ def application_manifest(spec: ApplicationSpec) -> Json:
     }
 
 
-def sources_of(spec: Json) -> list[Json]:
-    """The sources of an Application's spec, or of an entry of its history, whether it has one or several."""
-    return list(spec.get("sources") or [spec.get("source") or {}])
-
-
 def _sources(spec: ApplicationSpec) -> Json:
     """`source` where chart and values are in one repository, else `sources`.
 

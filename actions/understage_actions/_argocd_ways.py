@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from understage.sdk import ActionContext, ArgoCd, Cluster, ConflictError, InputError, NotFoundError
-from understage_actions._argocd_manifests import API_VERSION, sources_of
+from understage.sdk.argocd import sources_of
+from understage_actions._argocd_manifests import API_VERSION
 
 Json = dict[str, Any]
 

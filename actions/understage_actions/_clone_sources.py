@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from understage.sdk import ActionContext, ConflictError, InputError, NotFoundError
+from understage.sdk.argocd import sources_of
 from understage.sdk.yaml import parse_documents
-from understage_actions._argocd_manifests import sources_of
 from understage_actions._argocd_ways import choose_way
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._helm_chart import Chart, load_chart, merge

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from understage.sdk import ActionContext, InputError, NotAllowedError, NotFoundError, Workspace
+from understage.sdk.links import leads_inside
 from understage.sdk.workspace import is_link, refusal
 
 
@@ -28,21 +29,8 @@ def refuse_links_outside(root: Path) -> None:
     """Raise NotAllowedError when a link below `root` leads out of it, directly or over other links."""
     real = root.resolve()
     for relative, path in walk(root):
-        if path.is_symlink() and not _leads_inside(path, real):
+        if path.is_symlink() and (path.readlink().is_absolute() or not leads_inside(path, real)):
             raise NotAllowedError(f"{relative} is a symbolic link that leads out of the folder")
-
-
-def _leads_inside(link: Path, root: Path) -> bool:
-    if link.readlink().is_absolute():
-        return False
-    try:
-        inside = link.resolve().is_relative_to(root)
-        link.stat()
-    except FileNotFoundError:
-        return inside
-    except (OSError, RuntimeError):  # a loop of links: which error tells depends on the version of Python
-        return False
-    return inside
 
 
 async def frozen(ctx: ActionContext, relative: str, *, links: bool = True) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from understage.sdk import ActionContext, Example, InputError, action
-from understage_actions._argocd_manifests import sources_of
+from understage.sdk.argocd import sources_of
 from understage_actions._environment_change import (
     EnvironmentInput,
     EnvironmentOutput,

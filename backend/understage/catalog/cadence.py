@@ -4,17 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from understage.errors import InputError
+from understage.model.cron import cron_fields
 from understage.sdk.schedule import Schedule
-
-_NAMED = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 
 
 def check_schedule(task_id: str, schedule: Schedule) -> None:
@@ -47,9 +38,9 @@ def following_run(schedule: Schedule, at: int, *, last: int | None = None) -> in
 def _times(expression: str | timedelta, at: int) -> Iterator[datetime]:
     from cronsim import CronSim, CronSimError
 
-    text = str(expression).strip()
+    text = cron_fields(str(expression))
     try:
-        times: Iterator[datetime] = CronSim(_NAMED.get(text, text), datetime.fromtimestamp(at / 1000, UTC))
+        times: Iterator[datetime] = CronSim(text, datetime.fromtimestamp(at / 1000, UTC))
     except CronSimError as error:
         raise InputError(
             f"'{text}' is no cron expression ({error}); it needs five fields, or six with seconds first"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from understage.errors import InputError
+from understage.model.argocd import sources_of
 from understage.model.entity import Entity
 
 Json = dict[str, Any]
@@ -68,7 +69,7 @@ def is_own(application: Json, service: Service) -> bool:
         return True
     if metadata.get("name") != service.application:
         return False
-    repositories = (str(source.get("repoURL") or "").removesuffix(".git") for source in _sources(spec))
+    repositories = (str(source.get("repoURL") or "").removesuffix(".git") for source in sources_of(spec))
     return any(url and service.location.startswith(f"{url}/") for url in repositories)
 
 
@@ -107,10 +108,6 @@ def read_workload(workload: Json, cluster: str) -> Json:
         "ready": status.get("readyReplicas") or 0,
         "images": [str(container.get("image")) for container in pod.get("containers") or []],
     }
-
-
-def _sources(spec: Json) -> list[Json]:
-    return spec.get("sources") or [spec.get("source") or {}]
 
 
 def _reasons(status: Json) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from understage.errors import ForeignError, InputError
+from understage.sdk.links import leads_inside
 
 MIB = 1024 * 1024
 LONGEST_LINK = 4096
@@ -191,17 +192,6 @@ class Unpacking:
         self.written += 1
 
     def _check_link(self, target: Path, name: str) -> None:
-        if not _leads_inside(target, self.destination.resolve()):
+        if not leads_inside(target, self.destination.resolve()):
             target.unlink()
             raise InputError(f"the archive holds the link {name[:200]!r}, which leads outside of it")
-
-
-def _leads_inside(link: Path, root: Path) -> bool:
-    try:
-        inside = link.resolve().is_relative_to(root)
-        link.stat()
-    except FileNotFoundError:
-        return inside
-    except (OSError, RuntimeError):  # a loop of links: which error tells depends on the version of Python
-        return False
-    return inside

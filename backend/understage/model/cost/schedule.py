@@ -4,16 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from understage.errors import InputError
 from understage.model.cost.prices import HOURS_OF_MONTH
+from understage.model.cron import cron_fields
 
-_NAMED = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 # A year is counted where it has few runs, else four weeks, else one: each a whole number of weeks or nearly so.
 _SPANS = ((365, 3000), (28, 3000), (7, 10080))
 _START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -23,7 +15,7 @@ def runs_of_month(schedule: str, what: str) -> float:
     """Of an average month. InputError, beginning with `what`, for what is no cron expression of five fields."""
     from cronsim import CronSim, CronSimError
 
-    text = _NAMED.get(schedule.strip(), schedule.strip())
+    text = cron_fields(schedule)
     for days, most in _SPANS:
         end, count = _START + timedelta(days=days), 0
         try:
