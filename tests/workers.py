@@ -14,6 +14,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 BENCHES = {
+    # They start what they need, and nobody else's.
+    "demo and Kyverno": ("tests/cluster/test_kyverno.py", "tests/cluster/test_demo.py", "tests/cluster/test_tools.py"),
     "platform": ("tests/cluster", "tests/portal/test_golden_path.py", "tests/crash/test_kills.py"),
     "stock backend": ("tests/contract",),
     "browser": ("tests/portal",),
