@@ -88,8 +88,8 @@ test-crash: install ## kill workers at every commit and await: 200 kills on SQLi
 	@UNDERSTAGE_OUTAGE_SECONDS=60 $(RUN) pytest -s -q tests/crash --ignore tests/crash/test_kills.py
 
 .PHONY: mutants
-mutants: install ## put some sixty faults into the catalog's wire code, one by one: a fast test must notice each; RULE="words of one"
-	@$(RUN) python -m tests.contract.mutation $(RULE)
+mutants: install ## put some sixty faults into the catalog's wire code, one by one: a fast test must notice each; FROM=30 goes on, RULE="words of one"
+	@$(RUN) python -m tests.contract.mutation $(addprefix --from ,$(FROM)) $(RULE)
 
 .PHONY: schema
 schema: install ## record what the migrations say to an empty database, after a new one
