@@ -52,6 +52,12 @@ async def test_pages_follow_each_other_forwards_and_backwards(catalog: Catalog) 
     assert list(back["pageInfo"]) == ["nextCursor"]
 
 
+async def test_a_page_may_begin_further_on(catalog: Catalog) -> None:
+    query = "filter=kind=component&orderField=metadata.name,asc&limit=1"
+    assert await catalog.names(f"{query}&offset=1") == ["Catalogue"]
+    assert await catalog.names(f"{query}&offset=3") == []
+
+
 async def test_a_page_has_two_hundred_entities_unless_asked_for_more(catalog: Catalog) -> None:
     catalog.bench.write("all.yaml", *ENTITIES, *(component(f"more-{number}") for number in range(200)))
     await catalog.bench.refresh_all()
@@ -96,6 +102,7 @@ async def test_full_text_takes_wildcards_literally(catalog: Catalog) -> None:
     assert await catalog.names(f"fullTextFilterTerm=PING%20c&{fields}") == ["cart"]
     assert await catalog.names(f"fullTextFilterTerm=%25&{fields}") == []
     assert await catalog.names("fullTextFilterTerm=web&orderField=metadata.name,asc") == ["web"]
+    assert await catalog.names("fullTextFilterTerm=%20web%20&orderField=metadata.name,asc") == ["web"]
 
 
 async def test_counting_needs_no_page(catalog: Catalog) -> None:
