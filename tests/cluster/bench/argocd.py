@@ -86,10 +86,23 @@ class ArgoCd:
             if states == (sync, health):
                 return self.application(name) or {}
             if time.monotonic() > deadline:
-                reasons = [condition["message"] for condition in status.get("conditions", [])]
-                reasons.append(status.get("operationState", {}).get("message", ""))
-                raise BenchError(f"application {name} is {states} after {seconds:.0f} s: {'; '.join(reasons)}")
+                raise BenchError(f"application {name} is {states} after {seconds:.0f} s: {self.reasons(name)}")
             time.sleep(0.5)
+
+    def reasons(self, name: str) -> str:
+        """What Argo CD says of an Application that does not get there: its conditions, and how far which sync is."""
+        status = (self.application(name) or {}).get("status", {})
+        said = [condition["message"] for condition in status.get("conditions", [])]
+        operation = status.get("operationState", {})
+        synced = operation.get("syncResult", {})
+        said.append(f"the sync of {synced.get('revision', 'nothing')} is {operation.get('phase', 'not begun')}")
+        said.append(operation.get("message", ""))
+        said += [
+            f"{each['kind']} {each['name']}: {each.get('message', '')}"
+            for each in synced.get("resources", [])
+            if each.get("status") == "SyncFailed"
+        ]
+        return "; ".join(part for part in said if part)
 
 
 def _object(kind: str, name: str, secret_type: str | None = None, **content: Any) -> Manifest:

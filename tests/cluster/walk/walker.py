@@ -1,14 +1,16 @@
-"""A service of the platform, and the eyes of whoever stands outside. `test_platform_walk` walks with it."""
+"""A service of the platform, and the eyes of whoever stands outside. The chapters walk with it."""
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httpx
 from tests.cluster.bench import Platform
-from tests.cluster.bench.process import wait_for
+from tests.cluster.bench.process import BenchError, wait_for
 from tests.portal.service import EndedTask, guest_token, run_template
 
 Json = dict[str, Any]
+Answer = TypeVar("Answer")
 
 
 class Walk:
@@ -18,6 +20,7 @@ class Walk:
         self.platform, self.url, self.gitops, self.root = platform, url, gitops, root
         self.gitea, self.cluster, self.argocd = platform.gitea, platform.cluster, platform.argocd
         self.began = time.monotonic()
+        self.refused = ""  # what Argo CD last said to `look_again`, if it did not
 
     def tell(self, what: str) -> None:
         print(f"{time.monotonic() - self.began:6.1f} s  {what}")
@@ -57,7 +60,7 @@ class Walk:
                 self.look_again()
             return found
 
-        return wait_for(path, look, seconds)
+        return self._wait_for(path, look, seconds)
 
     def miss(self, path: str, seconds: float = 120) -> None:
         """Wait until an object of the cluster is gone."""
@@ -66,11 +69,21 @@ class Walk:
             self.look_again()
             return True if self.cluster.get(path) is None else None
 
-        wait_for(f"the end of {path}", look, seconds)
+        self._wait_for(f"the end of {path}", look, seconds)
+
+    def _wait_for(self, what: str, look: Callable[[], Answer | None], seconds: float) -> Answer:
+        """Wait for what Argo CD does; a BenchError has its reasons not to."""
+        try:
+            return wait_for(what, look, seconds)
+        except BenchError as error:
+            reasons = self.argocd.reasons(self.root)
+            raise BenchError(f"{error}; application {self.root}: {reasons}{self.refused}") from None
 
     def look_again(self, name: str | None = None) -> None:
         """Tell Argo CD to look at the folder of teams, or at another Application."""
-        self.argocd.request("GET", f"/api/v1/applications/{name or self.root}", params={"refresh": "normal"})
+        path = f"/api/v1/applications/{name or self.root}"
+        answer = self.argocd.request("GET", path, params={"refresh": "normal"})
+        self.refused = f"; to look again was refused: {answer.status_code} {answer.text}" if answer.is_error else ""
         time.sleep(0.5)
 
     def merge(self, url: str) -> None:
