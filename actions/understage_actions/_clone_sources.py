@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from understage.sdk import ActionContext, ConflictError, InputError, NotFoundError
 from understage.sdk.argocd import sources_of
+from understage.sdk.deployed import is_deployed
 from understage.sdk.yaml import parse_documents
 from understage_actions._argocd_ways import choose_way
 from understage_actions._gitops_layout import TEAMS
@@ -71,11 +72,13 @@ async def find_services(ctx: ActionContext, ref: str, team: str) -> list[str]:
     ]
     names: list[str] = []
     for part in await ctx.ports.catalog.get_entities(refs) if refs else []:
-        if part is None or "argocd/app-name" not in (part["metadata"].get("annotations") or {}):
+        if part is None or not is_deployed(part):
             continue
         names.append(check_label(str(part["metadata"]["name"]), "source", limit=40))
     if not names:
-        raise InputError(f"{ref} has no component with the annotation argocd/app-name: there is nothing to clone")
+        raise InputError(
+            f"{ref} has no component with the annotation argocd/app-selector or argocd/app-name: there is nothing to clone"
+        )
     if len(names) > MOST_SERVICES:
         raise InputError(f"{ref} has {len(names)} services, more than the {MOST_SERVICES} of one clone")
     return sorted(set(names))

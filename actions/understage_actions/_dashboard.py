@@ -3,24 +3,26 @@
 Four golden signals (requests, errors, latency, saturation), the error budget, what runs, what it costs.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from understage.sdk.deployed import dashboard_tag, dashboard_uid
 from understage_actions._dashboard_queries import Queries
 from understage_actions._namespace_manifests import MANAGED_BY, TEAM_LABEL
 
 Json = dict[str, Any]
-MOST_UID = 40
 WIDTH = 24
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
 @dataclass(frozen=True)
 class DashboardSpec:
-    """Whose dashboard: `scope` and `name` say it; `services` and `namespaces` are what it looks at."""
+    """Whose dashboard: `scope` and `name` say it; `services` and `namespaces` are what it looks at.
+
+    Without `counts_requests` there is nothing of requests and their errors on it.
+    """
 
     scope: Literal["service", "team"]
     name: str
@@ -29,14 +31,12 @@ class DashboardSpec:
     namespaces: Sequence[str]
     queries: Queries
     currency: str
+    counts_requests: bool = True
 
     @property
     def uid(self) -> str:
         """Its id in Grafana: the same for ever, and no longer than Grafana takes."""
-        whole = f"{self.scope}-{self.name}"
-        if len(whole) <= MOST_UID:
-            return whole
-        return f"{whole[: MOST_UID - 9]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+        return dashboard_uid(self.scope, self.name)
 
     @property
     def title(self) -> str:
@@ -46,7 +46,11 @@ class DashboardSpec:
     @property
     def tags(self) -> list[str]:
         """What the entity page finds it by."""
-        return [f"{self.scope}:{self.name}", *([f"team:{self.team}"] if self.scope == "service" else []), "understage"]
+        return [
+            dashboard_tag(self.scope, self.name),
+            *([f"team:{self.team}"] if self.scope == "service" else []),
+            "understage",
+        ]
 
 
 def dashboard(spec: DashboardSpec) -> Json:
@@ -111,10 +115,12 @@ def _sections(spec: DashboardSpec) -> list[tuple[str, list[Json]]]:
     ask = spec.queries
     legend = f"{{{{{ask.by}}}}}"
     pod = "{{namespace}} {{pod}}"
-    signals = [
+    requests = [
         _graph("Requests a second", "reqps", [(ask.requests(), legend)]),
         _graph("Errors", "percentunit", [(ask.failures(), legend)], most=None),
         _graph("Latency", "s", [(ask.latency(part), f"{legend} p{part * 100:g}") for part in (0.5, 0.95, 0.99)]),
+    ]
+    saturation = [
         _graph("CPU, of the limit", "percentunit", [(ask.cpu(), pod)], most=1),
         _graph("Memory, of the limit", "percentunit", [(ask.memory(), pod)], most=1),
         _graph("Waiting for CPU", "percentunit", [(ask.throttled(), pod)], most=1),
@@ -139,7 +145,10 @@ def _sections(spec: DashboardSpec) -> list[tuple[str, list[Json]]]:
         _number("CPU and memory, a month", f"currency{spec.currency}", ask.compute_cost(), width=12),
         _number("Volumes, a month", f"currency{spec.currency}", ask.storage_cost(), width=12),
     ]
-    return [("Golden signals", signals), ("Error budget", budget), ("What runs", running), ("What it costs", cost)]
+    always = [("What runs", running), ("What it costs", cost)]
+    if not spec.counts_requests:
+        return [("Saturation", saturation), *always]
+    return [("Golden signals", [*requests, *saturation]), ("Error budget", budget), *always]
 
 
 def _laid_out(sections: Sequence[tuple[str, list[Json]]]) -> list[Json]:

@@ -3,11 +3,11 @@
 import re
 from pathlib import PurePosixPath
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
+from understage.sdk.deployed import dashboard_url
 from understage.sdk.yaml import dump
 from understage_actions._dashboard import DashboardSpec, config_map, dashboard, grafana_dashboard
 from understage_actions._dashboard_queries import Queries
@@ -45,9 +45,9 @@ class DashboardRenderInput(ActionModel):
     instance_selector: dict[str, str] = Field(
         default={"dashboards": "grafana"}, description="Labels of the Grafana that a GrafanaDashboard is for"
     )
-    metric: str = Field(
+    metric: str | None = Field(
         default="http_server_request_duration_seconds",
-        description="Histogram of requests in seconds, without _count or _bucket",
+        description="Histogram of requests in seconds, without _count or _bucket; null for what counts none, such as a job",
     )
     errors: str = Field(default='http_response_status_code=~"5.."', description="Matcher of the requests that failed")
     objective: float = Field(default=99.9, ge=50, lt=100, description="Percentage of requests that must not fail")
@@ -112,7 +112,7 @@ async def render(ctx: ActionContext, input: DashboardRenderInput) -> DashboardRe
         title=spec.title,
         tags=spec.tags,
         selector=f"tags @> '{spec.tags[0]}'",
-        url=_url(ctx.defaults.get("grafanaUrl"), spec.uid),
+        url=dashboard_url(ctx.defaults.get("grafanaUrl"), spec.uid),
         dashboard=dashboard(spec),
     )
 
@@ -144,7 +144,8 @@ def _specify(input: DashboardRenderInput, of_team: list[str], currency: str) -> 
     namespaces = input.namespaces or [f"{name}-{place}" for name in services for place in input.environments]
     for namespace in namespaces:
         check_label(namespace, "namespace")
-    _check(METRIC, input.metric, "metric", "the name of a metric, such as http_server_request_duration_seconds")
+    if input.metric is not None:
+        _check(METRIC, input.metric, "metric", "the name of a metric, such as http_server_request_duration_seconds")
     _check(MATCHER, input.errors, "errors", 'one matcher of a label, such as code=~"5.."')
     _check(CURRENCY, input.currency or currency, "currency", "a code of three letters, such as EUR")
     return DashboardSpec(
@@ -156,21 +157,15 @@ def _specify(input: DashboardRenderInput, of_team: list[str], currency: str) -> 
         queries=Queries(
             services="|".join(services),
             by="namespace" if input.service is not None else "service",
-            metric=input.metric,
+            metric=input.metric or "",
             errors=input.errors,
             objective=input.objective,
         ),
         currency=input.currency or currency,
+        counts_requests=input.metric is not None,
     )
 
 
 def _check(pattern: re.Pattern[str], text: str, name: str, wanted: str) -> None:
     if not pattern.fullmatch(text):
         raise InputError(f"{name} {text[:80]!r} must be {wanted}")
-
-
-def _url(base: Any, uid: str) -> str | None:
-    """The address under Grafana's, if that is a web address."""
-    if not isinstance(base, str) or urlsplit(base).scheme not in ("http", "https"):
-        return None
-    return f"{base.rstrip('/')}/d/{uid}"

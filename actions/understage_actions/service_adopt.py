@@ -185,6 +185,8 @@ async def _request(ctx: ActionContext, input: AdoptInput, folder: Path) -> Adopt
         value_files=input.value_files,
         gateway=gateway,
         as_is=input.pods == "as-is",
+        argocd_url=argocd.url if (argocd := ctx.ports.argocd.get()) is not None else None,
+        grafana_url=ctx.defaults.get("grafanaUrl"),
     )
 
 

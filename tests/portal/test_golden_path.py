@@ -97,15 +97,15 @@ def assert_links(walk: Portal, platform: Platform) -> None:
     """The entity page leads to what runs and to the dashboard, and says what it costs and where it is."""
     entity = walk.entity("component", "basket")
     links = entity.card("Links")
-    expect(links.get_by_role("link", name="Deployment in Argo CD")).to_have_attribute(
-        "href", f"{platform.argocd.url}/applications/argocd/{NAMESPACE}"
+    expect(links.get_by_role("link", name="Deployments in Argo CD")).to_have_attribute(
+        "href", f"{platform.argocd.url}/applications?proj={OWNER}&labels=app.kubernetes.io%2Fname%3Dbasket"
     )
     expect(links.get_by_role("link", name="Dashboard")).to_have_attribute("href", re.compile(f"^{GRAFANA}/"))
     links.scroll_into_view_if_needed()
     keep_picture(walk.page, "entity-links")
     entity.choose_action("Inspect entity")
     dialog = walk.page.get_by_role("dialog")
-    for annotation in ("argocd/app-name", "understage.io/estimated-monthly-cost", "grafana/dashboard-selector"):
+    for annotation in ("argocd/app-selector", "understage.io/estimated-monthly-cost", "grafana/dashboard-selector"):
         expect(dialog.get_by_text(annotation)).to_be_visible()
     expect(dialog.get_by_text(re.compile("^[0-9.]+ USD$"))).to_be_visible()
     dialog.get_by_text("understage.io/estimated-monthly-cost").scroll_into_view_if_needed()

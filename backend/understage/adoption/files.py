@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from understage.adoption.outline import Options, Proposal
 from understage.adoption.reading import Json
+from understage.model.deployed import Deployed
 from understage.model.yaml import dump
 
 REPORT = "ADOPTION.md"
@@ -82,16 +83,20 @@ def component(proposal: Proposal, options: Options, namespace: str) -> Json:
     }
     if options.system:
         spec["system"] = options.system
-    return {
-        "apiVersion": "backstage.io/v1alpha1",
-        "kind": "Component",
-        "metadata": {
-            "name": proposal.name,
-            "annotations": {
-                "backstage.io/kubernetes-id": proposal.name,
-                "backstage.io/kubernetes-namespace": namespace,
-                "argocd/app-name": release_name(proposal.name, options.environment),
-            },
-        },
-        "spec": spec,
-    }
+    said = deployed(proposal, options, namespace)
+    metadata: Json = {"name": proposal.name, "annotations": said.annotations()}
+    if links := said.links():
+        metadata["links"] = links
+    return {"apiVersion": "backstage.io/v1alpha1", "kind": "Component", "metadata": metadata, "spec": spec}
+
+
+def deployed(proposal: Proposal, options: Options, namespace: str) -> Deployed:
+    """Where it is deployed. Its pods keep the labels that selected them, which other namespaces may have, too."""
+    return Deployed(
+        service=proposal.name,
+        team=options.team,
+        pods=proposal.values["selectorLabels"],
+        namespace=namespace,
+        argocd_url=options.argocd_url,
+        grafana_url=options.grafana_url,
+    )

@@ -8,7 +8,10 @@ from understage.adoption.reading import Json
 
 @dataclass(frozen=True)
 class Options:
-    """How to adopt. `gateway` (namespace, name): say Ingresses as HTTPRoutes; `as_is`: leave the pods as they are."""
+    """How to adopt. `gateway` (namespace, name): say Ingresses as HTTPRoutes; `as_is`: leave the pods as they are.
+
+    `argocd_url` and `grafana_url` are where the entity's links lead; without one there is no such link.
+    """
 
     owner: str
     team: str
@@ -17,6 +20,8 @@ class Options:
     namespace: str | None = None
     gateway: tuple[str, str] | None = None
     as_is: bool = False
+    argocd_url: str | None = None
+    grafana_url: str | None = None
 
 
 @dataclass

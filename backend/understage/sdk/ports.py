@@ -351,7 +351,8 @@ class AdoptionRequest:
     """What to adopt, and how. Paths are relative to `folder`, the root of the service's repository.
 
     `path` is a file or folder of manifests, a kustomization or a chart; `base_chart` the folder of `base-service`; `gateway`
-    namespace and name of the Gateway that Ingresses are said as routes of; `as_is` leaves the pods as they are.
+    namespace and name of the Gateway that Ingresses are said as routes of; `as_is` leaves the pods as they are;
+    `argocd_url` and `grafana_url` are the addresses that the entity links.
     """
 
     folder: Path
@@ -367,6 +368,8 @@ class AdoptionRequest:
     value_files: Sequence[str] = ()
     gateway: tuple[str, str] | None = None
     as_is: bool = False
+    argocd_url: str | None = None
+    grafana_url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from tests.unit.skeletons.golden_path import DEFAULTS, SKELETONS
 
 from understage.integrations.helm import HelmBinary
 from understage.sdk import Ports
+from understage.sdk.deployed import Deployed
 from understage.sdk.testing import FakeCatalog, FakeForge, FakeForges, FakeRepository, fake_ports, run_action
 from understage.sdk.yaml import dump, parse_documents
 from understage_actions.environment_clone import clone_environment
@@ -78,7 +79,7 @@ def application(name: str, environment: str) -> dict[str, Any]:
 
 def entity(kind: str, name: str, owner: str = "group:default/payments", **more: Any) -> dict[str, Any]:
     """An entity of the catalog."""
-    annotations = {"argocd/app-name": f"{name}-staging"} if kind == "Component" else {}
+    annotations = Deployed(name, "payments").annotations() if kind == "Component" else {}
     metadata = {"name": name, "namespace": "default", "annotations": annotations}
     return {"apiVersion": "backstage.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": {"owner": owner}, **more}
 

@@ -152,7 +152,22 @@ async def test_the_entity_is_proposed_unless_there_is_one(helm_binary: Path) -> 
     proposal = await propose("ingress", helm_binary)
     (entity,) = [document.value for document in parse_documents(proposal.files["catalog-info.yaml"])]
     assert (entity["metadata"]["name"], entity["spec"]["owner"]) == ("shop", "group:default/shop")
-    assert entity["metadata"]["annotations"]["argocd/app-name"] == "shop-production"
+    assert entity["metadata"]["annotations"] == {
+        "backstage.io/kubernetes-id": "shop",
+        "backstage.io/kubernetes-label-selector": "app=shop",
+        "backstage.io/kubernetes-namespace": "shop",
+        "argocd/app-selector": "app.kubernetes.io/name=shop,team=shop",
+        "grafana/dashboard-selector": "tags @> 'service:shop'",
+    }
+    assert "links" not in entity["metadata"]
+    linked = await propose(
+        "ingress", helm_binary, argocd_url="https://argocd.test", grafana_url="https://grafana.test/"
+    )
+    (entity,) = [document.value for document in parse_documents(linked.files["catalog-info.yaml"])]
+    assert [link["url"] for link in entity["metadata"]["links"]] == [
+        "https://argocd.test/applications?proj=shop&labels=app.kubernetes.io%2Fname%3Dshop",
+        "https://grafana.test/d/service-shop",
+    ]
     several = await propose("several", helm_binary)
     assert "catalog-info.yaml" not in several.files
     assert [entry["message"] for entry in several.not_adopted if entry["object"] == "catalog-info.yaml"]

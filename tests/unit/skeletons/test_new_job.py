@@ -155,9 +155,9 @@ def test_the_form_takes_what_the_chart_takes(schedule: str, is_good: bool) -> No
     assert jsonschema_rs.is_valid(page, values) is is_good
 
 
-def test_its_steps_are_those_of_a_service_but_for_source_and_dashboard() -> None:
+def test_its_steps_are_those_of_a_service_but_for_source() -> None:
     """What one learns to mend in one template is mended in the other."""
     services = [step["id"] for step in read_template("new-service")["spec"]["steps"]]
     jobs = [step["id"] for step in read_template("new-job")["spec"]["steps"]]
-    assert jobs == [step for step in services if step not in {"dashboard", "source", "show"}]
+    assert jobs == [step for step in services if step != "source"]
     assert (SKELETONS / "new-job" / "content").is_dir()

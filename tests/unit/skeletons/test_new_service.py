@@ -8,7 +8,6 @@ import jsonschema_rs
 import pytest
 from tests.unit.skeletons.golden_path import (
     GUARDRAILS,
-    DEFAULTS,
     SKELETONS,
     StepFailedError,
     read_template,
@@ -90,20 +89,7 @@ async def test_the_component_is_valid(form: dict[str, Any], lifecycle: str, syst
     assert entity["spec"].get("system") == system
     assert entity["spec"]["owner"] == "group:default/payments"
     assert entity["spec"]["lifecycle"] == lifecycle
-    assert entity["metadata"]["annotations"]["grafana/dashboard-selector"] == "tags @> 'service:ledger'"
     assert "links" not in entity["metadata"]
-    assert entity["metadata"]["annotations"]["argocd/app-name"] == f"ledger-{form.get('environment', 'production')}"
-
-
-async def test_the_component_links_its_dashboard_where_grafana_is_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(DEFAULTS, "grafanaUrl", "https://grafana.example.com")
-    (document,) = parse_documents((await write(tmp_path) / "catalog-info.yaml").read_text())
-    assert check_kind(check_policies(check_envelope(document.value)))
-    assert document.value["metadata"]["links"] == [
-        {"title": "Dashboard", "icon": "dashboard", "url": "https://grafana.example.com/d/service-ledger"}
-    ]
 
 
 async def test_the_chart_renders_what_the_form_says(helm_binary: Path, tmp_path: Path) -> None:

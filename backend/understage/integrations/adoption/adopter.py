@@ -19,7 +19,7 @@ from understage.adoption import (
     report_text,
     take_stock,
 )
-from understage.adoption.files import REPORT, chart_folder, release_name
+from understage.adoption.files import REPORT, chart_folder, deployed, release_name
 from understage.adoption.report import summary_of
 from understage.errors import InputError, SourceError
 from understage.integrations.adoption.sources import namespaces_of, parse_objects, read_objects
@@ -51,6 +51,8 @@ class ServiceAdoption:
             request.namespace,
             request.gateway,
             request.as_is,
+            request.argocd_url,
+            request.grafana_url,
         )
         version = str(parse_document(base["Chart.yaml"], "base-service/Chart.yaml").value["version"])
         proposals = [(propose(group, options), _namespace(group, request)) for group in stock.groups]
@@ -63,7 +65,7 @@ class ServiceAdoption:
             folder = chart_folder(request.target, proposal.name, several=len(proposals) > 1)
             files |= {f"{folder}/charts/base-service/{name}": text for name, text in base.items()}
             reports.append(await self._report(group, proposal, namespace, folder, request, files))
-        remarks = [*stock.remarks, *_about_entity(proposals, has_entity, request)]
+        remarks = [*stock.remarks, *_about_entity(proposals, has_entity, options)]
         report = report_text(reports, remarks)
         if proposals:
             files[f"{request.target}/{REPORT}"] = report
@@ -188,14 +190,16 @@ def _about_namespace(group: Group, namespace: str, request: AdoptionRequest) -> 
     return []
 
 
-def _about_entity(proposals: list[tuple[Proposal, str]], has_entity: bool, request: AdoptionRequest) -> list[Remark]:
+def _about_entity(proposals: list[tuple[Proposal, str]], has_entity: bool, options: Options) -> list[Remark]:
     if not has_entity:
         return []
     return [
         Remark(
             "catalog-info.yaml",
-            f"is there already and stays: add `argocd/app-name: {release_name(proposal.name, request.environment)}`, "
-            f"`backstage.io/kubernetes-id: {proposal.name}` and `backstage.io/kubernetes-namespace: {namespace}`",
+            f"is there already and stays: annotate {proposal.name} with "
+            + ", ".join(
+                f"`{key}: {value}`" for key, value in deployed(proposal, options, namespace).annotations().items()
+            ),
         )
         for proposal, namespace in proposals
     ]
