@@ -21,7 +21,7 @@ from understage.platform.database import Database
 from understage.platform.openapi import OBJECT, array_of, describe, object_of
 from understage.platform.plugin import json_response
 
-PLUGINS = ("catalog", "scaffolder", "understage")
+PLUGINS = ("catalog", "scaffolder", "understage", "argocd")
 STANDALONE_PLUGINS = (*PLUGINS, "permission")
 JWKS_PATH = "/.backstage/auth/v1/jwks.json"
 

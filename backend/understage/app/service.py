@@ -18,7 +18,7 @@ from understage.app.measures import MeasuresParts, create_measures, schedule_col
 from understage.app.offered_actions import create_offered_router
 from understage.app.plugins import CatalogPlugins
 from understage.app.scaffolder import create_scaffolder, read_key
-from understage.app.understage_plugin import create_understage_routers
+from understage.app.understage_plugin import create_argocd_router, create_understage_routers
 from understage.app.web import Health, create_root
 from understage.catalog.access import Access
 from understage.catalog.analyzers.analysis import installed_analyzers
@@ -194,6 +194,7 @@ def _compose(
         *measures.routers,
     ]
     _mount_plugin(web, "understage", own_routers, identity, health, public_paths=measures.public_paths)
+    _mount_plugin(web, "argocd", [create_argocd_router(database, catalog_access, integrations)], identity, health)
     web.mount("/api/events", create_events_plugin(settings, events, lambda: health.is_started))
     if standalone:
         _mount_portal(web, configuration, settings, database, identity, integrations)

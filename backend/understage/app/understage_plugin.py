@@ -1,4 +1,7 @@
-"""Wires the plugin `understage`: what neither catalog nor scaffolder of a stock backend has. Mounted at `/api/understage`."""
+"""Wires the plugin `understage`: what neither catalog nor scaffolder of a stock backend has. Mounted at `/api/understage`.
+
+And the plugin `argocd`, at `/api/argocd`, for the entity pages of those who have the frontend plugin.
+"""
 
 from dataclasses import dataclass
 
@@ -11,7 +14,7 @@ from understage.catalog.predicate import EVERYTHING
 from understage.catalog.store.select_by_refs import select_by_refs
 from understage.config.settings import Settings
 from understage.cost import create_cost_router
-from understage.delivery import StatusSources, create_status_router
+from understage.delivery import StatusSources, create_argocd_plugin_router, create_status_router
 from understage.identity.credentials import Credentials
 from understage.integrations.opencost import source_from_settings
 from understage.model.entity import Entity
@@ -35,6 +38,11 @@ class ReadableCatalog:
     async def reads_everything(self, credentials: Credentials) -> bool:
         """See `CatalogReader`."""
         return await self.access.readable(credentials) is None
+
+
+def create_argocd_router(database: Database, access: Access, integrations: Integrations) -> APIRouter:
+    """All routes below `/api/argocd`; `access` is the catalog's."""
+    return create_argocd_plugin_router(integrations.argocd, ReadableCatalog(database, access))
 
 
 def create_understage_routers(

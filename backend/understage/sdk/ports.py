@@ -442,6 +442,9 @@ class ArgoCd(Protocol):
         `source` is the position of its repository among the sources of that entry.
         """
 
+    async def get_revision(self, name: str, revision: str, *, history_id: int, source: int = 0) -> Json | None:
+        """`author`, `date` and `message` of the commit, as far as Argo CD knows them; None as `get_revision_date`."""
+
     async def list_project_applications(self, *, project: str) -> Sequence[Json]:
         """The Application objects of an AppProject."""
 

@@ -86,7 +86,7 @@ class Catalog:
     async def readable(self, refs: list[str], credentials: Credentials) -> list[Entity]:
         ref = f"component:default/{self.entity['metadata']['name']}"
         allowed = getattr(credentials.principal, "user_entity_ref", None) == self.reader
-        return [self.entity] if refs == [ref] and allowed else []
+        return [self.entity] if ref in refs and allowed else []
 
 
 async def ask(

@@ -90,15 +90,19 @@ class ArgoCdInstance:
 
     async def get_revision_date(self, name: str, revision: str, *, history_id: int, source: int = 0) -> str | None:
         """See `ArgoCd`."""
+        found = await self.get_revision(name, revision, history_id=history_id, source=source)
+        return found.get("date") if found is not None else None
+
+    async def get_revision(self, name: str, revision: str, *, history_id: int, source: int = 0) -> Json | None:
+        """See `ArgoCd`."""
         path = f"/api/v1/applications/{_segment(name)}/revisions/{_segment(revision)}/metadata"
         query = f"sourceIndex={source}&versionId={history_id}"
         try:
             answer = await self._request("GET", f"{path}?{query}", f"read revision {revision} of {name}")
         except UnderstageError:
-            # A chart's version has no commit, a repository may be gone: no date is an answer.
+            # A chart's version has no commit, a repository may be gone: nothing is an answer.
             return None
-        date = answer.get("date")
-        return date if isinstance(date, str) else None
+        return {key: answer[key] for key in ("author", "date", "message") if isinstance(answer.get(key), str)}
 
     async def sync_application(self, name: str, *, revision: str | None = None, prune: bool = False) -> None:
         """Begin to sync an Application. ConflictError while another sync runs, else as `apply_application`."""

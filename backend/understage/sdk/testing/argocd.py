@@ -72,6 +72,15 @@ class FakeArgoCd:
         self._reach()
         return self.dates.get(revision)
 
+    async def get_revision(
+        self, name: str, revision: str, *, history_id: int, source: int = 0
+    ) -> dict[str, Any] | None:
+        """Of a revision that has a date: author and message of a test."""
+        date = await self.get_revision_date(name, revision, history_id=history_id, source=source)
+        return (
+            None if date is None else {"author": "Ada <ada@example.com>", "date": date, "message": f"Commit {revision}"}
+        )
+
     async def list_project_applications(self, *, project: str) -> list[dict[str, Any]]:
         """The Applications of a project, each with its next status."""
         self._reach()
