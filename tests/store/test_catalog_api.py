@@ -146,6 +146,20 @@ async def test_lists_come_whole_by_uid_or_in_slices_by_reference(catalog: Catalo
     assert len(by_title) == 3
 
 
+async def test_slices_and_orders_that_make_no_sense_are_refused(catalog: Catalog) -> None:
+    far, before = (base64.b64encode(json.dumps({"limit": 1, "offset": at}).encode()).decode() for at in (2**53, -1))
+    for query in (
+        "limit=0",
+        "order=metadata.name",
+        "order=up:metadata.name",
+        "order=asc:",
+        f"after={far}",
+        f"after={before}",
+    ):
+        answer = await catalog.http.get(f"/entities?{query}")
+        assert (query, answer.status_code, answer.json()["error"]["name"]) == (query, 400, "InputError")
+
+
 async def test_by_refs_keeps_order_and_gaps(catalog: Catalog) -> None:
     refs = ["system:default/shop", "component:default/nope", "component:default/cart", "Component:default/cart"]
     body = await catalog.post("/entities/by-refs", {"entityRefs": refs, "fields": ["metadata.name"]})
