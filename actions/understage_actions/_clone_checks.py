@@ -18,7 +18,7 @@ SECRET_NAME = re.compile(r"PASSW(OR)?D|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDEN
 HARMLESS_NAME = re.compile(r"_(FILE|PATH|NAME|HEADER|TTL|SECONDS|ISSUER|AUDIENCE)$", re.IGNORECASE)
 CREDENTIALS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/@:]*:[^\s/@]+@", re.IGNORECASE)
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-VAULT_PATH = re.compile(r"(?<![A-Za-z0-9_-])teams/([a-z0-9-]+)/([a-z0-9-]+)")
+VAULT_PATH = re.compile(r"(?<![A-Za-z0-9_-])(teams/[a-z0-9-]+/[a-z0-9-]+)(/[a-z0-9-]+)?")
 URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>,;]+", re.IGNORECASE)
 HOST = re.compile(
     r"(?<![A-Za-z0-9_./@-])([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+)(?=[:/\s,;]|$)"
@@ -85,7 +85,7 @@ def _external_secret(spec: Json, boundary: Boundary) -> Iterator[str]:
         if "extract" in entry:
             keys.append(entry["extract"].get("key"))
     for key in keys:
-        if not str(key).startswith(f"{boundary.vault_path}/"):
+        if not str(key).startswith(f"{boundary.vault_path}/") or ".." in str(key):
             yield f"reads {key}, which is not the clone's own {boundary.vault_path}/…"
 
 
@@ -123,9 +123,9 @@ def _text(place: str, text: str, boundary: Boundary) -> Iterator[str]:
     if CREDENTIALS.search(text) or PRIVATE_KEY.search(text):
         yield f"has credentials in {place}"
         return
-    for team, environment in VAULT_PATH.findall(text):
-        if f"teams/{team}/{environment}" != boundary.vault_path:
-            yield f"names the secrets of teams/{team}/{environment} in {place}"
+    for environment, below in VAULT_PATH.findall(text):
+        if f"{environment}{below}" != boundary.vault_path:
+            yield f"names the secrets of {environment} in {place}"
     for source in boundary.sources:
         if re.search(rf"(?<![A-Za-z0-9-]){re.escape(source)}(?![A-Za-z0-9-])", text):
             yield f"leads to namespace {source} in {place}: set it in `values`"

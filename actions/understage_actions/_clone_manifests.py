@@ -22,7 +22,7 @@ from understage_actions._clone_values import secret_name
 from understage_actions._gitops_layout import clone_namespace
 from understage_actions._namespace_manifests import ENVIRONMENT_LABEL, MANAGED_BY, TEAM_LABEL
 from understage_actions._time_to_live import expiry_annotations, expiry_labels
-from understage_actions._vault_manifests import AS_IT_IS, secret_target
+from understage_actions._vault_manifests import AS_IT_IS, clone_path, secret_target
 
 Json = dict[str, Any]
 
@@ -49,7 +49,7 @@ class CloneSpec:
     @property
     def vault_path(self) -> str:
         """The folder of its own secrets."""
-        return f"teams/{self.team}/{self.namespace}"
+        return clone_path(self.team, self.namespace)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ def applications_folder(team: str) -> str:
     return f"{TEAMS}/{team}/applications"
 
 
+def namespaces_folder(team: str) -> str:
+    """The folder of the team's namespaces."""
+    return f"{TEAMS}/{team}/namespaces"
+
+
 def namespace_file(team: str, namespace: str) -> str:
     """Path of a namespace."""
     return f"{TEAMS}/{team}/namespaces/{namespace}.yaml"

@@ -15,7 +15,7 @@ from understage.sdk.yaml import parse_documents
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._gitops_rules import check_project
 from understage_actions._namespace_manifests import TEAM_LABEL
-from understage_actions._vault_manifests import STORE, check_key
+from understage_actions._vault_manifests import STORE, check_key, clones_role
 
 Json = Mapping[str, Any]
 FOLDER = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(clones/(?P<clone>[^/]+)/)?.+\.(ya?ml|json)")
@@ -78,8 +78,9 @@ def _faults(manifest: Json, team: str, clone: str | None) -> Iterator[str]:
         yield from _foreign_secrets(spec, team)
     if kind == "SecretStore":
         login = map_at(spec, "provider", "vault", "auth", "kubernetes")
-        if metadata.get("name") != STORE or login.get("role") != metadata.get("namespace"):
-            yield f"must be the store {STORE!r} with the namespace's own role of Vault, as kubernetes:create-namespace writes it"
+        own = metadata.get("namespace") if clone is None else clones_role(team)
+        if metadata.get("name") != STORE or login.get("role") != own:
+            yield f"must be the store {STORE!r} with {own!r}, the role of Vault that is its own, as Understage writes it"
 
 
 def _foreign_secrets(spec: Json, team: str) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """How a namespace reaches Vault by External Secrets, and which places of Vault are a team's. Pure.
 
-Called by `kubernetes:create-namespace` and `team:render`. A namespace has a SecretStore, a service account and a role of Vault of
-its own, the role named after the namespace: names of namespaces are unique in a cluster, and Vault binds the role to the
-namespace's service account. So a store that names another namespace's role gets nothing.
+Called by `kubernetes:create-namespace`, `team:render` and `environment:clone`; `vault:access` says what Vault has to know for it.
+A namespace has a SecretStore, a service account and a role of Vault of its own, the role named after the namespace: names of
+namespaces are unique in a cluster, and Vault binds the role to the namespace's service account. So a store that names another
+namespace's role gets nothing. All clones of a team log in by one role: they come and go without anybody touching Vault, and its
+policy names the folder of the namespace that logged in.
 """
 
 import re
@@ -22,6 +24,8 @@ SERVICE_ACCOUNT = "vault"
 # The API server adds these where they are missing, and then Argo CD finds the object changed for ever.
 AS_IT_IS = {"conversionStrategy": "Default", "decodingStrategy": "None", "metadataPolicy": "None"}
 TEAMS_PATH = "teams"
+CLONES = "clones"
+SHARED = "shared"
 SEGMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 MOUNT = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
@@ -53,12 +57,32 @@ def read_vault(defaults: Mapping[str, Any]) -> Vault | None:
     return vault
 
 
-def store_manifests(vault: Vault, *, namespace: str, team: str) -> list[Json]:
-    """The service account that Vault knows the namespace by, and the SecretStore `vault`."""
+def clones_role(team: str) -> str:
+    """Vault's role for all clones of a team. No namespace has a dot in its name, so no namespace's role is called so."""
+    return f"{team}.{CLONES}"
+
+
+def service_path(team: str, environment: str, service: str) -> str:
+    """Where the secrets of a service in an environment are."""
+    return f"{TEAMS_PATH}/{team}/{environment}/{service}"
+
+
+def shared_path(team: str, environment: str) -> str:
+    """Where the secrets of a team's own namespace are."""
+    return service_path(team, environment, SHARED)
+
+
+def clone_path(team: str, namespace: str) -> str:
+    """The folder of a clone's secrets: of no environment, whatever the namespace is called."""
+    return f"{TEAMS_PATH}/{team}/{CLONES}/{namespace}"
+
+
+def store_manifests(vault: Vault, *, namespace: str, team: str, role: str | None = None) -> list[Json]:
+    """The service account that Vault knows the namespace by, and the SecretStore `vault`; `role` is not the namespace's own."""
     labels = {**MANAGED_BY, TEAM_LABEL: team}
     login = {
         "mountPath": vault.auth_mount_path,
-        "role": namespace,
+        "role": role or namespace,
         "serviceAccountRef": {"name": SERVICE_ACCOUNT},
     }
     provider = {"server": vault.server, "path": vault.path, "version": "v2", "auth": {"kubernetes": login}}

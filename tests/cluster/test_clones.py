@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.cluster import tools
 from tests.cluster.bench import Cluster, Platform
-from tests.cluster.bench.definitions import CRDS, claim_definition, definition
+from tests.cluster.bench.definitions import CRDS, claim_definition, definition, external_secret_definitions, install
 from tests.cluster.bench.process import wait_for
 from tests.unit.actions.cloning import entity, service_files
 
@@ -181,6 +181,8 @@ def everything(platform: Platform, namespace: str) -> set[tuple[str, str]]:
         "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
         "ExternalSecret": "/apis/external-secrets.io/v1/namespaces/{}/externalsecrets",
         "Password": "/apis/generators.external-secrets.io/v1alpha1/namespaces/{}/passwords",
+        "SecretStore": "/apis/external-secrets.io/v1/namespaces/{}/secretstores",
+        "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
         "Secret": "/api/v1/namespaces/{}/secrets",
         "Pod": "/api/v1/namespaces/{}/pods",
     }
@@ -203,8 +205,9 @@ async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_
 ) -> None:
     platform.cluster.apply(claim_definition())
     platform.cluster.path_of({**CLAIM, "metadata": {"name": "x"}})
-    for name in ("external-secrets.io_externalsecrets", "generators.external-secrets.io_passwords"):
-        platform.cluster.apply(definition(CRDS, name))
+    install(
+        platform.cluster, *external_secret_definitions(), definition(CRDS, "generators.external-secrets.io_passwords")
+    )
     platform.gitea.create_organization(TEAM)
     if platform.gitea.request("GET", "/orgs/platform").status_code == 404:
         platform.gitea.create_organization("platform")
@@ -232,6 +235,8 @@ async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_
         (item["kind"], item["name"]) for item in planned.output["objects"] if item["namespace"] == "clone-spring"
     }
     seen = {"Deployment", "Service", "NetworkPolicy", "ResourceQuota", "RoleBinding", "ExternalSecret", "Password"}
+    seen |= {"SecretStore"}
+    assert {("SecretStore", "vault"), ("ServiceAccount", "vault")} <= made
     assert {item for item in made if item[0] in seen} == {item for item in promised if item[0] in seen}
     # No operator runs here, so whatever secret there were would be a copy.
     assert not [item for item in made if item[0] == "Secret"]
@@ -288,7 +293,8 @@ def real_ports(platform: Platform, http: HttpClient, helm: Path, folder: Path) -
         argocd=argocd_from_config(platform.app_config()),
         catalog=FakeCatalog([entity("Component", "purse", f"group:default/{TEAM}")]),
     )
-    return ports, {"gitopsRepository": {"host": None, "owner": GITOPS[0], "name": GITOPS[1]}}
+    vault = {"server": "https://vault.example.com:8200"}
+    return ports, {"vault": vault, "gitopsRepository": {"host": None, "owner": GITOPS[0], "name": GITOPS[1]}}
 
 
 def end_now(platform: Platform) -> None:

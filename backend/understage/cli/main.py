@@ -18,6 +18,7 @@ from understage.cli.status_form import StatusForm
 from understage.cli.success_commands import app as measure_commands
 from understage.cli.task_commands import app as task_commands
 from understage.cli.template_commands import app as template_commands
+from understage.cli.vault_commands import app as vault_commands
 
 app = typer.Typer(
     name="understage",
@@ -41,6 +42,7 @@ app.add_typer(action_commands, name="action")
 app.add_typer(task_commands, name="task")
 app.add_typer(policy_commands, name="policy")
 app.add_typer(environment_commands, name="environment")
+app.add_typer(vault_commands, name="vault")
 app.add_typer(cost_commands, name="cost")
 app.add_typer(service_commands, name="service")
 docs_commands = typer.Typer(help="Reference pages, made of what is installed.", no_args_is_help=True)

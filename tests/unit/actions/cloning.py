@@ -126,13 +126,13 @@ def world(
 
 async def clone(ports: Ports, workspace: Path, **input: Any) -> Any:
     """Run the action."""
-    checkpoints = input.pop("checkpoints", None)
+    checkpoints, defaults = input.pop("checkpoints", None), input.pop("defaults", {})
     return await run_action(
         clone_environment,
         {**INPUT, **input},
         ports=ports,
         workspace=workspace,
-        defaults=DEFAULTS,
+        defaults={**DEFAULTS, **defaults},
         checkpoints=checkpoints,
     )
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from tests.unit.actions.cloning import FOLDER, application, clone, world, written
+from tests.unit.skeletons.golden_path import GUARDRAILS
 
 from understage.errors import ConflictError, InputError, NotFoundError, UnderstageError
 from understage.sdk.testing import Checkpoints, FakeArgoCd, FakeArgoCds, FakeCluster, FakeClusters, fake_ports
 from understage.sdk.yaml import dump, parse_documents
 from understage_actions._database_manifests import SIZES, BackupPlan, DatabaseSpec, cloudnative_pg_manifests
+from understage_actions._tenant_files import check_team_files
 from understage_actions._vault_manifests import AS_IT_IS
 
 PLAIN: dict[str, Any] = {"replicas": 3, "env": {"PEER": "http://shop.shop-staging.svc:80", "MODE": "fast"}}
@@ -92,7 +94,7 @@ async def test_secrets_are_issued_anew_and_never_copied(helm_binary: Path, tmp_p
     assert external["spec"]["data"] == [
         {
             "secretKey": "PARTNER_TOKEN",
-            "remoteRef": {**AS_IT_IS, "key": "teams/payments/clone-refunds/ledger", "property": "PARTNER_TOKEN"},
+            "remoteRef": {**AS_IT_IS, "key": "teams/payments/clones/clone-refunds/ledger", "property": "PARTNER_TOKEN"},
         }
     ]
     rendered = [item.value for item in parse_documents((tmp_path / "rendered.yaml").read_bytes())]
@@ -102,6 +104,53 @@ async def test_secrets_are_issued_anew_and_never_copied(helm_binary: Path, tmp_p
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "ledger-clone"}}]
     assert "teams/payments/staging" not in texts(tmp_path)
+
+
+async def test_where_vault_is_a_clone_has_a_store_of_its_own(helm_binary: Path, tmp_path: Path) -> None:
+    ports, _ = world(helm_binary, {"ledger": SECRET})
+    defaults = {"vault": {"server": "https://vault.example.com:8200", "authMountPath": "kubernetes/west"}}
+    result = await clone(ports, tmp_path, storedSecrets=["PARTNER_TOKEN"], defaults=defaults)
+    environment = {item["kind"]: item for item in written(tmp_path, "environment.yaml")}
+    account, store = environment["ServiceAccount"], environment["SecretStore"]
+    ends = environment["Namespace"]["metadata"]["annotations"]["understage.io/expires-at"]
+    for item in (account, store):
+        assert (item["metadata"]["name"], item["metadata"]["namespace"]) == ("vault", "clone-refunds")
+        assert item["metadata"]["labels"]["team"] == "payments"
+        assert item["metadata"]["annotations"]["understage.io/expires-at"] == ends
+    provider = store["spec"]["provider"]["vault"]
+    assert (provider["server"], provider["path"], provider["version"]) == (
+        "https://vault.example.com:8200",
+        "secret",
+        "v2",
+    )
+    assert provider["auth"]["kubernetes"] == {
+        "mountPath": "kubernetes/west",
+        "role": "payments.clones",
+        "serviceAccountRef": {"name": "vault"},
+    }
+    (_, external) = written(tmp_path, "secrets.yaml")
+    assert external["spec"]["secretStoreRef"] == {"kind": "SecretStore", "name": store["metadata"]["name"]}
+    assert "| SecretStore | vault | the environment |" in result.output["plan"]
+    # It is what gitops:commit and the guardrails take, and nothing else is.
+    files = {path.relative_to(tmp_path / "gitops").as_posix(): path for path in (tmp_path / FOLDER).iterdir()}
+    check_team_files(files)
+    assert GUARDRAILS.check(list(environment.values())) == []
+    for role in ("ledger-production", "others.clones", "clone-refunds"):
+        text = dump(store).replace("payments.clones", role)
+        (tmp_path / FOLDER / "environment.yaml").write_text(text)
+        with pytest.raises(InputError, match=r"must be the store 'vault' with 'payments\.clones'"):
+            check_team_files(files)
+
+
+async def test_without_vault_a_clone_with_stored_secrets_says_what_is_missing(
+    helm_binary: Path, tmp_path: Path
+) -> None:
+    ports, _ = world(helm_binary, {"ledger": SECRET})
+    result = await clone(ports, tmp_path, storedSecrets=["PARTNER_TOKEN"])
+    assert "SecretStore" not in texts(tmp_path / "gitops").replace("kind: SecretStore\n    name: vault", "")
+    assert any("make vault in clone-refunds" in line for line in result.log)
+    quiet = await clone(ports, tmp_path)
+    assert not any("Vault is not configured" in line for line in quiet.log)
 
 
 async def test_databases_are_small_and_empty(helm_binary: Path, tmp_path: Path) -> None:

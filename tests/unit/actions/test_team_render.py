@@ -146,7 +146,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "not of team treasury": external(dataFrom=[{"extract": {"key": "teams/payments/production/ledger"}}]),
     "not of team treasury, by key": external(data=[{"remoteRef": {"key": "teams/payments/production/ledger"}}]),
     "all of Vault": external(dataFrom=[{"find": {"name": {"regexp": ".*"}}}]),
-    "own role of Vault": {
+    "the store 'vault' with 'treasury'": {
         "kind": "SecretStore",
         "metadata": {"name": "vault", "namespace": "treasury"},
         "spec": {"provider": {"vault": {"auth": {"kubernetes": {"role": "payments"}}}}},

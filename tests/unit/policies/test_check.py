@@ -51,6 +51,11 @@ def store(**auth: Any) -> dict[str, Any]:
     }
 
 
+def in_clone(role: str) -> dict[str, Any]:
+    metadata = {"name": "vault", "namespace": "clone-refunds", "labels": {"team": "payments"}}
+    return {**store(kubernetes={"mountPath": "kubernetes", "role": role}), "metadata": metadata}
+
+
 @pytest.mark.parametrize(
     ("item", "breaks"),
     [
@@ -113,6 +118,15 @@ def store(**auth: Any) -> dict[str, Any]:
         ({**secret(), "metadata": {"name": "a"}}, {"secret-paths"}),
         (store(kubernetes={"mountPath": "kubernetes", "role": "ledger-staging"}), set()),
         (store(kubernetes={"mountPath": "kubernetes", "role": "shop-staging"}), {"secret-roles"}),
+        (store(kubernetes={"mountPath": "kubernetes", "role": "payments.clones"}), {"secret-roles"}),
+        (in_clone("payments.clones"), set()),
+        (in_clone("clone-refunds"), set()),
+        (in_clone("ledger-production"), {"secret-roles"}),
+        (in_clone("web.clones"), {"secret-roles"}),
+        (
+            {**in_clone("payments.clones"), "metadata": {"name": "vault", "namespace": "clone-refunds"}},
+            {"secret-roles"},
+        ),
         (store(tokenSecretRef={"name": "root"}), {"secret-roles"}),
         (
             {"apiVersion": "kyverno.io/v2", "kind": "PolicyException", "metadata": {"name": "me"}, "spec": {}},
