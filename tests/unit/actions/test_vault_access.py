@@ -128,18 +128,23 @@ def test_the_command_prints_the_script_and_writes_nothing(tmp_path: Path) -> Non
     (tmp_path / "app.yaml").write_text(dump({"understage": {"vault": VAULT}}))
     command = [str(Path(sys.executable).with_name("understage")), "vault", "access", str(root), "--config", "app.yaml"]
     before = sorted(root.rglob("*"))
-
-    def run(*more: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-
-    done = run()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=140)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("#!/bin/sh\n")
     assert subprocess.run(["sh", "-n"], input=done.stdout, text=True, check=True).returncode == 0
-    told = json.loads(run("--json").stdout)["output"]
-    assert told["script"] == done.stdout
+    assert sorted(root.rglob("*")) == before
+
+
+def test_the_command_tells_programs_too(tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text(dump({"understage": {"vault": VAULT}}))
+    write(tmp_path, {"namespaces/ledger-production.yaml": namespace("ledger-production", "production")})
+    command = [str(Path(sys.executable).with_name("understage")), "vault", "access", "--config", "app.yaml", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=140)
+    told = json.loads(done.stdout)["output"]
     assert [item["name"] for item in told["access"]] == ["ledger-production", "payments.clones"]
-    refused = run("--team", "nobody")
+    assert told["script"].startswith("#!/bin/sh\n")
+    refused = subprocess.run(
+        [*command[:-1], "--team", "nobody"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=140
+    )
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "no folder infrastructure/teams/nobody" in refused.stderr
-    assert sorted(root.rglob("*")) == before
