@@ -51,8 +51,22 @@ class AdoptInput(ActionModel):
         default="values",
         description="values: said by values, and hardened; as-is: left as they are, so that no pod is replaced",
     )
+    plain: list[str] = Field(
+        default_factory=list,
+        description="Variables, keys of ConfigMaps and fields that look like a secret and are none: they are carried over",
+    )
     target: str = Field(default="deploy", description="Folder of the repository for the chart")
     target_path: str = Field(default="adoption", description="Folder of the workspace that the files are written to")
+
+
+class AdoptedSecret(ActionModel):
+    """A value in plain text that was not carried over. It is known to nobody here."""
+
+    name: str = Field(description="The variable, or the key of a ConfigMap")
+    object: str = Field(description="Where it was")
+    reason: str = Field(description="Why it was taken for a secret")
+    key: str = Field(description="The path of the team's store to put it at")
+    property: str = Field(description="What to call it there")
 
 
 class AdoptedService(ActionModel):
@@ -68,6 +82,9 @@ class AdoptedService(ActionModel):
     to_check: int = Field(description="Differences that somebody has to look at")
     harmful: int = Field(description="Differences that do harm, or that nobody can explain")
     violations: int = Field(description="Guardrails that are broken")
+    secrets: list[AdoptedSecret] = Field(
+        description="Values that were not carried over, to be put into the team's store"
+    )
 
 
 class AdoptOutput(ActionModel):
@@ -132,6 +149,11 @@ async def adopt(ctx: ActionContext, input: AdoptInput) -> AdoptOutput:
             f"{service.name}: {service.differences} differences, {service.to_check} to look at, {service.harmful} harmful; "
             f"its pods {'go on running' if service.keeps_pods else 'are replaced once'}"
         )
+        for secret in service.secrets:
+            ctx.log.warn(
+                f"{secret.name} of {secret.object} {secret.reason} and is not carried over: put it at {secret.key} under "
+                f"{secret.property} before the merge, or name it in `plain` if it is no secret"
+            )
     return AdoptOutput(
         files=sorted(proposal.files),
         services=services,
@@ -187,6 +209,7 @@ async def _request(ctx: ActionContext, input: AdoptInput, folder: Path) -> Adopt
         as_is=input.pods == "as-is",
         argocd_url=argocd.url if (argocd := ctx.ports.argocd.get()) is not None else None,
         grafana_url=ctx.defaults.get("grafanaUrl"),
+        plain=input.plain,
     )
 
 
@@ -203,6 +226,7 @@ def _service(entry: dict[str, Any]) -> AdoptedService:
         to_check=grades.count("check"),
         harmful=grades.count("no"),
         violations=len(entry["violations"]),
+        secrets=[AdoptedSecret(**secret) for secret in entry.get("secrets", ())],
     )
 
 

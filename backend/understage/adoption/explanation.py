@@ -11,6 +11,7 @@ from typing import Literal
 
 from understage.adoption.comparison import Difference
 from understage.adoption.outline import Proposal
+from understage.adoption.withholding import secret_name
 
 Harmless = Literal["yes", "check", "no"]
 POD = r"spec\.template\.spec\."
@@ -272,6 +273,37 @@ RULES = (
 )
 
 
+def _explain_secret(difference: Difference, proposal: Proposal) -> Explained | None:
+    about, path = difference.about, difference.path
+    secret = secret_name(proposal.name)
+    if (about, path) == (f"ExternalSecret/{secret}", ""):
+        return Explained(
+            difference, f"makes the Secret {secret} of what is at {proposal.secret_path} in the store", "yes"
+        )
+    why = f"a secret: it is read from {proposal.secret_path} in the store, by the Secret {secret}; put it there before you merge"
+    variables = {name for issued in proposal.issued for name in issued.variables}
+    found = re.fullmatch(
+        CONTAINER.replace("containers", "(?:init|ephemeral)?[cC]ontainers") + r"env(?:\[([^\]]+)\].*)?", path
+    )
+    if found is not None and (found[1] in variables or (found[1] is None and _only(difference, variables))):
+        return Explained(difference, why, "check")
+    if about.startswith("ConfigMap/") and (about, path) in {
+        (issued.about, f"data.{issued.name}") for issued in proposal.issued
+    }:
+        return Explained(difference, why, "check")
+    if re.fullmatch(CONTAINER + "envFrom", path):
+        others = [each for each in difference.after or [] if each != {"secretRef": {"name": secret}}]
+        if others == (difference.before or []):
+            return Explained(difference, f"the variables of the Secret {secret}", "yes")
+    return None
+
+
+def _only(difference: Difference, variables: set[str]) -> bool:
+    """Whether all variables of a container were secrets, so that it has none any more, or none before."""
+    entries = [each for side in (difference.before, difference.after) for each in side or []]
+    return {str(each.get("name")) for each in entries} <= variables
+
+
 def explain(differences: Sequence[Difference], proposal: Proposal) -> list[Explained]:
     """All of them with their reasons, in their order."""
     return [_explain(difference, proposal) for difference in differences]
@@ -282,6 +314,8 @@ def _explain(difference: Difference, proposal: Proposal) -> Explained:
     if path == "" and proposal.replaced.get(about) == "HTTPRoute":
         why = "an HTTPRoute takes its place; keep it until the names lead to the gateway, then delete it"
         return Explained(difference, why, "check")
+    if proposal.issued and (explained := _explain_secret(difference, proposal)) is not None:
+        return explained
     moved = [name for pair in proposal.replaced.items() for name in pair]
     if any(f".volumes[{name}]" in path for name in moved) or (".volumeMounts[" in path and path.endswith("].name")):
         return Explained(difference, "the same files at the same place, by `config`", "yes")

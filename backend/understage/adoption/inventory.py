@@ -3,12 +3,14 @@
 Called first, with all objects of a source. A Secret is never handed on: its name and the names of its keys only.
 """
 
+import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from understage.adoption.reading import Json, mapping, maps, name_of, pod_template, references, selects, title
+from understage.adoption.withholding import Issued, withhold
 from understage.errors import InputError
 from understage.model.members import map_at, members_of
 
@@ -46,7 +48,10 @@ class Remark:
 
 @dataclass
 class Group:
-    """A Deployment and what belongs to it. `others` are carried over as they are."""
+    """A Deployment and what belongs to it. `others` are carried over as they are.
+
+    It has no value of a secret: `issued` says which were held back, `shown` has the objects as they were but for those.
+    """
 
     deployment: Json
     services: list[Json] = field(default_factory=list)
@@ -58,6 +63,8 @@ class Group:
     config_maps: list[Json] = field(default_factory=list)
     others: list[Json] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    shown: list[Json] = field(default_factory=list)
+    issued: list[Issued] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -71,6 +78,21 @@ class Group:
             *self.accounts, *self.config_maps, *self.others,
         ]  # fmt: skip
 
+    def copy_objects(self) -> None:
+        """Have objects of its own, to change them."""
+        self.deployment = copy.deepcopy(self.deployment)
+        for name in (
+            "services",
+            "ingresses",
+            "autoscalers",
+            "budgets",
+            "monitors",
+            "accounts",
+            "config_maps",
+            "others",
+        ):
+            setattr(self, name, copy.deepcopy(getattr(self, name)))
+
 
 @dataclass
 class Inventory:
@@ -80,8 +102,11 @@ class Inventory:
     remarks: list[Remark]
 
 
-def take_stock(objects: Sequence[Any]) -> Inventory:
-    """Sort the objects of one source. Raises InputError for what is no object, twice there, or too much."""
+def take_stock(objects: Sequence[Any], plain: Collection[str] = ()) -> Inventory:
+    """Sort the objects of one source, and hold secrets back; `plain` are names that look like a secret and are none.
+
+    Raises InputError for what is no object, twice there, or too much, and for a name in `plain` that nothing has.
+    """
     opened = [item for entry in objects for item in _checked(entry)]
     if len(opened) > MAX_OBJECTS:
         raise InputError(
@@ -97,7 +122,32 @@ def take_stock(objects: Sequence[Any]) -> Inventory:
     for item in opened:
         if item["kind"] != "Deployment" and not _hook(item, remarks):
             _assign(item, groups, remarks, opened)
-    return Inventory(groups, remarks)
+    return Inventory(_hold_back(groups, remarks, plain), remarks)
+
+
+def _hold_back(groups: list[Group], remarks: list[Remark], plain: Collection[str]) -> list[Group]:
+    """The groups that can be adopted without their secrets."""
+    adopted = []
+    said: set[str] = set()
+    originals = list(groups)
+    for group in groups:
+        found = withhold(group, [other for other in originals if other is not group], plain)
+        said |= {name for _, name in found.plain}
+        group.shown, group.issued = found.shown, found.issued
+        group.remarks += [
+            Remark(about, f"`{name}` looks like a secret and is carried over as plain text, as was asked for")
+            for about, name in dict.fromkeys(found.plain)
+        ]
+        if found.hindrances:
+            remarks.append(
+                Remark(title(group.deployment), "is not adopted, since secrets in plain text stand beside it")
+            )
+            remarks += [Remark(about, reason) for about, reason in dict.fromkeys(found.hindrances)]
+        else:
+            adopted.append(group)
+    if unknown := sorted(set(plain) - said):
+        raise InputError(f"plain: {', '.join(unknown)[:200]} is nothing that looks like a secret here")
+    return adopted
 
 
 def _checked(entry: Any) -> Iterator[Json]:

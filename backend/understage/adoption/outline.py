@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from understage.adoption.inventory import Remark
 from understage.adoption.reading import Json
+from understage.adoption.withholding import Issued
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Options:
 class Proposal:
     """Values of one service, and what there is to say about them.
 
-    `renamed`: titles before and after of objects with another name; `dropped`: titles of objects that others replace.
+    `renamed`: titles before and after of objects with another name; `dropped`: titles of objects that others replace. `issued`
+    are secrets that were held back, to be put at `secret_path` of the team's store.
     """
 
     name: str
@@ -39,3 +41,5 @@ class Proposal:
     replaced: dict[str, str] = field(default_factory=dict)
     untranslated: list[tuple[str, str, str]] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    issued: list[Issued] = field(default_factory=list)
+    secret_path: str = ""

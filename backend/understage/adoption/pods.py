@@ -8,6 +8,7 @@ from understage.adoption.reading import Json, mapping, maps, name_of, pod_templa
 from understage.adoption.traffic import (
     own_annotations,
 )
+from understage.adoption.withholding import secret_name
 
 POD_SAID = {
     "containers", "initContainers", "volumes", "serviceAccountName", "serviceAccount", "terminationGracePeriodSeconds",
@@ -46,6 +47,9 @@ def say_pod(group: Group, spec: Json, container: Json, proposal: Proposal) -> bo
     taken = any(each.get("name") in ("tmp", "config") for each in volumes) or any(
         each.get("mountPath") == "/tmp" for each in mounts
     )
+    plain = _without_issued(container, group.name)
+    if not hindrances(plain, taken):
+        container = plain
     files = _config_files(group, spec, container)
     if files is not None and not hindrances(container, False) and not _has_other_tmp(volumes, mounts, files[0]):
         volumes, mounts = _say_files(files, volumes, mounts, proposal)
@@ -75,6 +79,19 @@ def say_pod(group: Group, spec: Json, container: Json, proposal: Proposal) -> bo
     if overrides:
         values["podOverrides"] = overrides
     return not reasons
+
+
+def _without_issued(container: Json, service: str) -> Json:
+    """The container without variables that it has from the chart's own Secret, which is all of it in its environment."""
+    if maps(container, "envFrom"):
+        return container  # which might have the same variable, and would win
+    own = secret_name(service)
+    kept = [
+        each
+        for each in maps(container, "env")
+        if mapping(each, "valueFrom", "secretKeyRef") != {"name": own, "key": each.get("name")}
+    ]
+    return {**container, "env": kept} if "env" in container else container
 
 
 def _needs_token(group: Group) -> bool:

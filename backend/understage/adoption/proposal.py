@@ -17,7 +17,6 @@ from understage.adoption.surroundings import (
     say_autoscaler,
     say_budget,
     say_monitors,
-    warn_of_secrets,
 )
 from understage.adoption.traffic import (
     as_routes,
@@ -57,8 +56,18 @@ def propose(group: Group, options: Options) -> Proposal:
     keep_others(group, proposal, extra)
     if extra:
         proposal.values["extraManifests"] = [clean(item) for item in extra]
-    warn_of_secrets(group, proposal)
+    _say_secrets(group, options, proposal)
     return proposal
+
+
+def _say_secrets(group: Group, options: Options, proposal: Proposal) -> None:
+    """What was held back comes from the team's store: where it is, and never what it is."""
+    if not group.issued:
+        return
+    proposal.issued = group.issued
+    proposal.secret_path = f"teams/{options.team}/{options.environment}/{group.name}"
+    data = {issued.property: {"key": proposal.secret_path, "property": issued.property} for issued in group.issued}
+    proposal.values["externalSecret"] = {"enabled": True, "data": data}
 
 
 def _identity(group: Group, options: Options, container: Json) -> Json:

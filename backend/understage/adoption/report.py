@@ -72,7 +72,12 @@ def _summary(services: Sequence[ServiceReport]) -> str:
             f"| {service.proposal.name} | {service.objects[0]}, {service.objects[1]} | {len(service.differences) or 'equal'} | "
             f"{count['check']} | {count['no']} | {rules} | {pods} |"
         )
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    for service in services:
+        if issued := service.proposal.issued:
+            names = ", ".join(sorted({_cell(each.property) for each in issued}))
+            text += f"\nPut into the team's store first, at `{service.proposal.secret_path}`: {names}.\n"
+    return text
 
 
 def _service(service: ServiceReport) -> str:
@@ -83,6 +88,8 @@ def _service(service: ServiceReport) -> str:
     ]
     parts.append(_pods(service))
     parts.append(_differences(service.differences))
+    if proposal.issued:
+        parts.append(_secrets(proposal))
     if proposal.kept:
         parts.append("### Kept as it is\n\nNo value says it, so `podOverrides`, `podSpec` or `extraManifests` do:\n")
         parts.append("\n".join(f"- **{_cell(what)}** {_text(why)}" for what, why in proposal.kept) + "\n")
@@ -112,11 +119,32 @@ def _service(service: ServiceReport) -> str:
 def _pods(service: ServiceReport) -> str:
     if service.keeps_pods:
         return "Name, selector and pod template stay the same: Argo CD takes the Deployment over, and its pods go on running.\n"
+    if "podSpec" in service.proposal.values:
+        return (
+            "Name and selector stay the same, so Argo CD takes the Deployment over. Its pods are replaced once, by a rolling "
+            "update: secrets in plain text are not left in them (below).\n"
+        )
     return (
         "Name and selector stay the same, so Argo CD takes the Deployment over. Its pod template differs "
         f"({_count(len(service.pod_differences), 'line')} below that begin with spec.template), so its pods are replaced once, "
         "by a rolling update. To keep them, adopt as it is (`--as-is`), and move to values later.\n"
     )
+
+
+def _secrets(proposal: Proposal) -> str:
+    """What the team puts into its store; no value is known here."""
+    lines = [
+        "### Secrets\n",
+        "Not carried over: values of secrets do not belong into Git. Put each into the team's store at "
+        f"`{proposal.secret_path}`, under its property, **before** you merge; new pods wait for it. The namespace needs its "
+        "SecretStore `vault`. Renew what was in Git. What is no secret, name as plain (`--plain NAME`).\n",
+        "| Where it was | Name | Why | Property |",
+        "|---|---|---|---|",
+    ]
+    for issued in proposal.issued:
+        cells = (issued.about, issued.name, issued.reason, issued.property)
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _differences(differences: Sequence[Explained]) -> str:
@@ -189,6 +217,16 @@ def summary_of(service: ServiceReport) -> Json:
             for each in service.differences
         ],
         "violations": [{"object": about, "message": message} for about, message in service.violations],
+        "secrets": [
+            {
+                "object": issued.about,
+                "name": issued.name,
+                "reason": issued.reason,
+                "key": service.proposal.secret_path,
+                "property": issued.property,
+            }
+            for issued in service.proposal.issued
+        ],
     }
 
 

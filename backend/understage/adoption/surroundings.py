@@ -5,14 +5,13 @@ import re
 from understage.adoption.inventory import Group, Remark
 from understage.adoption.normal import NOISE, autoscaler_spec, cpu_metric
 from understage.adoption.outline import Proposal
-from understage.adoption.reading import Json, mapping, maps, name_of, pod_template, title
+from understage.adoption.reading import Json, mapping, maps, name_of, title
 
 STANDARD = {
     "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by",
     "helm.sh/chart", "team", "environment",
 }  # fmt: skip
 HASH = re.compile(r"-[a-z0-9]{10}$")
-SECRET_WORD = re.compile(r"pass(word|wd)?$|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
 PERCENT = re.compile(r"([1-9][0-9]?|100)%")
 
 
@@ -123,16 +122,3 @@ def clean(item: Json) -> Json:
         "metadata": {key: value for key, value in metadata.items() if value},
         **kept,
     }
-
-
-def warn_of_secrets(group: Group, proposal: Proposal) -> None:
-    """Tell of values that look like secrets; they are text of the sources already."""
-    advice = "may be a secret in plain text: move it to the team's store (`externalSecret`), and renew it"
-    for container in maps(pod_template(group.deployment), "spec", "containers"):
-        given = [str(each.get("name")) for each in maps(container, "env") if each.get("value")]
-        if names := [name for name in given if SECRET_WORD.search(name)]:
-            where = f"{', '.join(names)} of container {container.get('name')}"
-            proposal.remarks.append(Remark(title(group.deployment), f"{where} {advice}"))
-    for item in group.config_maps:
-        if names := [key for key in mapping(item, "data") if SECRET_WORD.search(key)]:
-            proposal.remarks.append(Remark(title(item), f"{', '.join(names)} {advice}"))

@@ -34,6 +34,7 @@ class AdoptCommand:
     gateway: str | None
     as_is: bool
     target: str
+    plain: Sequence[str]
     chart: Path
     rules: Path
     write: bool
@@ -84,6 +85,7 @@ def _propose(command: AdoptCommand, folder: Path, path: str) -> AdoptionProposal
         value_files=command.value_files,
         gateway=_gateway(command.gateway),
         as_is=command.as_is,
+        plain=command.plain,
     )
     return asyncio.run(adoption.propose(request))
 
@@ -144,6 +146,7 @@ def _task(command: AdoptCommand, repository: dict[str, str]) -> dict[str, Any]:
         "valueFiles": list(command.value_files),
         "gateway": command.gateway,
         "pods": "as-is" if command.as_is else "values",
+        "plain": list(command.plain),
         "target": command.target,
         "targetPath": "adoption",
     }

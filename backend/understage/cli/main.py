@@ -218,6 +218,10 @@ def adopt(
         bool, typer.Option("--as-is", help="Leave the pods as they are, so that none is replaced.")
     ] = False,
     target: Annotated[str, typer.Option("--target", help="Folder of the repository for the chart.")] = "deploy",
+    plain: Annotated[
+        list[str] | None,
+        typer.Option("--plain", help="A variable or key that looks like a secret and is none; may be repeated."),
+    ] = None,
     chart: Annotated[Path, typer.Option("--chart", help="The platform's base-service.")] = Path(
         "skeletons/charts/base-service"
     ),
@@ -235,7 +239,8 @@ def adopt(
 
     Reads plain manifests, a kustomization (needs kustomize) or a Helm chart (needs helm), or what `helm get manifest` prints.
     Nothing is changed without --write or --pull-request, and nothing that runs is ever touched. For a repository the
-    configuration names forge, chart and rules.
+    configuration names forge, chart and rules. Values that look like secrets are never carried over: the report says where to put
+    them.
 
     Exit codes: 0 adopted without harm, 1 something is harmful, breaks a guardrail or cannot be adopted, 2 it could not be read.
 
@@ -247,8 +252,8 @@ def adopt(
     from understage.cli.adoption import AdoptCommand, run_adoption
 
     command = AdoptCommand(
-        source, owner, environment, path, namespace, system, release, values or [], gateway, as_is, target, chart, rules,
-        write, pull_request, json, config or [],
+        source, owner, environment, path, namespace, system, release, values or [], gateway, as_is, target,
+        plain or [], chart, rules, write, pull_request, json, config or [],
     )  # fmt: skip
     raise typer.Exit(run_adoption(command))
 

@@ -351,8 +351,9 @@ class AdoptionRequest:
     """What to adopt, and how. Paths are relative to `folder`, the root of the service's repository.
 
     `path` is a file or folder of manifests, a kustomization or a chart; `base_chart` the folder of `base-service`; `gateway`
-    namespace and name of the Gateway that Ingresses are said as routes of; `as_is` leaves the pods as they are;
-    `argocd_url` and `grafana_url` are the addresses that the entity links.
+    namespace and name of the Gateway that Ingresses are said as routes of; `as_is` leaves the pods as they are; `plain` are names
+    of variables and keys that look like a secret and are none; `argocd_url` and `grafana_url` are the addresses that the entity
+    links.
     """
 
     folder: Path
@@ -370,13 +371,14 @@ class AdoptionRequest:
     as_is: bool = False
     argocd_url: str | None = None
     grafana_url: str | None = None
+    plain: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class AdoptionProposal:
     """What is proposed: files by path, the report, and the same for programs, service by service.
 
-    A service is `{name, namespace, release, folder, equal, keepsPods, differences, violations}`.
+    A service is `{name, namespace, release, folder, equal, keepsPods, differences, violations, secrets}`.
     """
 
     files: Mapping[str, str]

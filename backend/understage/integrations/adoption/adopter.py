@@ -42,7 +42,7 @@ class ServiceAdoption:
         """See the port."""
         _check(request)
         base = await asyncio.to_thread(_read_chart, request.base_chart)
-        stock = take_stock(await read_objects(request, self._helm))
+        stock = take_stock(await read_objects(request, self._helm), request.plain)
         options = Options(
             request.owner,
             request.team,
@@ -87,7 +87,7 @@ class ServiceAdoption:
     ) -> ServiceReport:
         release = release_name(proposal.name, request.environment)
         after = await self._render(folder, release, namespace, request.environment, files)
-        before = group.objects()
+        before = group.shown
         differences = compare(
             before,
             after,
