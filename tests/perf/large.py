@@ -74,7 +74,7 @@ def _figures(postgres: PostgresServer, folder: Path, count: int, rounds: int) ->
     contender = Contender(postgres, folder)
     config = {"catalog": {"locations": [{"type": "file", "target": str(catalog)}]}}
     with contender.running(contender.new_place(), config) as running:
-        seconds = visible_after(running, count)
+        seconds = visible_after(postgres, running, count)
         _say(f"{count} components after {seconds:.1f} s")
         found: Figures = {
             "cold ingestion, from launch": (seconds, "s"),

@@ -154,7 +154,7 @@ async def test_what_others_say_of_one_that_is_under_way_is_not_missed(
     (tmp_path / "all.yaml").write_text(component("old"))
     async with running(database, tmp_path, locations=ALL) as bench:
 
-        async def overtaken(self: Newborns, *arguments: Any) -> None:
+        async def overtaken(self: Newborns, *arguments: Any, **options: Any) -> None:
             async with database.write() as connection:
                 query = "SELECT id FROM refresh_state WHERE entity_ref = 'component:default/old'"
                 old = (await connection.execute(text(query))).scalar_one()
@@ -162,7 +162,7 @@ async def test_what_others_say_of_one_that_is_under_way_is_not_missed(
                 await enqueue_stitch(connection, [ref])
             bench.engine._wake_stitching()
             await until(database, "SELECT count(*) FROM stitch_queue WHERE stitch_ticket LIKE 'unknown %'", 1)
-            await write(self, *arguments)
+            await write(self, *arguments, **options)
 
         monkeypatch.setattr(Newborns, "_write", overtaken)
         bench.reader.pages["https://example.com/new.yaml"] = component("new")
@@ -195,6 +195,27 @@ async def test_a_name_that_nobody_has_is_looked_for_twice_more_and_forgotten(
     assert [ticket.count(stitch_queue.UNKNOWN) for ticket in tickets] == [0, 1, 2]
 
 
+async def test_who_asks_again_later_makes_nobody_wait_longer(database: Database) -> None:
+    """Ten thousand components of one team ask for it a thousand times; it has its turn a second after the first."""
+    wanted = ["group:default/team"]
+    query = "SELECT stitch_ticket, next_stitch_at FROM stitch_queue"
+    async with database.write() as connection:
+        await enqueue_stitch(connection, wanted, delay_ms=10_000)
+        first = (await connection.execute(text(query))).one()
+    async with database.write() as connection:
+        await enqueue_stitch(connection, wanted, delay_ms=60_000)
+        again = (await connection.execute(text(query))).one()
+    async with database.write() as connection:
+        assert await stitch_queue.claim_stitches(connection, limit=10, timeout_ms=1) == {}
+        await enqueue_stitch(connection, wanted)
+        at_once = (await connection.execute(text(query))).one()
+        claimed = await stitch_queue.claim_stitches(connection, limit=10, timeout_ms=1)
+    assert again.next_stitch_at == first.next_stitch_at
+    assert at_once.next_stitch_at < first.next_stitch_at - 5_000
+    assert len({first.stitch_ticket, again.stitch_ticket, at_once.stitch_ticket}) == 3
+    assert claimed == {"group:default/team": at_once.stitch_ticket}
+
+
 async def test_what_was_looked_for_in_vain_is_not_waited_for(database: Database) -> None:
     async with database.write() as connection:
         await enqueue_stitch(connection, ["group:default/nobody"])
@@ -208,11 +229,11 @@ async def test_a_parent_that_is_another_replicas_by_now_brings_up_nobody(
 ) -> None:
     write = Newborns._write
 
-    async def overtaken(self: Newborns, *arguments: Any) -> None:
+    async def overtaken(self: Newborns, *arguments: Any, **options: Any) -> None:
         async with database.write() as connection:
             await connection.execute(text("UPDATE refresh_due SET claim = 1"))
             await connection.execute(text("UPDATE refresh_buckets SET claim = 1"))
-        await write(self, *arguments)
+        await write(self, *arguments, **options)
         async with database.read() as connection:
             rows = await connection.execute(text("SELECT entity_ref FROM refresh_state WHERE entity_ref LIKE 'comp%'"))
             assert rows.scalars().all() == []

@@ -17,6 +17,7 @@ from understage.scaffolder.store.claim_tasks import Claim, claim_tasks
 from understage.scaffolder.store.create_task import Holder, create_task
 from understage.scaffolder.store.notify import read_news
 from understage.scaffolder.store.renew_leases import renew_leases
+from understage.scaffolder.tasks import commits
 from understage.scaffolder.tasks.commits import Commits
 from understage.scaffolder.tasks.database_engine import DatabaseEngine
 from understage.scaffolder.tasks.engine import RunControl
@@ -48,9 +49,9 @@ async def journals(database: Database, counting: Counting) -> dict[str, Journal]
                 connection, task_id=task_id, spec="{}", secrets=b"x", created_by=None, is_recoverable=False
             )
         claims = await claim_tasks(connection, owner="here", limit=10, lease_ms=60_000)
-    commits = Commits(counting, "here")  # type: ignore[arg-type] # behaves as a database
+    shared = Commits(counting, "here")  # type: ignore[arg-type] # behaves as a database
     return {
-        claim.task_id: Journal(commits, claim.task_id, fence=claim.fence, number=0, changed=lambda _task: None)
+        claim.task_id: Journal(shared, claim.task_id, fence=claim.fence, number=0, changed=lambda _task: None)
         for claim in claims
     }
 
@@ -70,6 +71,32 @@ async def test_what_is_stored_at_the_same_time_is_one_transaction(database: Data
     await asyncio.gather(*[journal.commit([line(task_id)] * 3) for task_id, journal in opened.items()])
     assert counting.count == 1
     assert sorted(await stored(database)) == sorted(TASKS * 3)
+
+
+async def test_where_several_run_those_who_come_soon_go_together(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(database)
+    opened = await journals(database, counting)
+    monkeypatch.setattr(commits, "GATHER_SECONDS", 1.0)
+    await opened["a"].commit([line("a")])
+
+    async def later(task_id: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await opened[task_id].commit([line(task_id)])
+
+    await asyncio.gather(*[later(task_id, number / 10) for number, task_id in enumerate("bcd")])
+    assert counting.count == 2
+    assert sorted(await stored(database)) == sorted(TASKS)
+
+
+async def test_one_that_runs_alone_waits_for_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(database)
+    opened = await journals(database, counting)
+    monkeypatch.setattr(commits, "GATHER_SECONDS", 3600.0)
+    for _ in range(3):
+        await opened["a"].commit([line("a")])
+    assert counting.count == 3
 
 
 async def test_what_comes_while_a_transaction_is_on_its_way_goes_into_the_next(database: Database) -> None:

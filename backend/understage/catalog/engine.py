@@ -39,6 +39,7 @@ from understage.catalog.store.schedule import count_due, ensure_buckets
 from understage.catalog.store.stitch_queue import count_stitches
 from understage.config.catalog_settings import CatalogSettings
 from understage.platform.database import Database
+from understage.platform.document_processes import DocumentProcesses
 from understage.platform.event_bus import EventBus
 from understage.platform.scheduler import Loop
 from understage.sdk.analyzer import LocationAnalyzer
@@ -99,7 +100,10 @@ class CatalogEngine:
         self._settings = settings
         config = config or {}
         folder = folder or Path.cwd()
-        orchestrator = create_orchestrator(settings, reader, config, folder, processors=processors)
+        self._documents = DocumentProcesses()
+        orchestrator = create_orchestrator(
+            settings, reader, config, folder, processors=processors, parse=self._documents.parse
+        )
         locations = LocationStore(database, self.wake)
         self.scheduler = scheduler or DatabaseScheduler(database)
         wrapped = [self._wrap(provider) for provider in providers]
@@ -178,6 +182,7 @@ class CatalogEngine:
             await loop.stop()
         await self._processing.close()
         await self._stitching.close()
+        await self._documents.close()
         await self.events.close()
 
     def wake(self) -> None:

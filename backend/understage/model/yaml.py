@@ -35,7 +35,7 @@ def parse_documents(text: str | bytes, file: str = "<text>", *, max_bytes: int =
     `file`, line and column for text that is not YAML, is longer than `max_bytes`, nests too deep, repeats a key, has a
     key that is no scalar, or expands aliases beyond the limit.
     """
-    return _parse(_decode(text, file, max_bytes), file, Spent())
+    return _parse(decode_text(text, file, max_bytes), file, Spent())
 
 
 def parse_each(text: str | bytes, file: str = "<text>", *, max_bytes: int = MAX_BYTES) -> list[Document | SourceError]:
@@ -46,7 +46,7 @@ def parse_each(text: str | bytes, file: str = "<text>", *, max_bytes: int = MAX_
     text at all, a limit of all documents together, or fifty broken documents.
     """
     try:
-        decoded = _decode(text, file, max_bytes)
+        decoded = decode_text(text, file, max_bytes)
     except SourceError as error:
         return [error]
     try:
@@ -100,7 +100,7 @@ def _moved(error: SourceError, lines: int) -> SourceError:
 
 
 def _parse(text: str, file: str, spent: Spent) -> list[Document]:
-    decoded, restore = _protect_breaks(text)
+    decoded, restore = protect_breaks(text)
     try:
         documents = Builder(decoded, file, spent).documents()
         if restore:
@@ -131,7 +131,8 @@ def parse_document(text: str | bytes, file: str = "<text>", *, max_bytes: int = 
     return documents[0]
 
 
-def _decode(text: str | bytes, file: str, max_bytes: int) -> str:
+def decode_text(text: str | bytes, file: str, max_bytes: int = MAX_BYTES) -> str:
+    """Raises SourceError for what is longer, or no text."""
     # A character has at most four bytes, so most texts need no encoding to be measured.
     if len(text) > max_bytes or (isinstance(text, str) and len(text) * 4 > max_bytes < len(text.encode())):
         raise SourceError(f"longer than the {max_bytes} bytes that are read", file=file)
@@ -144,7 +145,7 @@ def _decode(text: str | bytes, file: str, max_bytes: int) -> str:
         raise SourceError("not UTF-8 text", file=file, line=line) from error
 
 
-def _protect_breaks(text: str) -> tuple[str, dict[int, str] | None]:
+def protect_breaks(text: str) -> tuple[str, dict[int, str] | None]:
     """Stand-ins for the characters that end a line in YAML 1.1 but not in 1.2, and the table that undoes them."""
     present = [character for character in _OLD_BREAKS if character in text]
     if not present:

@@ -59,11 +59,16 @@ class Span:
 
     __slots__ = ("_end", "_first", "_start", "_text")
 
-    def __init__(self, text: str, start: int, first: int) -> None:
+    def __init__(self, text: str, start: int, first: int, end: int | None = None) -> None:
         self._text = text
         self._start = start
         self._first = first
-        self._end = len(text)
+        self._end = len(text) if end is None else end
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Where it starts, its first line, and where it ends: what makes the same one of the same text."""
+        return self._start, self._first, self._end
 
     def move(self, lines: int) -> None:
         """The text is part of another one, in which so many lines stand before it."""

@@ -15,23 +15,36 @@ entities `read_location` (the first that says yes), `post_process`. Processors o
 keep state in `context.cache` only. Entities are plain JSON; return a changed copy, never change the argument.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from understage.errors import SourceError
 from understage.model.entity import Entity
 from understage.model.ref import LocationRef
+from understage.model.yaml import Document, parse_each
 from understage.sdk.reader import UrlReader
 
 DEFAULT_PRIORITY = 20.0
 
 
+ParseDocuments = Callable[[bytes, str], Awaitable[list[Document | SourceError]]]
+"""Reads the documents of a text from the file that is named, an error in place of each that is broken."""
+
+
+async def parse_in_thread(content: bytes, file: str) -> list[Document | SourceError]:
+    """In this process, while it goes on."""
+    return await asyncio.to_thread(parse_each, content, file)
+
+
 @dataclass(frozen=True)
 class ProcessorSetup:
-    """What a processor gets when it is made: the URL reader, and the merged app-config as plain data."""
+    """What a processor gets when it is made: the URL reader, the merged app-config as plain data, and who parses long texts."""
 
     reader: UrlReader
     config: Mapping[str, Any] = field(default_factory=dict)
+    parse: ParseDocuments = parse_in_thread
 
 
 class Emit(Protocol):
@@ -66,8 +79,7 @@ class Cache(Protocol):
         """Keep a JSON value; a round that sets anything drops what the rounds before kept."""
 
 
-@dataclass(frozen=True)
-class ProcessingContext:
+class ProcessingContext(NamedTuple):
     """One entity's run: where it was read, where its ancestors began, and what may be emitted and kept."""
 
     location: LocationRef

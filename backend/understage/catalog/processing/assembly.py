@@ -10,7 +10,7 @@ from understage.catalog.processing.rules import Rules
 from understage.catalog.processing.sources import Sources
 from understage.catalog.processors.registry import create_processors, installed_processors
 from understage.config.catalog_settings import CatalogSettings
-from understage.sdk.processor import Processor, ProcessorSetup
+from understage.sdk.processor import ParseDocuments, Processor, ProcessorSetup, parse_in_thread
 from understage.sdk.reader import UrlReader
 
 
@@ -22,15 +22,16 @@ def create_orchestrator(
     *,
     processors: Sequence[type[Processor]] | None = None,
     sources: Sources | None = None,
+    parse: ParseDocuments = parse_in_thread,
     with_rules: bool = True,
 ) -> Orchestrator:
     """The orchestrator of a configuration; `processors` are the installed ones unless given.
 
-    Without rules every kind may come from everywhere: where nobody knows what the platform allows.
+    `parse` reads long files. Without rules every kind may come from everywhere: where nobody knows what the platform allows.
     """
     made = create_processors(
         list(installed_processors() if processors is None else processors),
-        ProcessorSetup(reader, config),
+        ProcessorSetup(reader, config, parse),
         options=settings.processor_options,
         disable_defaults=settings.disable_default_processors,
     )

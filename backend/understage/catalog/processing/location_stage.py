@@ -1,18 +1,27 @@
 """The stage of Location entities: which places they name, and who reads them."""
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import Any
 
 from understage.catalog.failure import wrap
 from understage.catalog.processing.collector import Collector
+from understage.catalog.processing.delayed import Delayed
 from understage.errors import InputError, UnderstageError
 from understage.model.entity import Entity
 from understage.model.ref import LocationRef
 from understage.platform.json import dumps_text
 from understage.sdk.processor import ProcessingContext, Processor
 from understage.sdk.reader import UrlReader
+
+Path = tuple[str | int, ...]
+"""Of a value in an entity."""
+AHEAD = 4
+"""How many targets of one location are read at a time; what they emit is taken in their order."""
 
 ALLOWED_TYPES = ("url",)
 """Location types that may be registered, and that a location may name besides its own."""
@@ -45,34 +54,34 @@ class LocationStage:
             raise InputError(
                 f"the location has more than {self._most_targets} targets; catalog.mostChildren is the limit"
             ).at("spec", "targets")
-        optional = spec.get("presence") == "optional"
-        for path, target in _targets(spec):
-            before = len(collector.errors)
-            if type_ == "file" and target.endswith("/"):
-                collector.error(
-                    InputError(
-                        f"a location of type file cannot have the target {target}, which ends with a path separator; "
-                        "name a file, or files by a glob such as ./**/catalog-info.yaml"
-                    )
-                )
-            else:
-                try:
-                    await self._read_one(
-                        LocationRef(type_, self._absolute(location, type_, target)), optional, context_of
-                    )
-                except UnderstageError as error:
-                    error.at(*path)
-                    raise
-            for problem in collector.errors[before:]:
-                if isinstance(problem, UnderstageError):
-                    problem.at(*path)
+        is_optional = spec.get("presence") == "optional"
+        waiting = _targets(spec)
+        under_way: deque[tuple[Path, Delayed, asyncio.Task[None]]] = deque()
+        try:
+            while True:
+                for path, target in islice(waiting, AHEAD - len(under_way)):
+                    emit = Delayed()
+                    if type_ == "file" and target.endswith("/"):
+                        reading = _refuse_folder(target, emit)
+                    else:
+                        place = LocationRef(type_, self._absolute(location, type_, target))
+                        reading = self._read_one(place, is_optional, emit, context_of)
+                    under_way.append((path, emit, asyncio.create_task(reading)))
+                if not under_way:
+                    return
+                await _take(*under_way.popleft(), collector)
+        finally:
+            for *_, task in under_way:
+                task.cancel()
+            await asyncio.gather(*(task for *_, task in under_way), return_exceptions=True)
 
     async def _read_one(
-        self, place: LocationRef, optional: bool, context_of: Callable[[Processor], ProcessingContext]
+        self, place: LocationRef, optional: bool, emit: Delayed, context_of: Callable[[Processor], ProcessingContext]
     ) -> None:
         for processor in self._readers:
+            context = context_of(processor)._replace(emit=emit)
             try:
-                if await processor.read_location(place, optional=optional, context=context_of(processor)):
+                if await processor.read_location(place, optional=optional, context=context):
                     return
             except Exception as error:
                 raise wrap(
@@ -93,7 +102,32 @@ class LocationStage:
         return target
 
 
-def _targets(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+async def _refuse_folder(target: str, emit: Delayed) -> None:
+    emit.error(
+        InputError(
+            f"a location of type file cannot have the target {target}, which ends with a path separator; "
+            "name a file, or files by a glob such as ./**/catalog-info.yaml"
+        )
+    )
+
+
+async def _take(path: Path, emit: Delayed, reading: asyncio.Task[None], collector: Collector) -> None:
+    """Wait for one target, and say of all that is wrong with it that it is about this target."""
+    before = len(collector.errors)
+    try:
+        try:
+            await reading
+        finally:
+            emit.pass_on(collector)
+    except UnderstageError as error:
+        error.at(*path)
+        raise
+    for problem in collector.errors[before:]:
+        if isinstance(problem, UnderstageError):
+            problem.at(*path)
+
+
+def _targets(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """The targets, each with its path in the entity."""
     if "target" in spec:
         yield ("spec", "target"), spec["target"]

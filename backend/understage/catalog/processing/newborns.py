@@ -52,6 +52,8 @@ WRITES = 2
 # How many turns of the event loop an entity may need besides its own work, and how many may need more before the rest is left.
 TURNS = 3
 MOST_WAITING = 10
+RELATIVES_MS = 1000
+"""How much later those have their turn whom the next chunk will name again: the team that owns all of them."""
 # Requests for final forms of entities that are under way are kept for a minute: what was built must be there before.
 LONGEST_SECONDS = LAST_LOOK_MS / 1000 / 2
 
@@ -120,7 +122,8 @@ class Newborns:
                 if len(writes) == WRITES:
                     await writes.popleft()[0]
                 await keep()
-                writes.append((asyncio.create_task(self._write(newborns, began)), newborns))
+                write = self._write(newborns, began, has_more=bool(queue))
+                writes.append((asyncio.create_task(write), newborns))
             while writes:
                 await writes.popleft()[0]
         finally:
@@ -145,13 +148,14 @@ class Newborns:
             await breath.take()
         return [item for item in newborns if item.form is not None]
 
-    async def _write(self, newborns: list[Newborn], began: float) -> None:
+    async def _write(self, newborns: list[Newborn], began: float, *, has_more: bool) -> None:
         if not newborns:
             return
         look_again_ms = int(random.uniform(*self._interval) * 1000)
+        relatives_ms = RELATIVES_MS if has_more else 0
 
         async def write(connection: AsyncConnection) -> int:
-            count = await _write_newborns(connection, newborns, look_again_ms)
+            count = await _write_newborns(connection, newborns, look_again_ms, relatives_ms)
             if time.monotonic() - began > LONGEST_SECONDS:
                 raise LostRace
             return count
@@ -246,7 +250,9 @@ def _final_form(item: Newborn, relations: list[tuple[str, str]]) -> FinalForm | 
         return None
 
 
-async def _write_newborns(connection: AsyncConnection, newborns: Sequence[Newborn], look_again_ms: int) -> int:
+async def _write_newborns(
+    connection: AsyncConnection, newborns: Sequence[Newborn], look_again_ms: int, relatives_ms: int
+) -> int:
     parents = list({id(item.parent): item.parent for item in newborns}.values())
     ours = await still_ours(connection, parents, is_shared=True)
     known = await select_states(connection, [item.ref for item in newborns])
@@ -264,7 +270,7 @@ async def _write_newborns(connection: AsyncConnection, newborns: Sequence[Newbor
     await insert_search(connection, {(id_, item.kind): form.values for id_, item, form in forms})
     await schedule_processed(connection, ids, look_again_ms=look_again_ms)
     told_of = {relation.source for item in born for relation in item.outcome.result.relations}
-    await enqueue_stitch(connection, told_of - {item.ref for item in born})
+    await enqueue_stitch(connection, told_of - {item.ref for item in born}, delay_ms=relatives_ms)
     await record_change(connection)
     return len(born)
 

@@ -4,16 +4,15 @@ One document that is broken, or no entity, makes the whole file fail; what was s
 told, each with its place, and the entities beside them are emitted, so that validation can look at them as well.
 """
 
-import asyncio
 from typing import Any, ClassVar
 
 from understage.errors import SourceError
 from understage.model.entity import EnvelopeError, annotations_of, check_envelope
 from understage.model.ref import LocationRef
 from understage.model.yaml import Document, parse_each
-from understage.sdk.processor import Emit
+from understage.sdk.processor import Emit, ParseDocuments
 
-# Longer texts are parsed in a thread, so that requests are answered meanwhile.
+# Longer texts are parsed elsewhere, so that requests are answered meanwhile.
 LARGE = 64 * 1024
 MOST_PROBLEMS = 100
 """So many errors of a file are told, the others are counted."""
@@ -35,11 +34,11 @@ class EnvelopePlaceError(EntityFileError):
     name: ClassVar[str] = "TypeError"
 
 
-async def read_entities(content: bytes, location: LocationRef, emit: Emit) -> list[Any]:
+async def read_entities(content: bytes, location: LocationRef, emit: Emit, parse: ParseDocuments) -> list[Any]:
     """Emit the file's entities and what is wrong with it. Returns the entities, none when anything was wrong."""
     entities: list[Any] = []
     problems = 0
-    for document in await _parse(content, str(location)):
+    for document in await _parse(content, str(location), parse):
         if isinstance(document, Document) and document.value is None:
             continue
         problem = _problem(document)
@@ -56,10 +55,10 @@ async def read_entities(content: bytes, location: LocationRef, emit: Emit) -> li
     return [] if problems else entities
 
 
-async def _parse(content: bytes, file: str) -> list[Document | SourceError]:
+async def _parse(content: bytes, file: str, parse: ParseDocuments) -> list[Document | SourceError]:
     if len(content) < LARGE:
         return parse_each(content, file)
-    return await asyncio.to_thread(parse_each, content, file)
+    return await parse(content, file)
 
 
 def _problem(document: Document | SourceError) -> EntityFileError | None:

@@ -34,7 +34,7 @@ class FileReaderProcessor(Processor):
             except OSError as error:
                 context.emit.error(UnderstageError(f"file {path} could not be read, {error.strerror or error}"))
                 continue
-            await read_entities(content, place, context.emit)
+            await read_entities(content, place, context.emit, self.setup.parse)
         return True
 
 

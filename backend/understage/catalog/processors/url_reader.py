@@ -47,7 +47,7 @@ class UrlReaderProcessor(Processor):
         entities: list[tuple[str, Any]] = []
         complete = True
         for file in found.files:
-            read = await read_entities(file.content, LocationRef("url", file.url), context.emit)
+            read = await read_entities(file.content, LocationRef("url", file.url), context.emit, self.setup.parse)
             complete = complete and bool(read)
             entities.extend((file.url, entity) for entity in read)
         if found.etag and complete:

@@ -18,20 +18,24 @@ SECOND_LOOK_MS = 3_000
 LAST_LOOK_MS = 60_000
 
 
-async def enqueue_stitch(connection: AsyncConnection, refs: Collection[str]) -> None:
-    """Ask for the final forms of `refs`; a stitch that is under way will not count as this one."""
+async def enqueue_stitch(connection: AsyncConnection, refs: Collection[str], *, delay_ms: int = 0) -> None:
+    """Ask for the final forms of `refs`; a stitch that is under way will not count as this one.
+
+    `delay_ms` is for those who will soon ask for the same again: nobody waits for longer than the first one asked for.
+    """
     if not refs:
         return
+    earlier = "min" if is_sqlite(connection) else "LEAST"
     # Sorted, so that replicas lock the queue's rows in one order.
     statement = f"""
         INSERT INTO stitch_queue (entity_ref, stitch_ticket, next_stitch_at)
-        SELECT value, :ticket, {now(connection)} FROM {each(connection, "refs")} WHERE true
+        SELECT value, :ticket, {now(connection)} + :delay FROM {each(connection, "refs")} WHERE true
         ON CONFLICT (entity_ref) DO UPDATE
-        SET stitch_ticket = excluded.stitch_ticket, next_stitch_at = excluded.next_stitch_at
+        SET stitch_ticket = excluded.stitch_ticket,
+            next_stitch_at = {earlier}(stitch_queue.next_stitch_at, excluded.next_stitch_at)
     """
-    await connection.execute(
-        text(statement), {"ticket": secrets.token_hex(8), "refs": listed(connection, sorted(refs))}
-    )
+    parameters = {"ticket": secrets.token_hex(8), "refs": listed(connection, sorted(refs)), "delay": delay_ms}
+    await connection.execute(text(statement), parameters)
 
 
 async def longest_stitch_delay_ms(connection: AsyncConnection) -> int | None:

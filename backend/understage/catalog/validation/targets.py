@@ -46,7 +46,7 @@ def given_texts(contents: Mapping[LocationRef, bytes]) -> type[Processor]:
             """Read the text, if it is one of these places."""
             if location not in contents:
                 return False
-            await read_entities(contents[location], location, context.emit)
+            await read_entities(contents[location], location, context.emit, self.setup.parse)
             return True
 
     return GivenTexts

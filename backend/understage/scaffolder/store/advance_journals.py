@@ -8,7 +8,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.platform.json import dumps_text
-from understage.scaffolder.store.append_events import INSERT_EVENTS, NewEvent, append_events, columns_of
+from understage.scaffolder.store.append_events import INSERT_EVENTS, NewEvent, append_events, as_parameter
 from understage.scaffolder.store.notify import CHANNEL
 from understage.scaffolder.store.tables import tasks
 
@@ -66,7 +66,7 @@ async def advance_journals(
     """
     if connection.dialect.name == "postgresql":
         rows = dumps_text([asdict(each) for each in wanted])
-        sent = {"rows": rows, "channel": CHANNEL, "sender": sender, **columns_of(events)}
+        sent = {"rows": rows, "channel": CHANNEL, "sender": sender, **as_parameter(events)}
         moved = {row[0] for row in await connection.execute(_TOGETHER, sent)}
     else:
         moved = {each.task_id for each in wanted if await _advance(connection, each)}

@@ -15,12 +15,13 @@ EventType = Literal["log", "completion", "cancelled", "recovered"]
 
 INSERT_EVENTS = """
     INSERT INTO task_events (task_id, event_type, step_id, body, created_at)
-    SELECT task_id, event_type, step_id, body, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
-    FROM unnest(CAST(:tasks AS text[]), CAST(:types AS text[]), CAST(:steps AS text[]), CAST(:bodies AS text[]))
-        WITH ORDINALITY AS sent(task_id, event_type, step_id, body, place)
+    SELECT task_id, event_type, step_id, CAST(body AS text), CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
+    FROM ROWS FROM (
+        json_to_recordset(CAST(:events AS json)) AS (task_id text, event_type text, step_id text, body json)
+    ) WITH ORDINALITY AS sent(task_id, event_type, step_id, body, place)
     ORDER BY place
 """
-"""PostgreSQL's way, of `columns_of`: ids are given in the order of places."""
+"""PostgreSQL's way, of `as_parameter`, one text: lists cost the driver more. Ids are given in the order of places."""
 _TOGETHER = text(INSERT_EVENTS)
 
 
@@ -38,7 +39,7 @@ async def append_events(connection: AsyncConnection, events: Sequence[NewEvent])
     if not events:
         return
     if connection.dialect.name == "postgresql":
-        await connection.execute(_TOGETHER, columns_of(events))
+        await connection.execute(_TOGETHER, as_parameter(events))
         return
     rows = [
         {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": dumps_text(event.body)}
@@ -47,14 +48,13 @@ async def append_events(connection: AsyncConnection, events: Sequence[NewEvent])
     await connection.execute(insert(task_events).values(created_at=now_ms()), rows)
 
 
-def columns_of(events: Sequence[NewEvent]) -> dict[str, list[Any]]:
-    """The events, column by column."""
-    return {
-        "tasks": [event.task_id for event in events],
-        "types": [event.type for event in events],
-        "steps": [_step_of(event) for event in events],
-        "bodies": [dumps_text(event.body) for event in events],
-    }
+def as_parameter(events: Sequence[NewEvent]) -> dict[str, str]:
+    """The events as the one parameter of `INSERT_EVENTS`."""
+    rows = [
+        {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": event.body}
+        for event in events
+    ]
+    return {"events": dumps_text(rows)}
 
 
 def _step_of(event: NewEvent) -> str | None:

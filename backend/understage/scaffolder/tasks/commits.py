@@ -5,6 +5,7 @@ Each entry is under the fence and the number of its own run; one that is refused
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from understage.scaffolder.tasks.outage import is_outage
 Write = Callable[[AsyncConnection], Awaitable[None]]
 
 MOST_AT_ONCE = 100
+GATHER_SECONDS = 0.02
+"""How long after one transaction for others the next begins at the soonest; a run that is alone does not wait."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Commits:
         self._sender = sender
         self._waiting: list[_Waiting] = []
         self._work: asyncio.Task[None] | None = None
+        self._last: frozenset[str] = frozenset()
+        self._not_before = 0.0
 
     async def store(self, entry: Entry) -> State:
         """Store it, one entry of a run at a time; returns when that is durable, and raises what kept it from being so.
@@ -58,10 +63,19 @@ class Commits:
     async def _store_all(self) -> None:
         try:
             while self._waiting:
+                await self._gather()
                 together, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
                 await self._store_together(together)
         finally:
             self._work = None
+
+    async def _gather(self) -> None:
+        """Where several run, those who come soon go together."""
+        now = time.monotonic()
+        if now < self._not_before and not self._last.issuperset(each.entry.advance.task_id for each in self._waiting):
+            await asyncio.sleep(self._not_before - now)
+        self._last = frozenset(each.entry.advance.task_id for each in self._waiting)
+        self._not_before = time.monotonic() + GATHER_SECONDS
 
     async def _store_together(self, together: Sequence[_Waiting]) -> None:
         entries = [each.entry for each in together]

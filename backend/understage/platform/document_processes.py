@@ -1,0 +1,124 @@
+"""Large texts of YAML are parsed in other processes: requests are answered meanwhile, and several cores help.
+
+A parser that runs in a thread holds the interpreter: while it reads ten megabytes, an answer takes several times as long.
+The processors of the catalog call `DocumentProcesses.parse`; `model.yaml_process` is what the processes run.
+"""
+
+import asyncio
+import os
+import pickle
+import sys
+from collections.abc import Callable
+
+import structlog
+
+from understage.errors import SourceError
+from understage.model.yaml import Document, parse_each
+from understage.model.yaml_process import LENGTH_BYTES, Part, put_together
+
+log = structlog.get_logger(__name__)
+
+LARGE = 256 * 1024
+"""Shorter texts take less time than it takes to hand them over to a process that has to be started first."""
+IDLE_SECONDS = 10.0
+"""After so long without a text a process ends."""
+PROGRAM = "understage.model.yaml_process"
+MOST = min(os.cpu_count() or 1, 4)
+
+
+class DocumentProcesses:
+    """The processes of one service, started when there is something to do. Every use belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._room = asyncio.Semaphore(MOST)
+        self._idle: list[_Child] = []
+
+    async def parse(self, content: bytes, file: str) -> list[Document | SourceError]:
+        """As `model.yaml.parse_each`, which it is for a text that is broken: who wrote it waits a little longer."""
+        if len(content) >= LARGE:
+            async with self._room:
+                found = await self._ask(content, file)
+            if found is not None:
+                return [*put_together(content, file, found)]
+        return await asyncio.to_thread(parse_each, content, file)
+
+    async def close(self) -> None:
+        """End the processes."""
+        while self._idle:
+            await self._idle.pop().end()
+
+    async def _ask(self, content: bytes, file: str) -> list[Part] | None:
+        """The parts of the documents; None when something is wrong with the text, or with the process."""
+        child = self._idle.pop() if self._idle else None
+        try:
+            if child is None:
+                child = await _Child.start()
+            answer = await child.ask((content, file))
+        except (OSError, EOFError) as error:
+            log.warning("a process that parses has ended, a thread does its work", file=file, error=str(error))
+            if child is not None:
+                await child.end()
+            return None
+        except BaseException:
+            # Nobody waits for its answer, which the next one must not get.
+            if child is not None:
+                child.kill()
+            raise
+        child.rest(self._end_idle)
+        self._idle.append(child)
+        # Of a process of this program, which holds what it was given: no more is trusted than was before.
+        found: list[Part] | None = pickle.loads(answer)
+        return found
+
+    def _end_idle(self, child: "_Child") -> None:
+        if child in self._idle:
+            self._idle.remove(child)
+            child.leave()
+
+
+class _Child:
+    """One process: takes a text, gives its documents, and ends when nobody can ask any more."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def start(cls) -> "_Child":
+        # In a session of its own: what interrupts the service at a terminal is the service's business.
+        return cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-m", PROGRAM,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                limit=4 * 1024 * 1024, start_new_session=True,
+            )
+        )  # fmt: skip
+
+    async def ask(self, question: tuple[bytes, str]) -> bytes:
+        """Raises OSError and EOFError when the process is no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(pickle.dumps(question))
+        await self._process.stdin.drain()
+        length = await self._process.stdout.readexactly(LENGTH_BYTES)
+        return await self._process.stdout.readexactly(int.from_bytes(length))
+
+    def rest(self, end: Callable[["_Child"], None]) -> None:
+        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, end, self)
+
+    def leave(self) -> None:
+        """It reads the end of its input, and ends by itself."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.kill()
+        await self._process.wait()
