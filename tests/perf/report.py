@@ -64,8 +64,8 @@ def rows(stock: Figures | None, ours: Figures | None, count: int) -> list[Row]:
     found = [
         Row("start to ready", "s", **pair("ready")),
         Row("idle memory", "MB", **pair("idle"), factor=IDLE),
-        Row(f"ingestion of {count}, from launch", "s", **pair("ingest"), factor=INGESTION),
-        Row(f"ingestion of {count}, from ready", "s", **pair("ingest_ready")),
+        Row(f"ingestion of {count}, from launch", "s", **pair("ingest")),
+        Row(f"ingestion of {count}, from ready", "s", **pair("ingest_ready"), factor=INGESTION),
         Row("processor time of the ingestion, start included", "s", **pair("ingest_cpu")),
         Row("highest memory of the ingestion", "MB", **pair("ingest_peak")),
         Row("rows written while nothing changes", "", **pair("writes", "rows"), limit=0),
