@@ -1,5 +1,6 @@
 """A replica of the catalog: `python -m tests.crash.catalog_worker DATABASE LOCATION NOTES INTERVAL`, until SIGTERM.
 
+It says that it is ready, and takes part from the end of its input on, so that several begin together.
 It appends to NOTES when it begins and ends to process an entity, or is broken off: `REFERENCE PID begin`, `… end`, `… broken`.
 Appended lines of several processes stand in the order in which things happened. INTERVAL is the pause between two runs of an
 entity, in seconds.
@@ -66,8 +67,9 @@ async def main(url: str, location: str, notes: str, interval: float) -> None:
     )
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    await engine.start()
     print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await engine.start()
     await ended.wait()
     await engine.stop()
     await database.close()

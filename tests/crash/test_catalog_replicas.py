@@ -41,17 +41,27 @@ class Replicas:
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start all of them and wait until each takes part."""
+        """Start all of them, and have them begin when each is ready: the first could take all the work."""
         url = self.database.url.render_as_string(hide_password=False)
         command = [sys.executable, "-m", "tests.crash.catalog_worker", url, str(self.location), str(self.notes)]
         for number in range(REPLICAS):
             with self.notes.with_name(f"replica-{number}.log").open("w") as log:
                 self.processes.append(
-                    subprocess.Popen([*command, str(INTERVAL)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+                    subprocess.Popen(
+                        [*command, str(INTERVAL)],
+                        cwd=ROOT,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        text=True,
+                    )
                 )
         for number, process in enumerate(self.processes):
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n", self.log(number)
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.close()
 
     def log(self, number: int) -> str:
         return self.notes.with_name(f"replica-{number}.log").read_text()
