@@ -109,7 +109,7 @@ class Replay:
     def run(self) -> dict[str, Outcome]:
         """The outcome of every request."""
         before = self._before()
-        self._wait(lambda: {"component:default/page-12", "api:music/notes-api"} <= self._entities().keys())
+        self._wait(self._is_complete)
         outcomes = {}
         for name, text in load_texts().items():
             if name in before:
@@ -216,6 +216,14 @@ class Replay:
     def _has_failed(self) -> bool:
         name = hashlib.sha1(f"url:{self._files.url}/one.yaml".encode()).hexdigest()
         return "status" in self._entities()[f"location:default/generated-{name}"]
+
+    def _is_complete(self) -> bool:
+        """Whether the last entities are there, and their owner says of the one that only we serve that it is its."""
+        found = self._entities()
+        last = {"component:default/page-12", "api:music/notes-api", "api:default/json-api"}
+        owner = found.get("group:default/platform", {})
+        owned = {relation["targetRef"] for relation in owner.get("relations", ())}
+        return last <= found.keys() and "api:default/json-api" in owned
 
     def _entities(self) -> dict[str, dict[str, Any]]:
         answer = self.ours.request("GET", "/api/catalog/entities", token=self._token)

@@ -286,6 +286,22 @@ async def test_a_location_is_previewed_registered_listed_and_unregistered(catalo
     assert (await catalog.http.get("/locations/no-uuid")).status_code == 404
 
 
+async def test_pages_of_locations_go_on_after_the_last_one(catalog: Catalog) -> None:
+    for number in range(5):
+        target = f"https://example.com/repo/{number}.yaml"
+        catalog.bench.reader.pages[target] = component(f"one-{number}")
+        await catalog.post("/locations", {"type": "url", "target": target}, 201)
+    wanted = await catalog.post("/locations/by-query", {})
+    seen, body = [], {"limit": 2}
+    while body:
+        page = await catalog.post("/locations/by-query", body)
+        assert page["totalItems"] == 5
+        seen.append([location["id"] for location in page["items"]])
+        body = {"cursor": page["pageInfo"]["nextCursor"]} if page["pageInfo"] else {}
+    assert [len(page) for page in seen] == [2, 2, 1]
+    assert [id_ for page in seen for id_ in page] == [location["id"] for location in wanted["items"]]
+
+
 async def test_refresh_reads_the_file_again(catalog: Catalog) -> None:
     file = catalog.bench.folder / "all.yaml"
     file.write_text("\n---\n".join([ENTITIES[0].replace("Shopping Cart", "Basket"), *ENTITIES[1:]]))
