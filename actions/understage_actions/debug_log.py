@@ -54,7 +54,7 @@ def _list(workspace: Workspace, with_contents: bool) -> str:
         # Links are named, never followed: what they point to is not of the workspace.
         line = f"  - {relative}"
         if path.is_symlink():
-            line += f" -> {path.readlink()}"
+            line += f" -> {_target(workspace, relative)}"
         elif with_contents:
             line = f" - {relative}:\n\n  {_content(workspace, relative)}"
         size += len(line)
@@ -63,6 +63,14 @@ def _list(workspace: Workspace, with_contents: bool) -> str:
             break
         lines.append(line)
     return "Workspace:\n" + "\n".join(lines)
+
+
+def _target(workspace: Workspace, relative: PurePosixPath) -> str:
+    with workspace.parent(relative, follow=False) as (folder, name):
+        try:
+            return os.readlink(name, dir_fd=folder)
+        except OSError:  # none any more
+            return "?"
 
 
 def _content(workspace: Workspace, relative: PurePosixPath) -> str:

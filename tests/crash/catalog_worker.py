@@ -22,7 +22,7 @@ from understage.model.ref import entity_ref
 from understage.platform.database import connect
 from understage.sdk.processor import ProcessingContext, Processor, ProcessorSetup
 
-PAUSE = 0.02
+PAUSE = 0.05
 
 
 class Probe(Processor):

@@ -22,7 +22,8 @@ from understage.platform.database import Database
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
-COMPONENTS = 3000
+# More than two replicas claim at once: two thousand each, which take them some seconds.
+COMPONENTS = 5000
 PER_FILE = 250
 REPLICAS = 3
 DEADLINE = 180.0

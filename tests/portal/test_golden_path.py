@@ -3,9 +3,11 @@
 Service, forge, cluster, Argo CD and browser are real. `UNDERSTAGE_SCREENSHOTS=docs/images` keeps the pictures the README shows.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,6 +17,12 @@ from playwright.sync_api import Page, expect
 from tests.cluster.bench import Platform
 from tests.portal.pages import Portal, TaskPage, TemplateForm, keep_picture
 from tests.portal.service import guest_token, run_understage
+
+from understage.integrations.argocd import argocd_from_config
+from understage.integrations.kubernetes import clusters_from_config
+from understage.sdk.testing import fake_ports, run_action
+from understage_actions.argocd_register_app import register_app
+from understage_actions.kubernetes_create_namespace import create_namespace
 
 OWNER = "storefront"
 NAMESPACE = "basket-development"
@@ -183,6 +191,60 @@ def test_the_same_name_again_fails_clearly_and_damages_nothing(walk: Portal, pla
     keep_picture(walk.page, "task-failed")
     assert platform.gitea.request("GET", f"/repos/{OWNER}/basket/commits").json() == commits
     assert_running(platform)
+
+
+def test_the_entity_page_shows_how_every_environment_is(walk: Portal, platform: Platform, tmp_path: Path) -> None:
+    """By the stock plugin for Argo CD, which asks Understage: sync, health, image and last deployment of two environments."""
+    if platform.gitea.read(OWNER, "basket", "catalog-info.yaml") is None:
+        create(walk, "basket").wait_until_ended(120)
+    add_staging(platform, tmp_path)
+
+    entity = walk.entity("component", "basket")
+    entity.title.wait_for()
+    for environment in ("development", "staging"):
+        row = walk.page.get_by_role("row").filter(has=walk.page.get_by_role("button", name=f"basket-{environment}"))
+        expect(row).to_contain_text("Synced")
+        expect(row).to_contain_text("Healthy")
+        expect(row).to_contain_text("ago")
+    walk.page.get_by_role("button", name="basket-staging").scroll_into_view_if_needed()
+    keep_picture(walk.page, "entity-argocd")
+
+    walk.page.get_by_role("button", name="basket-staging").click()
+    details = walk.page.get_by_role("presentation").filter(has_text="Argo Name: basket-staging")
+    expect(details).to_contain_text("registry.example.com/storefront/basket:0.1.0")
+    expect(details).to_contain_text("Synced")
+    keep_picture(walk.page, "entity-argocd-image")
+    walk.page.keyboard.press("Escape")
+
+    entity.open_tab("ArgoCD")
+    for environment in ("development", "staging"):
+        row = walk.page.get_by_role("row").filter(has_text=f"basket-{environment}").first
+        expect(row).to_contain_text("Deployed at")
+    expect(walk.page.get_by_text("Add staging").first).to_be_visible()
+    keep_picture(walk.page, "entity-argocd-history")
+    # Other components are asked nothing, and ask nothing.
+    walk.entity("component", "understage")
+    expect(walk.page.get_by_role("heading", name="ArgoCD overview")).to_have_count(0)
+
+
+def add_staging(platform: Platform, folder: Path) -> None:
+    """A second environment, as the guide says: a values file, a namespace and an Application."""
+    values = platform.gitea.read(OWNER, "basket", "deploy/environments/development.yaml") or ""
+    file = "deploy/environments/staging.yaml"
+    staging = values.replace("development", "staging")
+    platform.gitea.commit(OWNER, "basket", {file: staging}, "Add staging")
+    config = platform.app_config()
+    ports = fake_ports(clusters=clusters_from_config(config), argocd=argocd_from_config(config))
+    where = {"namespace": "basket-staging", "team": OWNER, "environment": "staging"}
+    application = {"name": "basket-staging", "repoUrl": platform.gitea.clone_url(OWNER, "basket"), "valueFiles": [file]}
+
+    async def deploy() -> None:
+        await run_action(create_namespace, where, workspace=folder, ports=ports)
+        await run_action(register_app, {**where, **application, "wait": True}, workspace=folder, ports=ports)
+
+    # Playwright has the event loop of this thread.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, deploy()).result()
 
 
 def test_a_wrong_name_is_refused_in_the_form(walk: Portal) -> None:

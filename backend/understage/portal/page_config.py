@@ -1,8 +1,8 @@
 """What of the merged app-config the page may see. Pure; called once by `app` when the service starts.
 
 An allow-list: the keys that the schemas of the stock frontend's packages (frontend-app-api 0.16, core-app-api 1.20,
-integration 2.1, plugin-catalog-import 0.13 …) declare visible to the frontend, less those that no page of this bundle
-reads. Everything else, known or not, stays on the server.
+integration 2.1, plugin-catalog-import 0.13, backstage-plugin-argo-cd 2.12 …) declare visible to the frontend, less those that
+no page of this bundle reads. Everything else, known or not, stays on the server.
 """
 
 import re
@@ -60,9 +60,30 @@ _VISIBLE: Final[dict[str, Any]] = {
         "gitlab": [{"host": _VALUE, "apiBaseUrl": _VALUE, "baseUrl": _VALUE}],
         "harness": [{"host": _VALUE}],
     },
+    "argocd": {
+        "baseUrl": _VALUE,
+        "namespacedApps": _VALUE,
+        "revisionsToLoad": _VALUE,
+        "appLocatorMethods": [{"type": _VALUE, "instances": [{"name": _VALUE, "url": _VALUE, "frontendUrl": _VALUE}]}],
+    },
 }
 
 _PLUGIN_ID: Final = re.compile(r"\{\{[^{}]*\}\}")
+
+_OF_APPLICATIONS: Final = {
+    "filter": {
+        "$any": [
+            {"metadata.annotations.argocd/app-selector": {"$exists": True}},
+            {"metadata.annotations.argocd/app-name": {"$exists": True}},
+        ]
+    }
+}
+_ARGOCD: Final = (
+    "entity-card:argocd/overviewCard",
+    "entity-content:argocd/ArgoCdPage",
+    "entity-card:argocd/historyCard",
+)
+"""Extensions of the plugin for Argo CD. The last one shows what the second one shows, on the overview."""
 
 _ROOT_REDIRECT: Final = {"app/routes": {"config": {"redirects": [{"from": "/", "to": "/catalog"}]}}}
 
@@ -81,6 +102,7 @@ def make_page_config(config: Mapping[str, Any]) -> dict[str, Any]:
     app.setdefault("packages", "all")
     app["baseUrl"] = _origin(backend_url(config)) + base_path(config)
     _bind_root(app)
+    _show_argocd(page)
     page["backend"] = {"baseUrl": _without_userinfo(backend_url(config))}
     if endpoints := _external_endpoints(config):
         page["discovery"] = {"endpoints": endpoints}
@@ -147,11 +169,32 @@ def _bind_root(app: dict[str, Any]) -> None:
     """Send `/` to the catalog, unless the configuration has plans of its own for the root or for redirects."""
     extensions = app.get("extensions")
     extensions = list(extensions) if isinstance(extensions, list) else []
+    app["extensions"] = extensions
     for extension in extensions:
         for name, settings in extension.items() if isinstance(extension, Mapping) else ():
             if name == "app/routes" or _at(settings, "config", "path") == "/":
                 return
-    app["extensions"] = [_ROOT_REDIRECT, *extensions]
+    extensions.insert(0, _ROOT_REDIRECT)
+
+
+def _show_argocd(page: dict[str, Any]) -> None:
+    """Show Argo CD's status on the pages of what it deploys, unless the configuration says how to show it.
+
+    By itself the plugin would ask every component for an annotation, and a proxy where no instance is configured.
+    """
+    extensions = page["app"]["extensions"]
+    named = {name for each in extensions for name in (each if isinstance(each, Mapping) else [str(each)])}
+    is_configured = bool(page.get("argocd", {}).get("appLocatorMethods"))
+    card, tab, history = _ARGOCD
+    for name in (card, tab):
+        if name not in named:
+            extensions.append({name: {"config": _OF_APPLICATIONS} if is_configured else False})
+    if history not in named:
+        extensions.append({history: False})
+    for method in page.get("argocd", {}).get("appLocatorMethods", []):
+        for instance in method.get("instances", []):
+            # People follow its links, so where there is an address for them the other one is nobody's business.
+            instance["url"] = instance.get("frontendUrl") or instance.get("url")
 
 
 def _at(value: Any, *keys: str) -> Any:

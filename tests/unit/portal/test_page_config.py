@@ -7,6 +7,11 @@ import pytest
 from understage.portal.page_config import base_path, called_origins, make_page_config
 
 SECRET = "s3cr3t"
+NO_ARGOCD = [
+    {"entity-card:argocd/overviewCard": False},
+    {"entity-content:argocd/ArgoCdPage": False},
+    {"entity-card:argocd/historyCard": False},
+]
 
 FULL_OF_SECRETS = {
     "app": {
@@ -70,6 +75,20 @@ FULL_OF_SECRETS = {
     },
     "scaffolder": {"defaultEnvironment": {"secrets": {"key": SECRET}}},
     "kubernetes": {"clusters": [{"serviceAccountToken": SECRET}]},
+    "argocd": {
+        "username": SECRET,
+        "password": SECRET,
+        "appLocatorMethods": [
+            {
+                "type": "config",
+                "instances": [
+                    {"name": "main", "url": f"https://{SECRET}.internal", "frontendUrl": "https://argocd.acme.example"},
+                    {"name": "other", "url": f"https://u:{SECRET}@other.example", "token": SECRET, "password": SECRET},
+                ],
+            },
+            {"type": "singleTenant", "token": SECRET},
+        ],
+    },
     "understage": {"anything": SECRET},
     "proxy": {"endpoints": {"/x": {"headers": {"Authorization": SECRET}}}},
 }
@@ -104,6 +123,22 @@ def test_no_secret_of_a_full_configuration_reaches_the_page() -> None:
             "azure": [{"host": "dev.azure.com"}],
         },
         "auth": {"environment": "development", "providers": {"guest": {}}},
+        "argocd": {
+            "appLocatorMethods": [
+                {
+                    "type": "config",
+                    "instances": [
+                        {
+                            "name": "main",
+                            "url": "https://argocd.acme.example",
+                            "frontendUrl": "https://argocd.acme.example",
+                        },
+                        {"name": "other", "url": "https://other.example"},
+                    ],
+                },
+                {"type": "singleTenant"},
+            ]
+        },
         "permission": {"enabled": True},
         "catalog": {"import": {"entityFilename": "catalog-info.yaml", "pullRequestBranchName": "intro"}},
     }
@@ -116,7 +151,7 @@ def test_an_empty_configuration_makes_a_page_that_works() -> None:
             "title": "Understage",
             "packages": "all",
             "baseUrl": "http://localhost:7007",
-            "extensions": [{"app/routes": {"config": {"redirects": [{"from": "/", "to": "/catalog"}]}}}],
+            "extensions": [{"app/routes": {"config": {"redirects": [{"from": "/", "to": "/catalog"}]}}}, *NO_ARGOCD],
         },
         "backend": {"baseUrl": "http://localhost:7007"},
     }
@@ -141,7 +176,7 @@ def test_the_page_shares_the_origin_of_the_api() -> None:
     ],
 )
 def test_a_configured_root_is_left_alone(own: dict[str, object]) -> None:
-    assert make_page_config({"app": {"extensions": [own]}})["app"]["extensions"] == [own]
+    assert make_page_config({"app": {"extensions": [own]}})["app"]["extensions"] == [own, *NO_ARGOCD]
 
 
 def test_other_extensions_are_kept_beside_the_redirect_of_the_root() -> None:
@@ -149,7 +184,24 @@ def test_other_extensions_are_kept_beside_the_redirect_of_the_root() -> None:
 
     page = make_page_config({"app": {"extensions": extensions}})
 
-    assert page["app"]["extensions"][1:] == extensions
+    assert page["app"]["extensions"][1:] == [*extensions, *NO_ARGOCD]
+
+
+def test_argo_cd_is_shown_on_pages_of_what_it_deploys_where_it_is_configured() -> None:
+    page = make_page_config(FULL_OF_SECRETS)
+    shown = {name: settings for each in page["app"]["extensions"] for name, settings in each.items()}
+    card, tab, history = (next(iter(each)) for each in NO_ARGOCD)
+    assert shown[history] is False
+    for name in (card, tab):
+        assert {"metadata.annotations.argocd/app-selector": {"$exists": True}} in shown[name]["config"]["filter"][
+            "$any"
+        ]
+
+
+def test_what_is_configured_of_the_plugin_for_argo_cd_stays() -> None:
+    own = {"entity-card:argocd/historyCard": True}
+    extensions = make_page_config({"app": {"extensions": [own]}})["app"]["extensions"]
+    assert [each for each in extensions if own.keys() & each.keys()] == [own]
 
 
 @pytest.mark.parametrize(

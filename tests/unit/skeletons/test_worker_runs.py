@@ -267,6 +267,7 @@ def test_it_is_unhealthy_while_it_is_stuck_in_a_message(worker: Path, broker: Br
 @pytest.mark.timeout(900)  # where nothing is compiled yet
 def test_in_go_its_tests_pass_and_it_handles_messages(helm_binary: Path, tmp_path: Path, broker: Broker) -> None:
     go = need("go", "build the worker in Go")
+    (tmp_path / "go").mkdir()
     worker = asyncio.run(write(tmp_path / "go", helm_binary, language="go"))
     for command in (["vet", "./..."], ["test", "./..."], ["build", "-o", "mailer", "."]):
         run_tool(go, *command, folder=worker, TEST_REDIS_URL=broker.url)

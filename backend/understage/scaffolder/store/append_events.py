@@ -15,9 +15,9 @@ EventType = Literal["log", "completion", "cancelled", "recovered"]
 
 INSERT_EVENTS = """
     INSERT INTO task_events (task_id, event_type, step_id, body, created_at)
-    SELECT task_id, event_type, step_id, CAST(body AS text), CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
+    SELECT task_id, event_type, step_id, body, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
     FROM ROWS FROM (
-        json_to_recordset(CAST(:events AS json)) AS (task_id text, event_type text, step_id text, body json)
+        json_to_recordset(CAST(:events AS json)) AS (task_id text, event_type text, step_id text, body text)
     ) WITH ORDINALITY AS sent(task_id, event_type, step_id, body, place)
     ORDER BY place
 """
@@ -41,20 +41,19 @@ async def append_events(connection: AsyncConnection, events: Sequence[NewEvent])
     if connection.dialect.name == "postgresql":
         await connection.execute(_TOGETHER, as_parameter(events))
         return
-    rows = [
-        {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": dumps_text(event.body)}
-        for event in events
-    ]
-    await connection.execute(insert(task_events).values(created_at=now_ms()), rows)
+    await connection.execute(insert(task_events).values(created_at=now_ms()), _rows(events))
 
 
 def as_parameter(events: Sequence[NewEvent]) -> dict[str, str]:
-    """The events as the one parameter of `INSERT_EVENTS`."""
-    rows = [
-        {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": event.body}
+    """The events as the one parameter of `INSERT_EVENTS`; bodies are texts in it, since PostgreSQL's JSON has no NUL."""
+    return {"events": dumps_text(_rows(events))}
+
+
+def _rows(events: Sequence[NewEvent]) -> list[dict[str, str | None]]:
+    return [
+        {"task_id": event.task_id, "event_type": event.type, "step_id": _step_of(event), "body": dumps_text(event.body)}
         for event in events
     ]
-    return {"events": dumps_text(rows)}
 
 
 def _step_of(event: NewEvent) -> str | None:
