@@ -121,6 +121,8 @@ class Workspace:
                     if target.is_symlink():  # what was looked up is none
                         target.unlink()
                         raise NotAllowedError(f"{relative} lies behind a symbolic link")
+                    if not target.exists():  # a folder again, or nothing
+                        raise NotFoundError(f"The workspace has no {relative}; something exchanges it all the time")
                     return target
         with self._folder(start.parts, relative):
             target.mkdir()  # an empty one is what is left of a folder that goes away meanwhile
