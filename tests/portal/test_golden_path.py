@@ -215,13 +215,6 @@ def test_the_entity_page_shows_how_every_environment_is(walk: Portal, platform: 
     expect(details).to_contain_text("Synced")
     keep_picture(walk.page, "entity-argocd-image")
     walk.page.keyboard.press("Escape")
-
-    entity.open_tab("ArgoCD")
-    for environment in ("development", "staging"):
-        row = walk.page.get_by_role("row").filter(has_text=f"basket-{environment}").first
-        expect(row).to_contain_text("Deployed at")
-    expect(walk.page.get_by_text("Add staging").first).to_be_visible()
-    keep_picture(walk.page, "entity-argocd-history")
     # Other components are asked nothing, and ask nothing.
     walk.entity("component", "understage")
     expect(walk.page.get_by_role("heading", name="ArgoCD overview")).to_have_count(0)

@@ -42,7 +42,8 @@ class ReadableCatalog:
 
 def create_argocd_router(database: Database, access: Access, integrations: Integrations) -> APIRouter:
     """All routes below `/api/argocd`; `access` is the catalog's."""
-    return create_argocd_plugin_router(integrations.argocd, ReadableCatalog(database, access))
+    sources = StatusSources(integrations.argocd, integrations.clusters)
+    return create_argocd_plugin_router(integrations.argocd, ReadableCatalog(database, access), running=sources.images)
 
 
 def create_understage_routers(

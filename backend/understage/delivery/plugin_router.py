@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 import structlog
 from fastapi import APIRouter, Request, Response
 
-from understage.delivery.plugin_view import candidates, find_deployment, is_selected, read_selector, tell_application
+from understage.delivery.plugin_view import (
+    candidates,
+    find_deployment,
+    images_of,
+    is_selected,
+    read_selector,
+    tell_application,
+    with_images,
+)
 from understage.delivery.reading import NAME_LABEL, Service, is_own, service_of
 from understage.delivery.sources import SECONDS
 from understage.errors import InputError, NotFoundError, ServiceUnavailableError, UnderstageError
@@ -26,6 +34,8 @@ from understage.sdk.ports import ArgoCd, ArgoCds
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
+Running = Callable[[Service], Awaitable[Mapping[str, list[str]]]]
+"""The images that run of a service, by namespace."""
 log = structlog.get_logger(__name__)
 
 
@@ -35,6 +45,7 @@ class VisibleApplications:
 
     argocds: ArgoCds
     catalog: CatalogReader
+    running: Running
     seconds: float = SECONDS
 
     def instance(self, name: str) -> ArgoCd:
@@ -50,7 +61,8 @@ class VisibleApplications:
         found: list[Json] = []
         for service in await self._services([labels[NAME_LABEL]], credentials):
             listed = await self._ask(instance, instance.list_project_applications(project=service.team))
-            found += [each for each in listed if is_own(each, service) and is_selected(each, labels)]
+            own = [each for each in listed if is_own(each, service) and is_selected(each, labels)]
+            found += await self._with_images(own, service)
         return found
 
     async def named(self, instance: ArgoCd, name: str, credentials: Credentials) -> Json:
@@ -58,8 +70,10 @@ class VisibleApplications:
         application = await self._ask(instance, instance.get_application(name))
         if application is not None:
             services = await self._services(candidates(application), credentials)
-            if any(is_own(application, service) for service in services):
-                return application
+            for service in services:
+                if is_own(application, service):
+                    [told] = await self._with_images([application], service)
+                    return told
         raise NotFoundError(f"There is no Application {name[:100]} of a component that you may read")
 
     async def everywhere(self, find: Callable[[ArgoCd], Awaitable[list[Json]]]) -> dict[str, list[Json]]:
@@ -85,6 +99,13 @@ class VisibleApplications:
         history_id, source = deployed
         found = await self._ask(instance, instance.get_revision(name, revision, history_id=history_id, source=source))
         return {**(found or {}), "revisionID": revision}
+
+    async def _with_images(self, applications: list[Json], service: Service) -> list[Json]:
+        """Argo CD counts images now and then; until it has, the clusters tell."""
+        if all(images_of(each) for each in applications):
+            return applications
+        running = await self.running(service)
+        return [each if images_of(each) else with_images(each, running) for each in applications]
 
     async def _services(self, names: list[str], credentials: Credentials) -> list[Service]:
         refs = []
@@ -114,10 +135,12 @@ class VisibleApplications:
 
 
 @absent(OLD_MODELS)
-def create_argocd_plugin_router(argocds: ArgoCds, catalog: CatalogReader, *, seconds: float = SECONDS) -> APIRouter:
+def create_argocd_plugin_router(
+    argocds: ArgoCds, catalog: CatalogReader, *, running: Running, seconds: float = SECONDS
+) -> APIRouter:
     """The routes of the protocol that read."""
     router = APIRouter()
-    visible = VisibleApplications(argocds, catalog, seconds)
+    visible = VisibleApplications(argocds, catalog, running, seconds)
     _add_searches(router, visible)
     _add_applications(router, visible)
     return router

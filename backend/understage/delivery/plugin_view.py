@@ -126,3 +126,18 @@ def _without_userinfo(text: str) -> str:
         return text
     parts = urlsplit(text)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def images_of(application: Json) -> list[str]:
+    """The images that Argo CD counted."""
+    return list(((application.get("status") or {}).get("summary") or {}).get("images") or [])
+
+
+def with_images(application: Json, running: Mapping[str, list[str]]) -> Json:
+    """The Application with what runs in its namespace for what Argo CD has not counted."""
+    destination = (application.get("spec") or {}).get("destination") or {}
+    status = application.get("status") or {}
+    images = running.get(str(destination.get("namespace")))
+    if not images:
+        return application
+    return {**application, "status": {**status, "summary": {**(status.get("summary") or {}), "images": images}}}

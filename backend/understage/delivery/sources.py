@@ -61,6 +61,16 @@ class StatusSources:
             await asyncio.gather(*(self._within(None, found, self._objects(each, service, found)) for each in clusters))
         return found
 
+    async def images(self, service: Service) -> dict[str, list[str]]:
+        """What runs of a service, by namespace; nothing of a cluster that does not answer."""
+        found = Findings()
+        clusters = [cluster for name in self.clusters.names() if (cluster := self.clusters.get(name)) is not None]
+        await asyncio.gather(*(self._within(None, found, self._cluster(each, service, found)) for each in clusters))
+        return {
+            namespace: sorted({image for workload in found.workloads[name] for image in workload["images"]})
+            for name, namespace in found.namespaces.items()
+        }
+
     async def _within(self, name: str | None, found: Findings, work: Awaitable[None]) -> bool:
         try:
             async with asyncio.timeout(self.seconds):

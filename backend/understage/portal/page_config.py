@@ -78,12 +78,9 @@ _OF_APPLICATIONS: Final = {
         ]
     }
 }
-_ARGOCD: Final = (
-    "entity-card:argocd/overviewCard",
-    "entity-content:argocd/ArgoCdPage",
-    "entity-card:argocd/historyCard",
-)
-"""Extensions of the plugin for Argo CD. The last one shows what the second one shows, on the overview."""
+_ARGOCD_CARD: Final = "entity-card:argocd/overviewCard"
+_ARGOCD_OTHERS: Final = ("entity-card:argocd/historyCard", "entity-content:argocd/ArgoCdPage")
+"""Extensions of the plugin for Argo CD. The others stay empty among packages as new as those of this frontend."""
 
 _ROOT_REDIRECT: Final = {"app/routes": {"config": {"redirects": [{"from": "/", "to": "/catalog"}]}}}
 
@@ -185,12 +182,9 @@ def _show_argocd(page: dict[str, Any]) -> None:
     extensions = page["app"]["extensions"]
     named = {name for each in extensions for name in (each if isinstance(each, Mapping) else [str(each)])}
     is_configured = bool(page.get("argocd", {}).get("appLocatorMethods"))
-    card, tab, history = _ARGOCD
-    for name in (card, tab):
-        if name not in named:
-            extensions.append({name: {"config": _OF_APPLICATIONS} if is_configured else False})
-    if history not in named:
-        extensions.append({history: False})
+    if _ARGOCD_CARD not in named:
+        extensions.append({_ARGOCD_CARD: {"config": _OF_APPLICATIONS} if is_configured else False})
+    extensions += [{name: False} for name in _ARGOCD_OTHERS if name not in named]
     for method in page.get("argocd", {}).get("appLocatorMethods", []):
         for instance in method.get("instances", []):
             # People follow its links, so where there is an address for them the other one is nobody's business.

@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from starlette.requests import Request
-from tests.unit.delivery.test_status import Catalog, application, argocd, component, of_ledger
+from tests.unit.delivery.test_status import Catalog, application, argocd, cluster, component, of_ledger
 
-from understage.delivery import create_argocd_plugin_router
+from understage.delivery import StatusSources, create_argocd_plugin_router
 from understage.identity.credentials import Credentials
 from understage.model.deployed import Deployed
 from understage.model.entity import Entity
 from understage.platform.plugin import create_plugin
-from understage.sdk.testing import FakeArgoCd, FakeArgoCds
+from understage.sdk.testing import FakeArgoCd, FakeArgoCds, FakeClusters
 
 Json = dict[str, Any]
 SELECTOR = Deployed("ledger", "payments").annotations()["argocd/app-selector"]
@@ -30,7 +30,9 @@ async def ask(
     async def authenticate(_request: Request) -> Credentials:
         return Credentials.user(user, token="t")
 
-    router = create_argocd_plugin_router(FakeArgoCds(argocds), Catalog(entity or component()), seconds=5)
+    known = FakeArgoCds(argocds)
+    running = StatusSources(known, FakeClusters([cluster(ledger_staging="payments")])).images
+    router = create_argocd_plugin_router(known, Catalog(entity or component()), running=running, seconds=5)
     app = create_plugin("argocd", [router], authenticate=authenticate)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         answer = await client.get(path)
@@ -64,6 +66,19 @@ async def test_both_environments_are_found_by_the_selector_of_the_entity() -> No
     assert staging["status"]["history"][-1]["deployedAt"] == "2026-11-26T12:00:00Z"
     assert production["spec"]["sources"] == [{"repoURL": "https://git.example.com/payments/ledger.git"}]
     assert "hunter2" not in json.dumps(listed)
+
+
+async def test_what_argocd_has_not_counted_yet_the_cluster_tells() -> None:
+    main = argocd(
+        of_ledger("staging", summary={}), of_ledger("production", summary={"externalURLs": ["https://ledger"]})
+    )
+    _, listed = await ask(f"/argoInstance/default/applications/selector/{ENCODED}", main)
+    assert [each["status"]["summary"] for each in listed["items"]] == [
+        {"images": ["payments/ledger-staging:1"]},
+        {"externalURLs": ["https://ledger"]},
+    ]
+    _, named = await ask("/argoInstance/default/applications/name/ledger-staging", main)
+    assert named["status"]["summary"]["images"] == ["payments/ledger-staging:1"]
 
 
 def of_cart() -> Json:
@@ -102,7 +117,7 @@ async def test_the_commit_of_a_deployment_is_told_and_no_other() -> None:
 
 
 async def test_an_application_that_argo_cd_has_not_looked_at_is_unknown() -> None:
-    new = of_ledger("staging")
+    new = of_ledger("production")
     new["status"] = {"operationState": {"phase": "Running"}}
     _, listed = await ask(f"/argoInstance/default/applications/selector/{ENCODED}", argocd(new))
     assert listed["items"][0]["status"] == {"sync": {"status": "Unknown"}, "health": {"status": "Unknown"}}

@@ -9,8 +9,8 @@ from understage.portal.page_config import base_path, called_origins, make_page_c
 SECRET = "s3cr3t"
 NO_ARGOCD = [
     {"entity-card:argocd/overviewCard": False},
-    {"entity-content:argocd/ArgoCdPage": False},
     {"entity-card:argocd/historyCard": False},
+    {"entity-content:argocd/ArgoCdPage": False},
 ]
 
 FULL_OF_SECRETS = {
@@ -190,12 +190,9 @@ def test_other_extensions_are_kept_beside_the_redirect_of_the_root() -> None:
 def test_argo_cd_is_shown_on_pages_of_what_it_deploys_where_it_is_configured() -> None:
     page = make_page_config(FULL_OF_SECRETS)
     shown = {name: settings for each in page["app"]["extensions"] for name, settings in each.items()}
-    card, tab, history = (next(iter(each)) for each in NO_ARGOCD)
-    assert shown[history] is False
-    for name in (card, tab):
-        assert {"metadata.annotations.argocd/app-selector": {"$exists": True}} in shown[name]["config"]["filter"][
-            "$any"
-        ]
+    card, *others = (next(iter(each)) for each in NO_ARGOCD)
+    assert [shown[name] for name in others] == [False, False]
+    assert {"metadata.annotations.argocd/app-selector": {"$exists": True}} in shown[card]["config"]["filter"]["$any"]
 
 
 def test_what_is_configured_of_the_plugin_for_argo_cd_stays() -> None:
