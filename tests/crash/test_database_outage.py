@@ -89,11 +89,10 @@ async def test_announcements_are_heard_again_after_a_restart(
         scaffolder(postgres_database, tmp_path, Script(note=note), times=slow) as bench,
         scaffolder(postgres_database.separate(), tmp_path, Script(), limit=0) as other,
     ):
+        await _until_heard(postgres_database)
         assert await other.status(await other.create("note"), seconds=20) == "completed"
         postgres_server.restart()
-        async with asyncio.timeout(30):
-            while await _listeners(postgres_database) < 2:
-                await asyncio.sleep(0.1)
+        await _until_heard(postgres_database)
         # The first announcement may be lost on a pooled connection that broke with the restart; it is found to be so by that.
         ids = []
         for _ in range(3):
@@ -103,6 +102,13 @@ async def test_announcements_are_heard_again_after_a_restart(
             assert await other.status(task_id, seconds=10) == "completed"
         await bench.service.check()
         await other.service._database.close()
+
+
+async def _until_heard(database: Database) -> None:
+    """Wait until both listen: what is announced before that, only polling finds."""
+    async with asyncio.timeout(30):
+        while await _listeners(database) < 2:
+            await asyncio.sleep(0.1)
 
 
 async def _listeners(database: Database) -> int:

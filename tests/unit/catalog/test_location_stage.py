@@ -19,8 +19,9 @@ ORIGIN = LocationRef("url", "https://example.com/all.yaml")
 class SlowReader(Processor):
     """Emits a component for each target, the first targets last; `fails` names one whose reading breaks off after that."""
 
-    def __init__(self, setup: ProcessorSetup, *, fails: str = "") -> None:
+    def __init__(self, setup: ProcessorSetup, *, fails: str = "", seconds: float = 0.02) -> None:
         super().__init__(setup)
+        self.seconds = seconds
         self.fails = fails
         self.running = self.most = 0
         self.cancelled: list[str] = []
@@ -33,7 +34,7 @@ class SlowReader(Processor):
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await asyncio.sleep(0.02 / (1 + int(name)))
+            await asyncio.sleep(self.seconds / (1 + int(name)))
             context.emit.entity(component(f"c{name}"), location)
             context.emit.error(UnderstageError(f"seen {name}"))
             context.emit.refresh_key(f"url:{location.target}")
@@ -88,9 +89,10 @@ async def test_what_breaks_off_ends_the_others_and_keeps_what_came_before() -> N
 
 
 async def test_who_waits_for_it_can_break_it_off() -> None:
-    processor = SlowReader(ProcessorSetup(PagesReader()))
+    processor = SlowReader(ProcessorSetup(PagesReader()), seconds=3600)
     reading = asyncio.create_task(read(processor, 10))
-    await asyncio.sleep(0.001)
+    while processor.running < AHEAD:
+        await asyncio.sleep(0)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
