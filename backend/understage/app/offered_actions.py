@@ -6,7 +6,7 @@ the permissions of the caller. Offered is what needs no files of earlier steps, 
 
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,18 +62,21 @@ def create_offered_router(
     data_directory: Path,
 ) -> APIRouter:
     """The routes; which actions a caller may use is the scaffolder's permission, asked when one is called."""
-    assembly = assemble_interpreter(settings, identity, integrations, fetch, root, data_directory, PLUGIN)
+
+    def assemble() -> Assembly:
+        return assemble_interpreter(settings, identity, integrations, fetch, root, data_directory, PLUGIN)
+
     auditor = Auditor(PLUGIN, settings.backend.auditor.severity_log_level_mappings)
     registry = ActionsRegistry(PLUGIN, settings.backend.actions, identity.plugins[PLUGIN].authorizer)
-    return create_actions_router(TemplateActions(registry, assembly, auditor))
+    return create_actions_router(TemplateActions(registry, assemble, auditor))
 
 
 class TemplateActions:
-    """Implements `platform.actions_router.Registry`. The actions are loaded when the first caller asks."""
+    """Implements `platform.actions_router.Registry`. All of it is made when the first caller asks."""
 
-    def __init__(self, registry: ActionsRegistry, assembly: Assembly, auditor: Auditor) -> None:
+    def __init__(self, registry: ActionsRegistry, assemble: Callable[[], Assembly], auditor: Auditor) -> None:
         self._empty = registry
-        self._assembly = assembly
+        self._assemble = assemble
         self._auditor = auditor
 
     async def describe(self, credentials: Credentials) -> list[dict[str, Any]]:
@@ -83,6 +86,10 @@ class TemplateActions:
     async def invoke(self, action_id: str, input: Any, secrets: Any, credentials: Credentials) -> Any:
         """See `ActionsRegistry`."""
         return await self._registry.invoke(action_id, input, secrets, credentials)
+
+    @cached_property
+    def _assembly(self) -> Assembly:
+        return self._assemble()
 
     @cached_property
     def _registry(self) -> ActionsRegistry:

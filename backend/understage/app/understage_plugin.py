@@ -43,7 +43,7 @@ class ReadableCatalog:
 def create_argocd_router(database: Database, access: Access, integrations: Integrations) -> APIRouter:
     """All routes below `/api/argocd`; `access` is the catalog's."""
     sources = StatusSources(integrations.argocd, integrations.clusters)
-    return create_argocd_plugin_router(integrations.argocd, ReadableCatalog(database, access), running=sources.images)
+    return create_argocd_plugin_router(sources, ReadableCatalog(database, access))
 
 
 def create_understage_routers(

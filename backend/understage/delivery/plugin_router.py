@@ -22,7 +22,7 @@ from understage.delivery.plugin_view import (
     with_images,
 )
 from understage.delivery.reading import NAME_LABEL, Service, is_own, service_of
-from understage.delivery.sources import SECONDS
+from understage.delivery.sources import StatusSources
 from understage.errors import InputError, NotFoundError, ServiceUnavailableError, UnderstageError
 from understage.identity.catalog_reader import CatalogReader
 from understage.identity.credentials import Credentials
@@ -30,12 +30,10 @@ from understage.model.ref import canonical_ref
 from understage.platform.light_imports import OLD_MODELS, absent
 from understage.platform.openapi import OBJECT, STRING, array_of, describe
 from understage.platform.plugin import json_response
-from understage.sdk.ports import ArgoCd, ArgoCds
+from understage.sdk.ports import ArgoCd
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
-Running = Callable[[Service], Awaitable[Mapping[str, list[str]]]]
-"""The images that run of a service, by namespace."""
 log = structlog.get_logger(__name__)
 
 
@@ -43,14 +41,12 @@ log = structlog.get_logger(__name__)
 class VisibleApplications:
     """The Applications that a caller may see: those of components that the caller may read, as the status tells them."""
 
-    argocds: ArgoCds
+    sources: StatusSources
     catalog: CatalogReader
-    running: Running
-    seconds: float = SECONDS
 
     def instance(self, name: str) -> ArgoCd:
         """NotFoundError for one that is not configured."""
-        found = self.argocds.get(name) if name in self.argocds.names() else None
+        found = self.sources.argocds.get(name) if name in self.sources.argocds.names() else None
         if found is None:
             raise NotFoundError(f"There is no Argo CD {name[:100]} in argocd.appLocatorMethods")
         return found
@@ -74,11 +70,11 @@ class VisibleApplications:
                 if is_own(application, service):
                     [told] = await self._with_images([application], service)
                     return told
-        raise NotFoundError(f"There is no Application {name[:100]} of a component that you may read")
+        raise _not_visible(name)
 
     async def everywhere(self, find: Callable[[ArgoCd], Awaitable[list[Json]]]) -> dict[str, list[Json]]:
         """By instance. One that does not answer is left out, unless none does."""
-        names = self.argocds.names()
+        names = self.sources.argocds.names()
         answers = await asyncio.gather(*(find(self.instance(name)) for name in names), return_exceptions=True)
         found: dict[str, list[Json]] = {}
         for name, answer in zip(names, answers, strict=True):
@@ -104,7 +100,7 @@ class VisibleApplications:
         """Argo CD counts images now and then; until it has, the clusters tell."""
         if all(images_of(each) for each in applications):
             return applications
-        running = await self.running(service)
+        running = await self.sources.images(service)
         return [each if images_of(each) else with_images(each, running) for each in applications]
 
     async def _services(self, names: list[str], credentials: Credentials) -> list[Service]:
@@ -122,10 +118,10 @@ class VisibleApplications:
 
     async def _ask(self, instance: ArgoCd, question: Awaitable[Answer]) -> Answer:
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(self.sources.seconds):
                 return await question
         except TimeoutError as error:
-            problem = f"Argo CD {instance.name} did not answer within {self.seconds:g} seconds"
+            problem = f"Argo CD {instance.name} did not answer within {self.sources.seconds:g} seconds"
             raise ServiceUnavailableError(problem) from error
         except UnderstageError as error:
             # Its address and what it says of its credentials are nothing for everybody who may read an entity.
@@ -135,12 +131,10 @@ class VisibleApplications:
 
 
 @absent(OLD_MODELS)
-def create_argocd_plugin_router(
-    argocds: ArgoCds, catalog: CatalogReader, *, running: Running, seconds: float = SECONDS
-) -> APIRouter:
+def create_argocd_plugin_router(sources: StatusSources, catalog: CatalogReader) -> APIRouter:
     """The routes of the protocol that read."""
     router = APIRouter()
-    visible = VisibleApplications(argocds, catalog, running, seconds)
+    visible = VisibleApplications(sources, catalog)
     _add_searches(router, visible)
     _add_applications(router, visible)
     return router
@@ -204,8 +198,12 @@ def _add_applications(router: APIRouter, visible: VisibleApplications) -> None:
         found = await visible.named(instance, name, request.state.credentials)
         told = _tell(instance, [found], request.query_params)
         if not told:
-            raise NotFoundError(f"There is no Application {name[:100]} of a component that you may read")
+            raise _not_visible(name)
         return json_response(told[0])
+
+
+def _not_visible(name: str) -> NotFoundError:
+    return NotFoundError(f"There is no Application {name[:100]} of a component that you may read")
 
 
 def _tell_instances(visible: VisibleApplications, found: dict[str, list[Json]], request: Request) -> list[Json]:

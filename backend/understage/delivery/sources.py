@@ -51,7 +51,7 @@ class StatusSources:
         """All of them."""
         found = Findings()
         instances = [instance for name in self.argocds.names() if (instance := self.argocds.get(name)) is not None]
-        clusters = [cluster for name in self.clusters.names() if (cluster := self.clusters.get(name)) is not None]
+        clusters = self._known_clusters()
         answers = await asyncio.gather(
             *(self._within(f"Argo CD {each.name}", found, self._argocd(each, service, found)) for each in instances),
             *(self._within(f"cluster {each.name}", found, self._cluster(each, service, found)) for each in clusters),
@@ -64,12 +64,16 @@ class StatusSources:
     async def images(self, service: Service) -> dict[str, list[str]]:
         """What runs of a service, by namespace; nothing of a cluster that does not answer."""
         found = Findings()
-        clusters = [cluster for name in self.clusters.names() if (cluster := self.clusters.get(name)) is not None]
-        await asyncio.gather(*(self._within(None, found, self._cluster(each, service, found)) for each in clusters))
+        await asyncio.gather(
+            *(self._within(None, found, self._cluster(each, service, found)) for each in self._known_clusters())
+        )
         return {
             namespace: sorted({image for workload in found.workloads[name] for image in workload["images"]})
             for name, namespace in found.namespaces.items()
         }
+
+    def _known_clusters(self) -> list[Cluster]:
+        return [cluster for name in self.clusters.names() if (cluster := self.clusters.get(name)) is not None]
 
     async def _within(self, name: str | None, found: Findings, work: Awaitable[None]) -> bool:
         try:

@@ -9,6 +9,7 @@ import pickle
 import sys
 from typing import Any
 
+from understage.errors import SourceError
 from understage.model.yaml import Document, Span, decode_text, parse_each, protect_breaks
 
 LENGTH_BYTES = 8
@@ -28,7 +29,7 @@ def take_apart(content: bytes, file: str) -> list[Part] | None:
     return parts
 
 
-def put_together(content: bytes, file: str, parts: list[Part]) -> list[Document]:
+def put_together(content: bytes, file: str, parts: list[Part]) -> list[Document | SourceError]:
     """The documents of a text, of what `take_apart` gave for it."""
     text, _ = protect_breaks(decode_text(content, file))
     return [Document(value, Span(text, *place), file) for value, *place in parts]

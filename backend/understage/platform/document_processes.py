@@ -13,8 +13,9 @@ from collections.abc import Callable
 import structlog
 
 from understage.errors import SourceError
-from understage.model.yaml import Document, parse_each
+from understage.model.yaml import Document
 from understage.model.yaml_process import LENGTH_BYTES, Part, put_together
+from understage.sdk.processor import parse_in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +40,8 @@ class DocumentProcesses:
             async with self._room:
                 found = await self._ask(content, file)
             if found is not None:
-                return [*put_together(content, file, found)]
-        return await asyncio.to_thread(parse_each, content, file)
+                return put_together(content, file, found)
+        return await parse_in_thread(content, file)
 
     async def close(self) -> None:
         """End the processes."""

@@ -30,9 +30,8 @@ async def ask(
     async def authenticate(_request: Request) -> Credentials:
         return Credentials.user(user, token="t")
 
-    known = FakeArgoCds(argocds)
-    running = StatusSources(known, FakeClusters([cluster(ledger_staging="payments")])).images
-    router = create_argocd_plugin_router(known, Catalog(entity or component()), running=running, seconds=5)
+    sources = StatusSources(FakeArgoCds(argocds), FakeClusters([cluster(ledger_staging="payments")]), seconds=5)
+    router = create_argocd_plugin_router(sources, Catalog(entity or component()))
     app = create_plugin("argocd", [router], authenticate=authenticate)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         answer = await client.get(path)

@@ -42,7 +42,7 @@ def offered(tmp_path: Path) -> TemplateActions:
         data_directory=tmp_path,
     )
     return TemplateActions(
-        ActionsRegistry("understage", BackendActions(), Permissions()), assembly, Auditor("understage")
+        ActionsRegistry("understage", BackendActions(), Permissions()), lambda: assembly, Auditor("understage")
     )
 
 
