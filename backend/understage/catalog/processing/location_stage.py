@@ -41,8 +41,12 @@ class LocationStage:
         location: LocationRef,
         collector: Collector,
         context_of: Callable[[Processor], ProcessingContext],
+        taken: Callable[[], None],
     ) -> None:
-        """Read all targets; what cannot be read becomes an error of the collector, and the others go on."""
+        """Read all targets; what cannot be read becomes an error of the collector, and the others go on.
+
+        `taken` is called after each.
+        """
         spec = entity["spec"]
         type_ = spec.get("type") or location.type
         # Its own target may be of any type: the configuration or the registration allowed it.
@@ -70,6 +74,7 @@ class LocationStage:
                 if not under_way:
                     return
                 await _take(*under_way.popleft(), collector)
+                taken()
         finally:
             for *_, task in under_way:
                 task.cancel()

@@ -9,7 +9,6 @@ errors of their own, and those that wait for something, which replicas share and
 import asyncio
 import random
 import time
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from understage.catalog.processing import measures
 from understage.catalog.processing.commit import still_ours
+from understage.catalog.processing.one_by_one import OneByOne
 from understage.catalog.processing.orchestrator import Orchestrator
 from understage.catalog.processing.outcome import Outcome
-from understage.catalog.processing.run_entity import Breath, run_entity
+from understage.catalog.processing.run_entity import Breath
 from understage.catalog.stitching.final_entity import FinalForm, build_from
 from understage.catalog.stitching.measures import stitched
 from understage.catalog.store.changes import record_change
-from understage.catalog.store.claims import DueEntity
 from understage.catalog.store.references import NewReference, insert_references
 from understage.catalog.store.replace_refresh_keys import insert_refresh_keys
 from understage.catalog.store.replace_relations import insert_relations, select_relations
@@ -49,9 +48,6 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 1000
 WRITES = 2
-# How many turns of the event loop an entity may need besides its own work, and how many may need more before the rest is left.
-TURNS = 3
-MOST_WAITING = 10
 RELATIVES_MS = 1000
 """How much later those have their turn whom the next chunk will name again: the team that owns all of them."""
 # Requests for final forms of entities that are under way are kept for a minute: what was built must be there before.
@@ -113,11 +109,8 @@ class Newborns:
         is_slow = False
         try:
             while queue and not is_slow and not self._is_stopped:
-                run = _Run(self._orchestrator, deque(queue.popleft() for _ in range(min(CHUNK, len(queue)))))
-                await run.run()
-                is_slow = run.is_slow
+                processed, is_slow = await self._process([queue.popleft() for _ in range(min(CHUNK, len(queue)))])
                 began = time.monotonic()
-                processed = sorted(run.done, key=lambda newborn: newborn.ref)
                 newborns = await self._build(processed, [item for _, chunk in writes for item in chunk])
                 if len(writes) == WRITES:
                     await writes.popleft()[0]
@@ -132,6 +125,19 @@ class Newborns:
     def stop(self) -> None:
         """Leave the rest to whoever processes the parents next."""
         self._is_stopped = True
+
+    async def _process(self, chunk: Sequence[tuple[Outcome, UnprocessedEntity]]) -> tuple[list[Newborn], bool]:
+        """Those that can be stored now, by reference, and whether many have to wait for something."""
+        parents = {child.entity_ref: parent for parent, child in chunk}
+        processed = [early for parent, child in chunk if (early := parent.take_early(child)) is not None]
+        known = {child.entity_ref for child, _ in processed}
+        run = OneByOne(self._orchestrator, (child for _, child in chunk if child.entity_ref not in known))
+        await run.run()
+        processed += run.done
+        newborns = [
+            Newborn(parents[child.entity_ref], child, outcome) for child, outcome in processed if _is_plain(outcome)
+        ]
+        return sorted(newborns, key=lambda newborn: newborn.ref), run.is_slow
 
     async def _build(self, newborns: list[Newborn], being_written: Iterable[Newborn]) -> list[Newborn]:
         """Give them their final forms, of what is said of them here and by others; those that cannot be served are left out."""
@@ -172,54 +178,6 @@ class Newborns:
             self._on_commit()
 
 
-class _Run:
-    """Processes children one after the other, in one task; whoever has to wait is broken off and left out."""
-
-    def __init__(self, orchestrator: Orchestrator, queue: deque[tuple[Outcome, UnprocessedEntity]]) -> None:
-        self.done: list[Newborn] = []
-        self._orchestrator = orchestrator
-        self._queue = queue
-        self._breath = Breath()
-        self._steps = 0
-        self._waited = 0
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether many of them have to wait."""
-        return self._waited > MOST_WAITING and 2 * self._waited > self._steps
-
-    async def run(self) -> None:
-        """To the end of the queue, or until many wait."""
-        while self._queue and not self.is_slow:
-            work = asyncio.create_task(self._work())
-            try:
-                await self._watch(work)
-            finally:
-                work.cancel()
-                await asyncio.wait([work])
-            if not work.cancelled() and (error := work.exception()) is not None:
-                log.warning("a new entity's result could not be kept, it goes the ordinary way", error=str(error))
-
-    async def _work(self) -> None:
-        while self._queue:
-            parent, child = self._queue.popleft()
-            outcome = await run_entity(self._orchestrator, _claimed(child))
-            if _is_plain(outcome):
-                self.done.append(Newborn(parent, child, outcome))
-            self._steps += 1
-            await self._breath.take()
-
-    async def _watch(self, work: asyncio.Task[None]) -> None:
-        """Until the work is done, or waits for something."""
-        turns = 0
-        while not work.done() and turns <= TURNS:
-            before = self._steps
-            await asyncio.sleep(0)
-            turns = turns + 1 if self._steps == before else 0
-        if not work.done():
-            self._waited += 1
-
-
 def _candidates(parents: Sequence[Outcome]) -> dict[str, tuple[Outcome, UnprocessedEntity]]:
     """The children that may go this way, by reference, each under the first that emits it: the name is its."""
     found: dict[str, tuple[Outcome, UnprocessedEntity]] = {}
@@ -229,11 +187,6 @@ def _candidates(parents: Sequence[Outcome]) -> dict[str, tuple[Outcome, Unproces
                 if not child.entity_ref.startswith("location:"):
                     found.setdefault(child.entity_ref, (parent, child))
     return found
-
-
-def _claimed(child: UnprocessedEntity) -> DueEntity:
-    uid = str(uuid.uuid4())
-    return DueEntity(0, uid, child.entity_ref, child.json, False, None, None, child.location_key, 0, None)
 
 
 def _is_plain(outcome: Outcome) -> bool:

@@ -4,8 +4,9 @@ Called by the processing rounds, by dry runs of registrations and by validation;
 those of Backstage catalog-backend 4.0.0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -31,6 +32,9 @@ from understage.model.relation import Relation
 from understage.sdk.processor import ProcessingContext, Processor
 
 log = structlog.get_logger(__name__)
+
+Offer = Callable[[Sequence[Child]], None]
+"""Takes children of a location, those that its rules allow, while the others are still being read."""
 
 
 @dataclass(slots=True)
@@ -87,7 +91,9 @@ class Orchestrator:
         self._validating = [item for item in processors if _overrides(item, "validate_kind")]
         self._after = [item for item in processors if _overrides(item, "post_process")]
 
-    async def process(self, entity: Any, cache: EntityCache, *, with_positions: bool = True) -> Result:
+    async def process(
+        self, entity: Any, cache: EntityCache, *, with_positions: bool = True, offer: Offer | None = None
+    ) -> Result:
         """Run one entity; whatever goes wrong is in the result's errors, each with its position in the entity's file."""
         try:
             ref, location, origin = _check_source(entity)
@@ -99,7 +105,8 @@ class Orchestrator:
         try:
             completed = await self._check(entity, run)
             if completed["kind"] == "Location":
-                await self._locations.read(completed, location, collector, run.context)
+                taken = self._passing_on(collector, origin, offer)
+                await self._locations.read(completed, location, collector, run.context, taken)
             completed = await self._post_process(completed, run)
             self._check_rules(collector, origin)
         except Exception as error:
@@ -157,13 +164,25 @@ class Orchestrator:
                 raise wrap(f"Processor {_name(processor)} threw an error while postprocessing", error) from error
         return entity
 
+    def _passing_on(self, collector: Collector, origin: LocationRef, offer: Offer | None) -> Callable[[], None]:
+        """What is called after each target of a location: it offers what came in since the one before."""
+        offered = 0
+
+        def pass_on() -> None:
+            nonlocal offered
+            if offer is not None:
+                new = islice(collector.children.values(), offered, None)
+                offered = len(collector.children)
+                offer([child for child in new if self._allows(child, origin)])
+
+        return pass_on
+
+    def _allows(self, child: Child, origin: LocationRef) -> bool:
+        return self._rules is None or self._rules.allow(child.entity, origin)
+
     def _check_rules(self, collector: Collector, origin: LocationRef) -> None:
-        if self._rules is None:
-            return
-        refused: list[DisallowedKindError] = []
-        for child in collector.children.values():
-            if not self._rules.allow(child.entity, origin):
-                refused.append(DisallowedKindError(child, origin))
+        children = collector.children.values()
+        refused = [DisallowedKindError(child, origin) for child in children if not self._allows(child, origin)]
         if refused:
             refused[0].also = refused[1:]
             raise refused[0]

@@ -1,5 +1,6 @@
 """One claimed entity and what its run gave, on the way from the orchestrator to the database."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from understage.catalog.failure import SerializedError, serialize_error
@@ -26,13 +27,17 @@ class Outcome:
     digest: str = ""
     conflicts: list[tuple[UnprocessedEntity, str]] = field(default_factory=list)
     """Children whose names others own, with the owner's location key; known after the commit."""
+    early: "dict[str, tuple[UnprocessedEntity, Outcome]]" = field(default_factory=dict)
+    """Children by reference, with what became of them when they were processed before their parent was done (`ahead`)."""
 
     @classmethod
-    def of(cls, claimed: DueEntity, result: Result, cache: str | None) -> "Outcome":
-        """Make the rows of a result."""
+    def of(
+        cls, claimed: DueEntity, result: Result, cache: str | None, row_of: Callable[[Child], UnprocessedEntity]
+    ) -> "Outcome":
+        """Make the rows of a result, those of children by `row_of`."""
         outcome = cls(claimed, result, cache)
         try:
-            outcome.children = [_serialize(child) for child in result.children]
+            outcome.children = [row_of(child) for child in result.children]
             outcome.entity_json = None if result.entity is None else dumps_text(result.entity)
             _check_texts(result, outcome.children)
         except (TypeError, InputError) as error:
@@ -46,6 +51,11 @@ class Outcome:
         """The result hash, given the children that others hold."""
         return add_parents(self.digest, foreign if self.result.ok else ())
 
+    def take_early(self, child: UnprocessedEntity) -> "tuple[UnprocessedEntity, Outcome] | None":
+        """A child with its outcome, if there is one and it is of this very row."""
+        found = self.early.pop(child.entity_ref, None)
+        return found if found is not None and found[0] is child else None
+
     @property
     def is_first_sight(self) -> bool:
         """A valid Location that could not be read has never been served: it is served, to show what is wrong."""
@@ -53,7 +63,8 @@ class Outcome:
         return not self.claimed.is_processed and entity is not None and entity["kind"] == "Location"
 
 
-def _serialize(child: Child) -> UnprocessedEntity:
+def make_row(child: Child) -> UnprocessedEntity:
+    """What is stored of a child. Raises InputError for what JSON has no form for."""
     try:
         return make_unprocessed(child.entity, child.location_key)
     except TypeError as error:

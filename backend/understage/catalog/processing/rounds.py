@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from understage.catalog.processing import measures
+from understage.catalog.processing.ahead import run_location
 from understage.catalog.processing.commit import Batch, commit_outcomes, sort_outcomes
 from understage.catalog.processing.holdings import Holdings
 from understage.catalog.processing.newborns import Newborns
@@ -163,7 +164,8 @@ class ProcessingRounds:
             entity = self._queue.popleft()
             began = time.perf_counter()
             try:
-                outcome = await run_entity(self._orchestrator, entity)
+                run = run_location if _is_new_location(entity) else run_entity
+                outcome = await run(self._orchestrator, entity)
                 # After the await, on its own line: a commit meanwhile puts a new list in place.
                 self._done.append(outcome)
             except Exception:
@@ -217,3 +219,7 @@ class ProcessingRounds:
         measures.duration.record(
             seconds, {"result": "errors" if failed else "changed" if batch.changed else "unchanged"}
         )
+
+
+def _is_new_location(entity: DueEntity) -> bool:
+    return entity.result_hash is None and entity.entity_ref.startswith("location:")

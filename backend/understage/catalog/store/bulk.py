@@ -159,6 +159,16 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 
 def _copy_text(rows: Sequence[Row]) -> str:
+    text = "\n".join(["\t".join(["\\N" if value is None else str(value) for value in row]) for row in rows])
+    nulls = sum([row.count(None) for row in rows])
+    marks = (text.count("\t"), text.count("\n"), text.count("\\"))
+    if marks == (len(rows) * (len(rows[0]) - 1), len(rows) - 1, nulls) and "\r" not in text:
+        # No value holds what would have to be escaped.
+        return text + "\n"
+    return _escaped_text(rows)
+
+
+def _escaped_text(rows: Sequence[Row]) -> str:
     text = _LINE.join([_CELL.join([_NULL if value is None else str(value) for value in row]) for row in rows])
     nulls = sum(value is None for row in rows for value in row)
     marks = (text.count(_CELL), text.count(_LINE), text.count(_NULL))
