@@ -1,37 +1,41 @@
 """Where a fetch action's `url` leads: to a forge or web server, or, relative to a template read from a file, to the disk."""
 
 import asyncio
-import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from understage.sdk import ActionContext, InputError, NotAllowedError, NotFoundError, Workspace
-from understage_actions._tree import refuse_links_outside
+from understage_actions._tree import Tree, refuse_links_outside
 
 
-async def fetch_tree(ctx: ActionContext, url: str, destination: Path, *, token: str | None = None) -> None:
-    """Write the folder behind `url` into the empty `destination`.
+async def fetch_tree(ctx: ActionContext, url: str, *, token: str | None = None) -> Tree:
+    """The folder behind `url`: unpacked into a temporary one, or the one beside the template as it is.
 
-    Raises InputError for a relative URL without a template location, NotAllowedError for one that leads away from it.
+    Raises InputError for a relative URL without a template location, NotAllowedError for one that leads away from it, and for
+    links in the folder that lead out of it.
     """
-    local = _local_path(ctx, url)
-    if local is None:
-        await ctx.ports.reader.read_tree(_resolve(ctx, url, token), destination, token=token)
-        await asyncio.to_thread(refuse_links_outside, destination)
-        return
-    await asyncio.to_thread(_copy_folder, local, destination, url)
+    tree = _local(ctx, url)
+    if tree is None:
+        tree = Tree(Workspace(ctx.temporary_directory()))
+        await ctx.ports.reader.read_tree(_resolve(ctx, url, token), tree.path, token=token)
+    elif not tree.path.is_dir():
+        raise NotFoundError(f"{url} is no folder beside the template")
+    await asyncio.to_thread(refuse_links_outside, tree)
+    return tree
 
 
 async def fetch_file(ctx: ActionContext, url: str, *, token: str | None = None) -> bytes:
     """The bytes of the file behind `url`. Errors as `fetch_tree`."""
-    local = _local_path(ctx, url)
-    if local is None:
+    tree = _local(ctx, url)
+    if tree is None:
         return (await ctx.ports.reader.read_url(_resolve(ctx, url, token), token=token)).content
-    return await asyncio.to_thread(_read_file, local, url)
+    if not tree.path.is_file():
+        raise NotFoundError(f"{url} is no file beside the template")
+    return await asyncio.to_thread(tree.root.read_bytes, tree.below)
 
 
-def _local_path(ctx: ActionContext, url: str) -> Path | None:
-    """The path of a URL relative to a template that was read from a file; None for everything else."""
+def _local(ctx: ActionContext, url: str) -> Tree | None:
+    """What a URL relative to a template that was read from a file leads to; None for everything else."""
     if urlsplit(url).scheme:
         if urlsplit(url).scheme not in ("http", "https"):
             raise NotAllowedError(f"Reading from '{url}' is not allowed: use an http or https URL, or a relative one")
@@ -46,7 +50,8 @@ def _local_path(ctx: ActionContext, url: str) -> Path | None:
     folder = Path(unquote(urlsplit(base).path)).resolve().parent
     roots = [Path(root).resolve() for root in ctx.defaults.get("templateRoots", ())]
     root = next((root for root in roots if folder.is_relative_to(root)), folder)
-    return Workspace(root).resolve(folder / unquote(url))
+    readable = Workspace(root)
+    return Tree(readable, PurePosixPath(readable.resolve(folder / unquote(url)).relative_to(readable.root)))
 
 
 def _resolve(ctx: ActionContext, url: str, token: str | None) -> str:
@@ -60,16 +65,3 @@ def _resolve(ctx: ActionContext, url: str, token: str | None) -> str:
             "let the template ask for them (requestUserCredentials) and pass them as `token`"
         )
     return absolute
-
-
-def _copy_folder(source: Path, destination: Path, url: str) -> None:
-    if not source.is_dir():
-        raise NotFoundError(f"{url} is no folder beside the template")
-    refuse_links_outside(source)
-    shutil.copytree(source, destination, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
-
-
-def _read_file(path: Path, url: str) -> bytes:
-    if not path.is_file():
-        raise NotFoundError(f"{url} is no file beside the template")
-    return path.read_bytes()

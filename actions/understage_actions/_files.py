@@ -12,8 +12,8 @@ from typing import Literal
 
 import pathspec
 
-from understage.sdk import InputError
-from understage_actions._tree import refuse_links_outside, walk
+from understage.sdk import InputError, Workspace
+from understage_actions._tree import Tree, refuse_links_outside, walk
 
 BYTES_LIMIT = 100 * 1024 * 1024
 """What all files of a request may hold together; forges refuse more."""
@@ -52,7 +52,7 @@ def read_files(folder: Path, target: str | None = None) -> list[PlacedFile]:
     Raises InputError for a target that leads out of the repository and for more than forges take, NotAllowedError for links
     that lead out of the folder.
     """
-    refuse_links_outside(folder)
+    refuse_links_outside(Tree(Workspace(folder)))
     files: list[PlacedFile] = []
     total = 0
     for relative, path in _unignored(folder):

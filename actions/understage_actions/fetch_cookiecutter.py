@@ -12,10 +12,19 @@ from typing import Any
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, Example, InputError, NotAllowedError, SourceError, action
+from understage.sdk import (
+    ActionContext,
+    ActionModel,
+    Example,
+    InputError,
+    NotAllowedError,
+    SourceError,
+    Workspace,
+    action,
+)
 from understage_actions._cookiecutter_process import Order
 from understage_actions._fetch import fetch_tree
-from understage_actions._tree import copy_tree
+from understage_actions._tree import Tree, copy_tree
 
 TIME_LIMIT = 120.0
 _PROGRAM = Path(__file__).with_name("_cookiecutter_process.py")
@@ -78,7 +87,7 @@ async def fetch_cookiecutter(ctx: ActionContext, input: FetchCookiecutterInput) 
     contents, output = work / "contents", work / "output"
     for folder in (contents, output):
         folder.mkdir()
-    await fetch_tree(ctx, input.url, contents)
+    await asyncio.to_thread(copy_tree, await fetch_tree(ctx, input.url), Workspace(contents))
     if (contents / "hooks").is_dir():
         ctx.log.warn("The hooks of the template are not run")
     order = Order(
@@ -90,7 +99,7 @@ async def fetch_cookiecutter(ctx: ActionContext, input: FetchCookiecutterInput) 
         extensions=input.extensions,
     )
     _raise_refusal(await _run(order, work), input.url)
-    written = await asyncio.to_thread(copy_tree, output / contents.name, ctx.workspace, target)
+    written = await asyncio.to_thread(copy_tree, Tree(Workspace(output / contents.name)), ctx.workspace, target)
     ctx.log.info(f"cookiecutter has written {len(written)} files to {ctx.workspace.resolve(target)}")
 
 

@@ -46,9 +46,8 @@ async def fetch_plain(ctx: ActionContext, input: FetchPlainInput) -> None:
     """Fetch a folder."""
     ctx.log.info("Fetching plain content from remote URL")
     ctx.workspace.resolve(input.target_path or ".")
-    folder = ctx.temporary_directory()
-    await fetch_tree(ctx, input.url, folder, token=input.token)
-    await asyncio.to_thread(copy_tree, folder, ctx.workspace, input.target_path or ".")
+    source = await fetch_tree(ctx, input.url, token=input.token)
+    await asyncio.to_thread(copy_tree, source, ctx.workspace, input.target_path or ".")
 
 
 @action(

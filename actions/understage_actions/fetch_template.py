@@ -8,7 +8,7 @@ from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, InputError, action
 from understage_actions._fetch import fetch_file, fetch_tree
-from understage_actions._rendering import Renderer, TreeRendering, as_text, list_entries
+from understage_actions._rendering import Renderer, TreeRendering, as_text
 from understage_actions._tree import write_file
 
 _TOKEN = "An optional token to use for authentication when reading the resources"
@@ -87,10 +87,9 @@ async def fetch_template(ctx: ActionContext, input: FetchTemplateInput) -> None:
         ctx.log.warn("copyWithoutRender is ignored: use copyWithoutTemplating")
     target = input.target_path or "."
     ctx.workspace.resolve(target)
-    template = ctx.temporary_directory()
-    await fetch_tree(ctx, input.url, template, token=input.token)
+    template = await fetch_tree(ctx, input.url, token=input.token)
     ctx.log.info("Listing files and directories in template")
-    entries = await asyncio.to_thread(list_entries, template)
+    entries = await asyncio.to_thread(template.entries)
     values = json.dumps(input.values, ensure_ascii=False)
     ctx.log.info(f"Processing {len(entries)} template files/directories with input values {values}")
     rendering = TreeRendering(

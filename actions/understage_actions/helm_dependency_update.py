@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field
 
 from understage.sdk import ActionContext, ActionModel, Example, InputError, Workspace, action
-from understage_actions._tree import copy_file, copy_tree, frozen, remove_tree
+from understage_actions._tree import Tree, copy_file, copy_tree, frozen, remove_tree
 
 CHARTS = "charts"
 LOCK = "Chart.lock"
@@ -56,7 +56,7 @@ def _take_over(made: Path, workspace: Workspace, chart: PurePosixPath) -> tuple[
         if name not in charts:
             remove_tree(workspace, chart / CHARTS / name)
     if charts:
-        copy_tree(folder, workspace, str(chart / CHARTS))
+        copy_tree(Tree(Workspace(folder)), workspace, str(chart / CHARTS))
     if lock.is_file():
-        copy_file(lock, workspace, chart / LOCK)
+        copy_file(Tree(Workspace(made)), PurePosixPath(LOCK), workspace, chart / LOCK)
     return charts, lock.is_file()

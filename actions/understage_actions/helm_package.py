@@ -1,10 +1,12 @@
 """`helm:package`: a chart as one file."""
 
+from pathlib import PurePosixPath
+
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, Example, action
+from understage.sdk import ActionContext, ActionModel, Example, Workspace, action
 from understage_actions._helm_inputs import find_chart
-from understage_actions._tree import copy_file
+from understage_actions._tree import Tree, copy_file
 
 VERSION = r"^v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 
@@ -43,6 +45,6 @@ async def package(ctx: ActionContext, input: PackageInput) -> PackageOutput:
         app_version=input.app_version,
     )
     relative = f"{input.target_path.rstrip('/')}/{made.name}".removeprefix("./")
-    copy_file(made, ctx.workspace, relative)
+    copy_file(Tree(Workspace(made.parent)), PurePosixPath(made.name), ctx.workspace, relative)
     ctx.log.info(f"Packed {input.chart} as {relative}")
     return PackageOutput(path=relative)

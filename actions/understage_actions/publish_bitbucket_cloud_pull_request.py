@@ -9,7 +9,7 @@ from understage.sdk import ActionContext, ActionModel, Example, InputError, Work
 from understage_actions._bitbucket import Bitbucket, RepoUrlText, TokenText, open_bitbucket, page_of, quoted
 from understage_actions._calls import given
 from understage_actions._publishing import author_of, count_files, message_of, source_folder
-from understage_actions._tree import copy_tree
+from understage_actions._tree import Tree, copy_tree
 
 PLANNED = "0"
 
@@ -130,7 +130,7 @@ async def _push(ctx: ActionContext, bitbucket: Bitbucket, input: PullRequestInpu
     async def push() -> dict[str, str | None]:
         clone = ctx.temporary_directory()
         await ctx.ports.git.clone(remote, clone, branch=input.source_branch, credentials=credentials)
-        await asyncio.to_thread(copy_tree, source, Workspace(clone))
+        await asyncio.to_thread(copy_tree, Tree(Workspace(source)), Workspace(clone))
         commit = await ctx.ports.git.push_changes(
             clone,
             branch=input.source_branch,

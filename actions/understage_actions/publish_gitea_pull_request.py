@@ -22,7 +22,7 @@ from understage.sdk import (
     action,
 )
 from understage_actions._publishing import author_of, message_of, source_folder
-from understage_actions._tree import copy_tree, walk
+from understage_actions._tree import Tree, copy_tree, remove_file, walk
 from understage_actions.publish_gitea import find_gitea
 
 
@@ -163,12 +163,10 @@ async def _changed_clone(
 
 def _change(clone: Workspace, source: Path, input: GiteaPullRequestInput) -> list[str]:
     before = _digests(clone.path)
-    copy_tree(source, clone, input.target_path or ".")
+    copy_tree(Tree(Workspace(source)), clone, input.target_path or ".")
     for name in input.files_to_delete:
-        path = clone.resolve(name)
-        if not path.is_file():
+        if not clone.resolve(name).is_file() or not remove_file(clone, name):
             raise NotFoundError(f"{name} cannot be deleted: the repository has no such file")
-        path.unlink()
     after = _digests(clone.path)
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 

@@ -18,7 +18,7 @@ from understage.sdk import (
     Workspace,
     action,
 )
-from understage_actions._tree import frozen, open_new, refuse_links_outside, walk
+from understage_actions._tree import Tree, frozen, open_new, refuse_links_outside, walk
 
 MAX_FILES = 10_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -86,7 +86,7 @@ async def unzip(ctx: ActionContext, input: UnzipInput) -> UnzipOutput:
 
 def _pack(workspace: Workspace, source: Path, input: ZipInput) -> int:
     if source.is_dir():
-        refuse_links_outside(source)
+        refuse_links_outside(Tree(Workspace(source)))
         # An archive of an earlier run is no part of the next one.
         old = workspace.resolve(input.output_path)
         place = workspace.resolve(input.path)

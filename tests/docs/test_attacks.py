@@ -27,6 +27,11 @@ TESTS = {
     "A6 a folder swapped for a link between check and use": (
         "tests/unit/actions/test_workspace_races.py::test_nothing_is_written_through_a_folder_that_becomes_a_link",
         "tests/unit/actions/test_workspace_races.py::test_the_last_name_is_not_followed_either",
+        "tests/unit/actions/test_workspace_reads_raced.py::test_nothing_outside_is_seen_or_touched",
+        "tests/unit/actions/test_workspace_reads_raced.py::test_the_swaps_come_around_the_looks",
+        "tests/unit/actions/test_trees_raced.py::test_nothing_is_unpacked_through_a_folder_that_becomes_a_link",
+        "tests/unit/actions/test_trees_raced.py::test_nothing_outside_is_fetched",
+        "tests/unit/actions/test_trees_raced.py::test_a_fingerprint_reads_nothing_outside",
     ),
     "A7 entries of archives": (
         "tests/unit/integrations/test_archive.py::test_entries_that_lead_outside_are_refused",

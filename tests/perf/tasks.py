@@ -1,7 +1,8 @@
 """`make bench-tasks`: tasks and their event streams, the stock scaffolder and Understage on the same PostgreSQL.
 
-One-step tasks one after the other, each from its POST to the completion in its stream; 50 tasks at once; then, Understage alone,
-1 000 streams that wait while another task runs, the memory of the service meanwhile, and how late its events arrive.
+One-step tasks one after the other, each from its POST to the completion in its stream; 50 tasks at once; tasks that render a
+skeleton of 200 files of a kilobyte, which lies beside the template; then, Understage alone, 1 000 streams that wait while another
+task runs, the memory of the service meanwhile, and how late its events arrive.
 The lag is from the time that the event itself tells to its arrival here, on one machine with one clock.
 """
 
@@ -32,6 +33,7 @@ from tests.perf.servers import Contender, Server
 TASKS = "/api/scaffolder/v2/tasks"
 PATIENCE = 300.0
 TOGETHER = 50
+FILES = 200
 STREAMS = 1_000
 # Each line of the chatting task is an event of its own: 40 steps, four events each.
 STEPS = 40
@@ -54,6 +56,16 @@ def template(name: str, steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
 TEMPLATES = (
     template("one-step", [{"id": "log", "action": "debug:log", "input": {"message": "hello"}}]),
     template("chatter", [{"action": "debug:wait", "input": {"seconds": PAUSE}} for _ in range(STEPS)]),
+    template(
+        "skeleton",
+        [
+            {
+                "id": "fetch",
+                "action": "fetch:template",
+                "input": {"url": "./skeleton", "values": {"name": "web", "on": True}},
+            }
+        ],
+    ),
     template("silence", [{"id": "wait", "action": "debug:wait", "input": {"minutes": 9}}]),
 )
 
@@ -105,6 +117,7 @@ def rows(stock: Figures | None, ours: Figures | None, streams: int) -> list[Row]
         Row("a task of one step, from POST to `completed`", "ms", **pair("one"), factor=2.0),
         Row(f"{TOGETHER} of them at once, until the last is completed", "ms", **pair("many"), factor=3.0),
         Row("the same, processor time", "ms", **pair("many_cpu")),
+        Row(f"`fetch:template` of {FILES} files, from POST to `completed`", "ms", **pair("fetch"), factor=4.0),
         Row(f"memory with {streams} waiting event streams", "MB", **pair("streams"), limit=STREAM_MEGABYTES),
         Row("lag of events meanwhile, 95th percentile", "ms", **pair("lag"), limit=LAG_MILLISECONDS),
     ]
@@ -120,6 +133,7 @@ def _measured(installation: Installation | None, rounds: int, streams: int | Non
             folder = Path(scratch)
             file = folder / "templates.yaml"
             file.write_text(yaml.safe_dump_all(TEMPLATES))
+            _write_skeleton(folder / "skeleton")
             location = {"type": "file", "target": str(file), "rules": [{"allow": ["Template"]}]}
             contender = Contender(postgres, folder, installation)
             with contender.running(contender.new_place(), {"catalog": {"locations": [location]}}) as server:
@@ -128,12 +142,23 @@ def _measured(installation: Installation | None, rounds: int, streams: int | Non
         postgres.stop()
 
 
+def _write_skeleton(folder: Path) -> None:
+    rendered = "".join(f"line {number} of ${{{{ values.name }}}}\n" for number in range(10))
+    text = rendered + "{% if values.on %}on{% else %}off{% endif %}\n" + 10 * f"{'nothing to render ':64}\n"
+    for number in range(FILES):
+        file = folder / f"folder{number % 20}" / f"file{number}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
 def _figures(server: Server, rounds: int, streams: int | None) -> Figures:
     _wait_for_templates(server)
     for _ in range(3):
-        _one(server)  # nothing is measured while it is new
-    one = [1000 * _one(server) for _ in range(5 * rounds)]
-    found: Figures = {"one": (min(one), median(one))}
+        for name in ("one-step", "skeleton"):
+            _run(server, name)  # nothing is measured while it is new
+    one = [1000 * _run(server, "one-step") for _ in range(5 * rounds)]
+    fetch = [1000 * _run(server, "skeleton") for _ in range(2 * rounds)]
+    found: Figures = {"one": (min(one), median(one)), "fetch": (min(fetch), median(fetch))}
     many, cpu = [], []
     for _ in range(rounds):
         before = memory.cpu_seconds(server.pid)
@@ -163,13 +188,14 @@ def _create(server: Server, name: str, connection: Any) -> str:
     return str(orjson.loads(reply.body)["id"])
 
 
-def _one(server: Server) -> float:
+def _run(server: Server, name: str) -> float:
     """Seconds from the POST to the completion."""
     with server.connect() as connection:
         began = time.perf_counter()
-        task = _create(server, "one-step", connection)
+        task = _create(server, name, connection)
         for event in follow(server, task):
             if event["type"] == "completion":
+                assert "output" in event["body"], event
                 return time.perf_counter() - began
     raise BenchError("a stream ended before its task")
 

@@ -121,20 +121,25 @@ def fingerprint(path: Path) -> str:
     """A text that is the same as long as nothing in the folder changes."""
     digest = hashlib.sha256()
     now = time.time_ns()
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        for name in sorted([*folders, *files]):
-            entry = Path(folder, name)
-            state = entry.lstat()
-            relative = entry.relative_to(path)
-            digest.update(f"{relative}\0{state.st_mode}\0".encode("utf-8", "surrogateescape"))
-            if stat.S_ISLNK(state.st_mode):
-                digest.update(os.fsencode(entry.readlink()))
-            elif stat.S_ISREG(state.st_mode):
-                digest.update(f"{state.st_size}\0{state.st_mtime_ns}\0{state.st_ino}\0".encode())
-                if now - state.st_mtime_ns < RECENT_NS:
-                    digest.update(entry.read_bytes())
+    # What is gone or another by now has changed: the next look gives another text, whatever stands in this one.
+    for here, folder, folders, others in Workspace(path).folders():
+        for name in (*folders, *others):
+            with suppress(FileNotFoundError, NotFoundError, NotAllowedError, InputError):
+                _digest(digest, f"{here / name}", folder, name, now)
     return digest.hexdigest()
+
+
+def _digest(digest: "hashlib._Hash", shown: str, folder: int, name: str, now: int) -> None:
+    state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    digest.update(f"{shown}\0{state.st_mode}\0".encode("utf-8", "surrogateescape"))
+    if stat.S_ISLNK(state.st_mode):
+        with suppress(OSError):  # none any more
+            digest.update(os.fsencode(os.readlink(name, dir_fd=folder)))
+    elif stat.S_ISREG(state.st_mode):
+        digest.update(f"{state.st_size}\0{state.st_mtime_ns}\0{state.st_ino}\0".encode())
+        if now - state.st_mtime_ns < RECENT_NS:
+            with open_file(folder, name, shown) as file:
+                digest.update(file.read())
 
 
 def _as_it_was(member: tarfile.TarInfo, _path: str) -> tarfile.TarInfo:

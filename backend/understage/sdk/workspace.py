@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -31,6 +32,11 @@ class Workspace:
 
     path: Path
 
+    @cached_property
+    def root(self) -> Path:
+        """Where the folder really is; looked up once."""
+        return self.path.resolve()
+
     def resolve(self, relative: Relative) -> Path:
         """Absolute path of `relative` inside the workspace, symlinks followed.
 
@@ -39,12 +45,11 @@ class Workspace:
         """
         if "\0" in str(relative):
             raise NotAllowedError("A path must not contain a NUL character")
-        root = self.path.resolve()
         try:
-            resolved = (root / relative).resolve()
+            resolved = (self.root / relative).resolve()
         except (OSError, RuntimeError) as error:
             raise NotAllowedError(f"{relative} cannot be followed: {error}") from error
-        if not resolved.is_relative_to(root):
+        if not resolved.is_relative_to(self.root):
             raise NotAllowedError(OUTSIDE)
         return resolved
 
@@ -59,10 +64,10 @@ class Workspace:
         if "\0" in pure.name or (not follow and pure.name in ("", "..")):
             raise NotAllowedError(OUTSIDE)
         target = self.resolve(relative) if follow else self.resolve(pure.parent) / pure.name
-        parts = target.relative_to(self.path.resolve()).parts
+        parts = target.relative_to(self.root).parts
         if not parts:
             raise NotAllowedError(OUTSIDE)
-        with self._folder(parts[:-1], relative, make=make) as folder:
+        with self.folder(parts[:-1], relative, make=make) as folder:
             yield folder, parts[-1]
 
     @contextmanager
@@ -78,9 +83,9 @@ class Workspace:
 
     def names(self, relative: Relative) -> list[str]:
         """What is in a folder, sorted; nothing where there is none. Raises NotAllowedError as `parent`."""
-        parts = self.resolve(relative).relative_to(self.path.resolve()).parts
+        parts = self.resolve(relative).relative_to(self.root).parts
         try:
-            with self._folder(parts, relative) as folder:
+            with self.folder(parts, relative) as folder:
                 return sorted(os.listdir(folder))  # noqa: PTH208 - of a descriptor
         except (NotFoundError, InputError):
             return []
@@ -91,14 +96,14 @@ class Workspace:
         The descriptor is open until the next one is asked for. Links are not followed; a folder that is gone or a link by
         now, or that may not be read, is passed over.
         """
-        yield from self._walk(PurePosixPath(self.resolve(below).relative_to(self.path.resolve())))
+        yield from self._walk(PurePosixPath(self.resolve(below).relative_to(self.root)))
 
     def _walk(self, start: PurePosixPath) -> Iterator[tuple[PurePosixPath, int, list[str], list[str]]]:
         waiting = [start]
         while waiting:
             here = waiting.pop()
             try:
-                with self._folder(here.parts, here) as folder:
+                with self.folder(here.parts, here) as folder:
                     folders, others = _names(folder)
                     waiting += [here / name for name in reversed(folders)]
                     yield here, folder, folders, others
@@ -113,9 +118,9 @@ class Workspace:
         """
         source = self.resolve(relative)
         target = into / source.name
-        start = PurePosixPath(source.relative_to(self.path.resolve()))
+        start = PurePosixPath(source.relative_to(self.root))
         if start.parts:
-            with self._folder(start.parts[:-1], relative) as folder:
+            with self.folder(start.parts[:-1], relative) as folder:
                 if not stat.S_ISDIR(_state(folder, source.name, relative).st_mode):
                     _take(folder, source.name, target, links=links)
                     if target.is_symlink():  # what was looked up is none
@@ -124,7 +129,7 @@ class Workspace:
                     if not target.exists():  # a folder again, or nothing
                         raise NotFoundError(f"The workspace has no {relative}; something exchanges it all the time")
                     return target
-        with self._folder(start.parts, relative):
+        with self.folder(start.parts, relative):
             target.mkdir()  # an empty one is what is left of a folder that goes away meanwhile
         for here, folder, _, others in self._walk(start):
             place = target / here.relative_to(start)
@@ -135,8 +140,12 @@ class Workspace:
         return target
 
     @contextmanager
-    def _folder(self, parts: tuple[str, ...], shown: Relative, *, make: bool = False) -> Iterator[int]:
-        here = os.open(self.path.resolve(), FOLDER)
+    def folder(self, parts: tuple[str, ...], shown: Relative, *, make: bool = False) -> Iterator[int]:
+        """The folder that these names lead to, as a descriptor; made where it is not there, if asked. None may be a link.
+
+        Raises as `parent`, with `shown` as the path.
+        """
+        here = os.open(self.root, FOLDER)
         try:
             for name in parts:
                 if make:
@@ -157,6 +166,8 @@ def refusal(error: OSError, folder: int, name: str, shown: Relative) -> Exceptio
     """What to raise where `name` could not be opened: `shown` is behind a link, behind a file, or not there."""
     if error.errno == errno.ELOOP or is_link(folder, name):
         return NotAllowedError(f"{shown} lies behind a symbolic link")
+    if error.errno == errno.EISDIR:
+        return InputError(f"{shown} is a folder: a file of that name cannot be written")
     if error.errno == errno.ENOTDIR:
         return InputError(f"{shown} cannot be written: a part of its path is a file")
     return NotFoundError(f"The workspace has no {shown}") if error.errno == errno.ENOENT else error

@@ -6,18 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from understage.errors import UnderstageError
 from understage.sdk import Workspace
-from understage_actions._tree import copy_file, copy_tree, make_folder, write_file
+from understage_actions._tree import Tree, copy_file, copy_tree, make_folder, write_file
 
 SECONDS = 1.0
 AT_FDCWD = -100
 EXCHANGE = 2
-Write = Callable[[Workspace, Path, str], object]
+Write = Callable[[Workspace, Tree, str], object]
 renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
@@ -53,9 +53,13 @@ def swapping(one: Path, other: Path) -> Iterator[list[int]]:
     "write",
     [
         pytest.param(lambda workspace, source, name: write_file(workspace, f"{name}/file", "x"), id="write"),
-        pytest.param(lambda workspace, source, name: copy_file(source / "file", workspace, f"{name}/copy"), id="copy"),
         pytest.param(
-            lambda workspace, source, name: copy_file(source / "link", workspace, f"{name}/link"), id="copy of a link"
+            lambda workspace, source, name: copy_file(source, PurePosixPath("file"), workspace, f"{name}/copy"),
+            id="copy",
+        ),
+        pytest.param(
+            lambda workspace, source, name: copy_file(source, PurePosixPath("link"), workspace, f"{name}/link"),
+            id="copy of a link",
         ),
         pytest.param(lambda workspace, source, name: copy_tree(source, workspace, name), id="copy of a tree"),
         pytest.param(lambda workspace, source, name: make_folder(workspace, f"{name}/a/b"), id="folder"),
@@ -74,7 +78,7 @@ def test_nothing_is_written_through_a_folder_that_becomes_a_link(write: Write, t
         while time.monotonic() < end or not (written and refused):
             assert time.monotonic() < end + 10 * SECONDS, "the race was never raced"
             try:
-                write(Workspace(workspace), source, "folder")
+                write(Workspace(workspace), Tree(Workspace(source)), "folder")
                 written += 1
             except UnderstageError:
                 refused += 1

@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations, count
 from pathlib import Path
 from typing import Any
 
@@ -161,30 +162,43 @@ async def test_nothing_outside_is_seen_or_touched(name: str, race: Race) -> None
     await raced(race, attempts(name, race))
 
 
+# Before and after each of the first four looks: one swap, or one there and one back.
+MOMENTS = [moments for number in (1, 2) for moments in combinations(range(8), number)]
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_the_swap_comes_right_after_the_look(name: str, race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worst moment, each time a path is looked up; once with the folder first, once with the link."""
+async def test_the_swaps_come_around_the_looks(name: str, race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst moments: just before a path is looked up, and just after. What reads and then writes meets two of them."""
     attempt = attempts(name, race)
     theirs = race.held_outside()
     resolve = Workspace.resolve
+    for moments in MOMENTS:
+        swaps: list[int] = []
+        passed = count()
 
-    def resolve_and_swap(workspace: Workspace, relative: Any) -> Path:
-        try:
-            return resolve(workspace, relative)
-        finally:
-            exchange(race.workspace / "folder", race.workspace / "link")
+        def pass_moment(moments: tuple[int, ...] = moments, swaps: list[int] = swaps, passed: Any = passed) -> None:
+            if (moment := next(passed)) in moments:
+                exchange(race.workspace / "folder", race.workspace / "link")
+                swaps.append(moment)
 
-    for _ in range(4):
+        def look(workspace: Workspace, relative: Any, pass_moment: Callable[[], None] = pass_moment) -> Path:
+            pass_moment()
+            try:
+                return resolve(workspace, relative)
+            finally:
+                pass_moment()
+
         race.restore()
         with monkeypatch.context() as patched:
-            patched.setattr(Workspace, "resolve", resolve_and_swap)
+            patched.setattr(Workspace, "resolve", look)
             try:
                 shown = await attempt()
             except UnderstageError as refused:
                 shown = refused.message.encode()
-        assert b"theirs" not in shown + race.made_inside()
-        assert race.held_outside() == theirs
-        exchange(race.workspace / "folder", race.workspace / "link")
+        assert b"theirs" not in shown + race.made_inside(), moments
+        assert race.held_outside() == theirs, moments
+        if len(swaps) % 2:
+            exchange(race.workspace / "folder", race.workspace / "link")
 
 
 async def test_a_snapshot_holds_the_workspace_only(race: Race) -> None:

@@ -1,21 +1,24 @@
 """Unpacking archives that come from outside: nothing leaves the folder, nothing grows without limit.
 
-Only folders, files and links within the tree are written; links last, so no file is written through one.
+Only folders, files and links within the tree are written; links last, so no file is written through one. Folders are opened one
+below the other, none of which may be a link by then: somebody may exchange them meanwhile.
 """
 
 import io
+import os
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from understage.errors import ForeignError, InputError
 from understage.sdk.links import leads_inside
+from understage.sdk.workspace import Workspace
 
 MIB = 1024 * 1024
 LONGEST_LINK = 4096
@@ -44,17 +47,17 @@ def unpack_tar(
     Raises InputError for names or links that lead outside, devices, hard links and anything above `limits`; ForeignError
     for a file that is no archive.
     """
-    unpacking = Unpacking(destination, strip, PurePosixPath(below), limits or ArchiveLimits())
-    try:
-        with closing(tarfile.open(fileobj=archive, mode="r|*")) as tar:
-            for member in tar:
-                unpacking.count(member.size)
-                target = unpacking.target(member.name)
-                if target is not None:
-                    _take(unpacking, tar, member, target)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ForeignError(f"the archive cannot be unpacked: {error}") from error
-    return unpacking.finish()
+    with Unpacking(destination, strip, PurePosixPath(below), limits or ArchiveLimits()) as unpacking:
+        try:
+            with closing(tarfile.open(fileobj=archive, mode="r|*")) as tar:
+                for member in tar:
+                    unpacking.count(member.size)
+                    target = unpacking.target(member.name)
+                    if target is not None:
+                        _take(unpacking, tar, member, target)
+        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            raise ForeignError(f"the archive cannot be unpacked: {error}") from error
+        return unpacking.finish()
 
 
 def unpack_zip(
@@ -62,25 +65,25 @@ def unpack_zip(
 ) -> int:
     """`unpack_tar` for zip files; `archive` can be read at any place."""
     limits = limits or ArchiveLimits()
-    unpacking = Unpacking(destination, strip, PurePosixPath(below), limits)
     _check_directory(archive, limits)
-    try:
-        with zipfile.ZipFile(archive) as content:
-            for entry in content.infolist():
-                unpacking.count(entry.file_size)
-                target = unpacking.target(entry.filename)
-                if target is not None:
-                    _take_zipped(unpacking, content, entry, target)
-    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, struct.error, zlib.error, OSError) as error:
-        raise ForeignError(f"the archive cannot be unpacked: {error}") from error
-    return unpacking.finish()
+    with Unpacking(destination, strip, PurePosixPath(below), limits) as unpacking:
+        try:
+            with zipfile.ZipFile(archive) as content:
+                for entry in content.infolist():
+                    unpacking.count(entry.file_size)
+                    target = unpacking.target(entry.filename)
+                    if target is not None:
+                        _take_zipped(unpacking, content, entry, target)
+        except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, struct.error, zlib.error, OSError) as error:
+            raise ForeignError(f"the archive cannot be unpacked: {error}") from error
+        return unpacking.finish()
 
 
-def _take(unpacking: "Unpacking", tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+def _take(unpacking: "Unpacking", tar: tarfile.TarFile, member: tarfile.TarInfo, target: PurePosixPath) -> None:
     if member.issym():
         unpacking.link(target, member.linkname, member.name)
     elif member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
+        unpacking.folder(target)
     elif not member.isreg():
         raise InputError(f"the archive holds {member.name[:200]!r}, which is neither file, folder nor symbolic link")
     else:
@@ -89,10 +92,12 @@ def _take(unpacking: "Unpacking", tar: tarfile.TarFile, member: tarfile.TarInfo,
         unpacking.write(target, source, member.name, executable=bool(member.mode & 0o100))
 
 
-def _take_zipped(unpacking: "Unpacking", content: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+def _take_zipped(
+    unpacking: "Unpacking", content: zipfile.ZipFile, entry: zipfile.ZipInfo, target: PurePosixPath
+) -> None:
     mode = entry.external_attr >> 16
     if entry.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
+        unpacking.folder(target)
     elif stat.S_ISLNK(mode):
         if entry.file_size > LONGEST_LINK:
             raise InputError(f"the archive holds the link {entry.filename[:200]!r}, which leads outside of it")
@@ -124,7 +129,7 @@ def _check_directory(archive: IO[bytes], limits: ArchiveLimits) -> None:
 
 @dataclass
 class Unpacking:
-    """What was written so far; `strip`, `below` and `limits` as `unpack_tar` has them."""
+    """What was written so far; `strip`, `below` and `limits` as `unpack_tar` has them. A context, which holds a folder open."""
 
     destination: Path
     strip: int
@@ -133,7 +138,15 @@ class Unpacking:
     written: int = 0
     size: int = 0
     entries: int = 0
-    links: list[tuple[Path, str, str]] = field(default_factory=list)
+    links: list[tuple[PurePosixPath, str, str]] = field(default_factory=list)
+    _open: tuple[PurePosixPath, int] | None = None
+    _held: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
 
     def count(self, size: int) -> None:
         """Note one more entry. Raises InputError above the limits."""
@@ -144,8 +157,8 @@ class Unpacking:
         if self.size > self.limits.total_bytes:
             raise InputError(f"the archive unpacks to more than {self.limits.total_bytes // MIB} MiB")
 
-    def target(self, name: str) -> Path | None:
-        """Where an entry goes; None for one outside of what was asked for."""
+    def target(self, name: str) -> PurePosixPath | None:
+        """Where an entry goes, below the destination; None for one outside of what was asked for."""
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
             raise InputError(f"the archive holds {name[:200]!r}, which leads outside of it")
@@ -155,20 +168,34 @@ class Unpacking:
         if not inner.is_relative_to(self.below):
             return None
         inner = inner.relative_to(self.below)
-        return self.destination.joinpath(*inner.parts) if inner.parts else None
+        return inner if inner.parts else None
 
-    def write(self, target: Path, source: IO[bytes], name: str, *, executable: bool) -> None:
+    def folder(self, target: PurePosixPath) -> int:
+        """A folder, made where it is not there: open until the next one is asked for. Most entries are where the last one was.
+
+        Raises NotAllowedError where a link is in the way, InputError where a file is.
+        """
+        if self._open is None or self._open[0] != target:
+            self._held.close()
+            self._open = None
+            inside = Workspace(self.destination).folder(target.parts, target, make=True)
+            self._open = target, self._held.enter_context(inside)
+        return self._open[1]
+
+    def write(self, target: PurePosixPath, source: IO[bytes], name: str, *, executable: bool) -> None:
         """Write a file."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            raise InputError(f"the archive holds {name[:200]!r} twice")
-        with target.open("xb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(target.name, flags, 0o600, dir_fd=self.folder(target.parent))
+        except FileExistsError:
+            raise InputError(f"the archive holds {name[:200]!r} twice") from None
+        with os.fdopen(descriptor, "wb") as file:
             while chunk := source.read(_CHUNK):
                 file.write(chunk)
-        target.chmod(0o755 if executable else 0o644)
+            os.fchmod(file.fileno(), 0o755 if executable else 0o644)
         self.written += 1
 
-    def link(self, target: Path, text: str, name: str) -> None:
+    def link(self, target: PurePosixPath, text: str, name: str) -> None:
         """Keep a link until all files are written."""
         self.links.append((target, text, name))
 
@@ -181,17 +208,17 @@ class Unpacking:
             self._check_link(target, name)
         return self.written
 
-    def _link(self, target: Path, text: str, name: str) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() or target.is_symlink():
-            raise InputError(f"the archive holds {name[:200]!r} twice")
+    def _link(self, target: PurePosixPath, text: str, name: str) -> None:
         if PurePosixPath(text).is_absolute():
             raise InputError(f"the archive holds the link {name[:200]!r}, which leads outside of it")
-        target.symlink_to(text)
+        try:
+            os.symlink(text, target.name, dir_fd=self.folder(target.parent))
+        except FileExistsError:
+            raise InputError(f"the archive holds {name[:200]!r} twice") from None
         self._check_link(target, name)
         self.written += 1
 
-    def _check_link(self, target: Path, name: str) -> None:
-        if not leads_inside(target, self.destination.resolve()):
-            target.unlink()
+    def _check_link(self, target: PurePosixPath, name: str) -> None:
+        if not leads_inside(self.destination / target, self.destination.resolve()):
+            os.unlink(target.name, dir_fd=self.folder(target.parent))
             raise InputError(f"the archive holds the link {name[:200]!r}, which leads outside of it")

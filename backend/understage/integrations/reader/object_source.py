@@ -73,20 +73,20 @@ class ObjectSource(ABC):
         """Write the objects below the URL into `destination`; names that climb are left out."""
         place = self.parse(url)
         folder = f"{place.key.rstrip('/')}/" if place.key.strip("/") else ""
-        unpacking = Unpacking(destination, 0, PurePosixPath(), ArchiveLimits(entries=MOST_OBJECTS))
-        for key in await self.list_keys(ObjectPlace(place.bucket, folder, place.region)):
-            name = key.removeprefix(folder)
-            if not name or key.endswith("/") or has_dot_segments(key):
-                continue
-            answer = await self.fetch(ObjectPlace(place.bucket, key, place.region))
-            self.check(answer, "file tree")
-            content = self.content(answer)
-            unpacking.count(len(content))
-            target = unpacking.target(name)
-            if target is not None:
-                unpacking.write(target, io.BytesIO(content), name, executable=False)
-        if unpacking.finish() == 0:
-            raise NotFoundError(f"{url} names no folder with files")
+        with Unpacking(destination, 0, PurePosixPath(), ArchiveLimits(entries=MOST_OBJECTS)) as unpacking:
+            for key in await self.list_keys(ObjectPlace(place.bucket, folder, place.region)):
+                name = key.removeprefix(folder)
+                if not name or key.endswith("/") or has_dot_segments(key):
+                    continue
+                answer = await self.fetch(ObjectPlace(place.bucket, key, place.region))
+                self.check(answer, "file tree")
+                content = self.content(answer)
+                unpacking.count(len(content))
+                target = unpacking.target(name)
+                if target is not None:
+                    unpacking.write(target, io.BytesIO(content), name, executable=False)
+            if unpacking.finish() == 0:
+                raise NotFoundError(f"{url} names no folder with files")
         return ReadTree(directory=destination)
 
     async def search(self, url: str, *, etag: str | None = None) -> SearchResult:
