@@ -111,7 +111,7 @@ def build(database: Database, folder: Path, *, limit: int) -> tuple[ScaffolderSe
         run_steps=assembly.interpreter.run,
         task_factory=assembly.factory,
         auditor=Auditor("scaffolder"),
-        times=EngineTimes(lease=2.0, heartbeat=0.3, poll=0.3),
+        times=EngineTimes(lease=600.0, heartbeat=0.3, poll=0.3),
     )
     return service, assembly
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from tests.store.scaffolder_bench import Bench, Script, scaffolder
+from tests.store.scaffolder_bench import Bench, Script, lapse, scaffolder
 
 from understage.platform.database import Database
 
@@ -79,6 +79,14 @@ class Workers:
                 return
         raise AssertionError("the worker writes all the time")
 
+    async def lapse(self) -> None:
+        """The lease of whoever died or stalled is past; who lives, renews."""
+        await lapse(self._database)
+
+    async def last_heartbeat(self, task_id: str) -> str:
+        """When somebody last said that the task is theirs."""
+        return str((await self.bench.task(task_id))["lastHeartbeatAt"])
+
     def log(self, number: int) -> str:
         return (self._folder / f"worker-{number}.log").read_text()
 
@@ -111,9 +119,9 @@ async def test_a_killed_worker_is_replaced_and_no_finished_step_repeats(workers:
     task_id = await workers.bench.create(*["step"] * 5)
     first, second = await workers.pair("s3")
     first.kill()
-    killed = time.monotonic()
-    assert await workers.bench.status(task_id, seconds=20) == "completed"
-    took = time.monotonic() - killed
+    first.wait()
+    await workers.lapse()
+    assert await workers.bench.status(task_id, seconds=60) == "completed"
     effects = workers.effects()
     assert ended(workers) == ["s1", "s2", "s3", "s4", "s5"]
     assert Counter(step for _, step, _, what in effects if what == "begin") == {
@@ -124,7 +132,6 @@ async def test_a_killed_worker_is_replaced_and_no_finished_step_repeats(workers:
         "s5": 1,
     }
     assert {pid for _, step, pid, what in effects if what == "end" and step > "s2"} == {second.pid}
-    assert took < 8
     events = await workers.bench.events(task_id)
     assert [event["type"] for event in events].count("recovered") == 1
     # Each step saw the files of all steps before it: the workspace came along.
@@ -137,6 +144,7 @@ async def test_a_stalled_worker_that_wakes_up_cannot_write(workers: Workers) -> 
     task_id = await workers.bench.create(*["step"] * 5)
     first, second = await workers.pair("s2")
     await workers.stall(first)
+    await workers.lapse()
     await workers.bench.until(lambda: any(pid == second.pid for _, _, pid, _ in workers.effects()), 15)
     first.send_signal(signal.SIGCONT)
     assert await workers.bench.status(task_id, seconds=20) == "completed"
@@ -158,9 +166,8 @@ async def test_a_worker_that_is_stopped_hands_its_task_over_at_once(workers: Wor
     task_id = await workers.bench.create(*["step"] * 4)
     first, second = await workers.pair("s2")
     first.terminate()
-    asked = time.monotonic()
-    await workers.bench.until(lambda: any(pid == second.pid for _, _, pid, _ in workers.effects()))
-    assert time.monotonic() - asked < 1.8, "sooner than the lease of 2 s would allow"
+    # Its lease would last for minutes.
+    await workers.bench.until(lambda: any(pid == second.pid for _, _, pid, _ in workers.effects()), 30)
     assert await asyncio.to_thread(first.wait, 10) == 0
     assert await workers.bench.status(task_id) == "completed"
     assert ended(workers) == ["s1", "s2", "s3", "s4"]
@@ -182,7 +189,15 @@ async def test_an_action_that_blocks_the_process_does_not_lose_its_task(workers:
     await workers.start()
     await workers.start()
     task_id = await workers.bench.create("step", "block", "step")
-    assert await workers.bench.status(task_id, seconds=20) == "completed"
+    await workers.until("s2", "begin")
+    heard = [await workers.last_heartbeat(task_id)]
+    while len(heard) < 3 and not any(step == "s2" and what == "end" for _, step, _, what in workers.effects()):
+        await asyncio.sleep(0.05)
+        if (last := await workers.last_heartbeat(task_id)) != heard[-1]:
+            heard.append(last)
+    assert heard == sorted(heard)
+    assert len(heard) == 3, "the lease is renewed while nothing else of the process moves"
+    assert await workers.bench.status(task_id, seconds=60) == "completed"
     effects = workers.effects()
     assert [(step, what) for _, step, _, what in effects] == [
         (step, what) for step in ("s1", "s2", "s3") for what in ("begin", "end")
@@ -234,8 +249,10 @@ async def test_a_task_gets_through_many_deaths(workers: Workers) -> None:
         worker = await workers.start()
         await asyncio.sleep(moments.uniform(0.3, 1.6))
         worker.kill()
+        worker.wait()
+        await workers.lapse()
     await workers.start()
-    assert await workers.bench.status(task_id, seconds=30) == "completed"
+    assert await workers.bench.status(task_id, seconds=60) == "completed"
     events = await workers.bench.events(task_id)
     finished = [event["body"]["stepId"] for event in events if event["body"].get("status") == "completed"]
     assert finished == [f"s{number}" for number in range(1, 9)]

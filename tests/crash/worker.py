@@ -1,5 +1,6 @@
 """One worker process of the crash tests: `python -m tests.crash.worker URL FOLDER EFFECTS`, until it is stopped.
 
+Its leases outlast every test, however busy the machine is: those of a worker that died are made to lapse by the test.
 Its interpreter runs each step as: append `<task> <step> <pid> begin` to EFFECTS, sleep, append `… end`. A step with the
 action `block` sleeps without letting the event loop run.
 """
@@ -23,7 +24,7 @@ from understage.scaffolder.steps.run import TaskRun
 from understage.scaffolder.tasks.engine import EngineTimes
 
 STEP_SECONDS = 0.4
-TIMES = EngineTimes(lease=2.0, heartbeat=0.3, poll=0.3, grace=0.1)
+TIMES = EngineTimes(lease=600.0, heartbeat=0.3, poll=0.3, grace=0.1)
 
 
 class Worker:

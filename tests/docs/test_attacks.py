@@ -11,6 +11,7 @@ from tests.docs.markdown import ROOT
 TESTS = {
     "A1 targets outside of the workspace": (
         "tests/unit/actions/test_fetch.py::test_targets_outside_of_the_workspace",
+        "tests/unit/actions/test_fetch.py::test_targets_that_lead_outside_on_other_systems_are_names",
         "tests/unit/sdk/test_testing.py::test_workspace_paths_stay_inside",
     ),
     "A2 a link to a file of the server": (
@@ -79,9 +80,14 @@ TESTS = {
     ),
     "E1 tasks of others": ("tests/store/test_scaffolder_api.py::test_conditions_show_each_their_own_tasks",),
     "E2 an order by secrets": ("tests/store/test_scaffolder_api.py::test_lists_are_filtered_ordered_and_paged",),
-    "E3 a retry of what runs": ("tests/store/test_scaffolder_tasks.py::test_a_running_task_cannot_be_retried",),
+    "E3 a retry of what runs": (
+        "tests/store/test_scaffolder_tasks.py::test_a_running_task_cannot_be_retried",
+        "tests/store/test_scaffolder_tasks.py::test_of_retries_at_once_one_is_taken",
+    ),
     "E4 dry runs": (
         "tests/unit/scaffolder/test_templates_api.py::test_inputs_of_a_dry_run_hide_secrets",
+        "tests/unit/scaffolder/test_templates_api.py::test_a_dry_run_sees_no_secret_of_the_server",
+        "tests/unit/scaffolder/test_templates_api.py::test_a_dry_run_needs_its_permission",
         "tests/unit/authoring/test_plan_is_run.py::test_the_plan_is_what_the_run_does",
     ),
     "E5 what is made of secrets": (
@@ -89,13 +95,15 @@ TESTS = {
         "tests/store/test_scaffolder_erasure.py::test_a_completed_task_keeps_nothing_of_its_secrets",
     ),
     "E6 a denied action": (
-        "tests/unit/scaffolder/test_interpreter.py::test_an_action_that_is_not_allowed_does_not_run",
+        "tests/unit/scaffolder/test_interpreter.py::test_an_action_that_is_not_allowed_does_not_run_and_tells_nothing",
     ),
     "E7 rules look at rendered input": (
+        "tests/unit/scaffolder/test_interpreter.py::test_rules_see_what_the_template_made_of_the_input",
         "tests/unit/scaffolder/test_rules.py::test_names_on_some_forges_are_the_same_in_any_case",
         "tests/unit/scaffolder/test_rules.py::test_rules_that_are_not_understood_allow_nothing",
     ),
-    "E8 an unknown action": (
+    "E8 an unknown action, a template that changes between order and run": (
+        "tests/store/test_scaffolder_road.py::test_a_template_that_changes_meanwhile_changes_no_task",
         "tests/unit/scaffolder/test_interpreter.py::test_an_unknown_action_fails_the_step_and_names_it",
     ),
     "E9 forged tokens": (
@@ -110,6 +118,8 @@ TESTS = {
         "tests/unit/scaffolder/test_log.py::test_a_line_of_a_megabyte_is_cut_and_says_so",
         "tests/unit/scaffolder/test_log.py::test_a_flood_of_lines_ends_with_a_line_that_says_so",
         "tests/unit/scaffolder/test_log.py::test_what_is_no_text_can_be_stored_and_sent",
+        "tests/store/test_scaffolder_tasks.py::test_what_is_no_text_does_not_break_a_task",
+        "tests/store/test_scaffolder_road.py::test_names_that_are_not_utf_8_do_not_hold_a_task",
     ),
     "F1 names of the cluster, paths, upper case, long ones": (
         "tests/unit/actions/test_team_render.py::test_hostile_input_is_refused_and_nothing_is_written",

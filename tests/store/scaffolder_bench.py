@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 from tests.engines import Chosen
 
 from understage.config.scaffolder_settings import ScaffolderSettings
@@ -28,9 +29,8 @@ from understage.scaffolder.workspace import SnapshotStore
 
 KEY = b"a key for tests only"
 FAST = EngineTimes(heartbeat=0.2, poll=0.2, grace=0.2)
-"""The leases are those of the service: where no worker dies, none must look dead because the machine was busy for a second."""
-SHORT = replace(FAST, lease=1.5)
-"""For tests that wait until a lease is past."""
+"""The leases are those of the service: where no worker dies, none must look dead because the machine was busy for a second.
+Tests that want a lease to be past say so, see `lapse`."""
 Action = Callable[[TaskRun], Awaitable[Mapping[str, Any]]]
 
 
@@ -172,6 +172,14 @@ class Bench:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)
+
+
+async def lapse(database: Database, task_id: str | None = None) -> None:
+    """As if the lease of a task, or of all, had run out now. Whoever lives renews it with the next heartbeat."""
+    chosen = "" if task_id is None else " AND id = :task"
+    async with database.write() as connection:
+        statement = text(f"UPDATE tasks SET lease_until = 0 WHERE status = 'processing'{chosen}")
+        await connection.execute(statement, {} if task_id is None else {"task": task_id})
 
 
 @asynccontextmanager

@@ -141,11 +141,34 @@ async def test_conditions_show_each_their_own_tasks(database: Database, tmp_path
         bench.permissions.decisions["scaffolder.task.read"] = conditional(OWNED_BY_ANNA)
         listed = (await bench.http.get("/v2/tasks")).json()
         codes = [(await bench.http.get(f"/v2/tasks/{task_id}")).status_code for task_id in (annas, bobs)]
+        asked = [
+            ("GET", "/events"),
+            ("GET", "/eventstream"),
+            ("POST", "/cancel"),
+            ("POST", "/retry"),
+            ("POST", "/undo"),
+        ]
+        refused = [await bench.http.request(method, f"/v2/tasks/{bobs}{path}") for method, path in asked]
         bench.permissions.decisions["scaffolder.task.read"] = conditional(Not(OWNED_BY_ANNA))
         others = (await bench.http.get("/v2/tasks")).json()
     assert ([task["id"] for task in listed["tasks"]], listed["totalTasks"]) == ([annas], 1)
     assert codes == [200, 403]
+    assert [(answer.status_code, answer.json()["error"]["message"]) for answer in refused] == [(403, "")] * len(asked)
+    shown = {"id", "spec", "status", "createdAt", "createdBy"}
+    assert set(listed["tasks"][0]) == shown, "no secrets, no state, no workspace"
     assert ([task["id"] for task in others["tasks"]], others["totalTasks"]) == ([bobs], 1)
+
+
+async def test_nobody_reads_for_a_client_that_has_gone(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understage.scaffolder.api.event_stream.HEARTBEAT_SECONDS", 0.1)
+    async with scaffolder(sqlite_database, tmp_path, Script(hang=hang)) as bench, served(bench) as http:
+        task_id = await bench.create("hang")
+        async with http.stream("GET", f"/v2/tasks/{task_id}/eventstream") as stream:
+            await anext(stream.aiter_text())
+            assert bench.service._signals.watched == [task_id]
+        await bench.until(lambda: not bench.service._signals.watched)
 
 
 async def test_the_stream_sends_each_event_once_and_ends_with_the_completion(
@@ -252,18 +275,30 @@ async def test_a_task_that_may_start_over_keeps_its_stream_and_hides_what_was_be
         await bench.status(task_id)
         kinds: list[str] = []
         async with http.stream("GET", f"/v2/tasks/{task_id}/eventstream") as stream, asyncio.timeout(10):
-            async for block in blocks_of(stream.aiter_text()):
+            chunks = blocks_of(stream.aiter_text())
+            async for block in chunks:
                 kinds.append(block["event"])
                 assert json.loads(block["data"])["isTaskRecoverable"] is True
                 if kinds.count("completion") == 1 and block["event"] == "completion":
                     await bench.http.post(f"/v2/tasks/{task_id}/retry")
                 elif block["event"] == "completion":
                     break
+            # The stock stream tells of the completion once more each second.
+            more = [chunk async for chunk in stopped_after(1.5, chunks)]
         await bench.status(task_id)
         events = await bench.events(task_id)
     assert kinds == ["log", "log", "log", "completion", "recovered", "log", "log", "log", "completion"]
+    assert more == []
     assert [event["type"] for event in events] == ["recovered", "log", "log", "log", "completion"]
     assert script.ran == [(task_id, "s1")] * 2
+
+
+async def stopped_after(seconds: float, blocks: AsyncIterator[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
+    """What comes within that time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for block in blocks:
+                yield block
 
 
 @asynccontextmanager

@@ -15,15 +15,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sqlalchemy import text
 from tests.engines import Chosen
 from tests.store.scaffolder_bench import FAST, KEY, Bench, Permissions
-from tests.unit.scaffolder.road import ANNA, build, calls, template
+from tests.unit.scaffolder.road import ACTIONS, ANNA, build, calls, template
 
 from understage.config.scaffolder_settings import ScaffolderSettings
+from understage.errors import ConflictError
 from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.platform.database import Database
 from understage.platform.plugin import create_plugin
 from understage.scaffolder.api.routers import create_scaffolder_routers
 from understage.scaffolder.service import ScaffolderService
+from understage.sdk import ActionContext, ActionModel, action
 
 pytestmark = pytest.mark.usefixtures("task_engine")
 
@@ -201,6 +203,97 @@ async def test_a_retry_goes_on_at_the_failed_step_with_new_secrets(database: Dat
         assert "Skipping step say because it was already completed in a previous run" in messages
         assert messages.count("Beginning step Say it") == 1
         assert messages.count("Finished step Clean up") == 2
+
+
+class NoInput(ActionModel):
+    pass
+
+
+class SayOutput(ActionModel):
+    said: str
+
+
+ODD = b"docs/caf\xe9.md".decode("utf-8", "surrogateescape")
+"""The name of a file that is not UTF-8, as Python has it."""
+
+
+@action("test:read", description="Reads what has an odd name")
+async def read_odd(ctx: ActionContext, input: NoInput) -> SayOutput:
+    async def name() -> str:
+        return ODD
+
+    ctx.log.info(f"reading {ODD}")
+    (ctx.workspace.path / ODD.partition("/")[2]).touch()
+    return SayOutput(said=await ctx.checkpoint(f"read {ODD}", name))
+
+
+@action("test:refuse", description="Refuses what has an odd name")
+async def refuse_odd(ctx: ActionContext, input: NoInput) -> None:
+    raise ConflictError(f"{ODD} is there already")
+
+
+@action("test:break", description="Breaks at what has an odd name")
+async def break_odd(ctx: ActionContext, input: NoInput) -> None:
+    raise ValueError(ODD)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [
+        ("test:read", "completed", "'output': {'it': 'docs/caf"),
+        ("test:refuse", "failed", "docs/caf?.md is there already"),
+        ("test:break", "failed", "'name': 'ValueError'"),
+    ],
+)
+async def test_names_that_are_not_utf_8_do_not_hold_a_task(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, status: str, said: str
+) -> None:
+    monkeypatch.setattr("tests.unit.scaffolder.road.ACTIONS", (*ACTIONS, read_odd, refuse_odd, break_odd))
+    entity = template({"id": "odd", "action": name}, SAY, output={"it": "${{ steps.odd.output.said }}"})
+    async with road(database, tmp_path, entity) as bench:
+        task_id = await create(bench, {"name": "ada"})
+        assert await bench.status(task_id, seconds=10) == status
+        assert said in str((await bench.events(task_id))[-1]["body"])
+
+
+async def test_a_checkpoint_that_failed_is_done_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnceRefusing(list[str]):
+        is_ready = False
+
+        def append(self, item: str) -> None:
+            if not self.is_ready:
+                self.is_ready = True
+                raise ConflictError("not yet")
+            super().append(item)
+
+    done = OnceRefusing()
+    monkeypatch.setattr("tests.unit.scaffolder.road.calls", done)
+    effect = {"id": "effect", "action": "test:effect", "input": {"message": "once"}}
+    async with road(database, tmp_path, template(effect, output={"n": "${{ steps.effect.output.count }}"})) as bench:
+        task_id = await create(bench)
+        assert (await completion(bench, task_id))["error"] == {"name": "ConflictError", "message": "not yet"}
+        await bench.http.post(f"/v2/tasks/{task_id}/retry", json={})
+        assert (await completion(bench, task_id))["output"] == {"n": 1}
+    assert done == ["once"]
+
+
+async def test_a_template_that_changes_meanwhile_changes_no_task(database: Database, tmp_path: Path) -> None:
+    """Not before its run and not before its retry: what was checked and shown is what runs."""
+    calls.clear()
+    effect = {"id": "effect", "action": "test:effect", "input": {"message": "once", "times": 2}}
+    entity = template(effect, SAY, output={"n": "${{ steps.effect.output.count }} ${{ steps.say.output.said }}"})
+    async with road(database, tmp_path, entity) as bench:
+        task_id = await create(bench, {"name": "ada"}, password="a-wrong-one")
+        assert (await completion(bench, task_id))["error"]["name"] == "ConflictError"
+        steps = (await bench.task(task_id))["spec"]["steps"]
+        for step in entity["spec"]["steps"]:
+            step |= {"action": "test:secret", "input": {}}
+        entity["spec"]["output"] = {"n": "${{ parameters | dump }}"}
+        await bench.http.post(f"/v2/tasks/{task_id}/retry", json={"secrets": {"password": "the-right-one"}})
+        assert (await completion(bench, task_id))["output"] == {"n": "1 HELLO ADA"}
+        assert (await bench.task(task_id))["spec"]["steps"] == steps
 
 
 async def test_a_loop_goes_on_at_the_item_that_failed(database: Database, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text as sql
 from tests.engines import EngineChoice
 from tests.store.scaffolder_bench import FAST, Script, answer, fail, hang, scaffolder
 
@@ -101,6 +101,55 @@ async def test_a_running_task_cannot_be_retried(database: Database, tmp_path: Pa
         refused = await bench.http.post(f"/v2/tasks/{task_id}/retry")
     assert refused.status_code == 409
     assert refused.json()["error"]["message"] == f"Task with taskId {task_id} cannot be retried"
+
+
+async def test_of_retries_at_once_one_is_taken(database: Database, tmp_path: Path) -> None:
+    script = Script(one=answer(), fail=fail)
+    async with scaffolder(database, tmp_path, script) as bench:
+        task_id = await bench.create("one", "fail")
+        assert await bench.status(task_id) == "failed"
+        script.actions["fail"] = hang
+        asked = [bench.http.post(f"/v2/tasks/{task_id}/retry", json={"secrets": {"n": str(n)}}) for n in range(5)]
+        answers = await asyncio.gather(*asked)
+        await bench.until(lambda: len(script.ran) == 3)
+        events = await bench.events(task_id)
+    assert sorted(answered.status_code for answered in answers) == [201, 409, 409, 409, 409]
+    assert script.ran == [(task_id, "s1"), (task_id, "s2"), (task_id, "s2")]
+    assert [event["type"] for event in events].count("recovered") == 1
+
+
+async def test_no_more_tasks_run_at_once_than_may(
+    database: Database, tmp_path: Path, task_engine: EngineChoice
+) -> None:
+    running: list[str] = []
+    most: list[int] = []
+
+    async def count(run: TaskRun) -> Mapping[str, Any]:
+        running.append(run.task_id)
+        most.append(len(running))
+        await asyncio.sleep(0.1)
+        running.remove(run.task_id)
+        return {}
+
+    async with scaffolder(database, tmp_path, Script(count=count), limit=2) as bench:
+        ids = [await bench.create("count", "count") for _ in range(6)]
+        for task_id in ids:
+            assert await bench.status(task_id, seconds=60) == "completed"
+    assert max(most) == 2
+
+
+@pytest.mark.parametrize("text", ["\0\x01\x02\x7f", "half \ud83d of a pair", bytes(range(256)).decode("latin-1")])
+async def test_what_is_no_text_does_not_break_a_task(database: Database, tmp_path: Path, text: str) -> None:
+    async def talk(run: TaskRun) -> Mapping[str, Any]:
+        await run.log(f"before {text} after", step_id="s1")
+        return {}
+
+    async with scaffolder(database, tmp_path, Script(talk=talk)) as bench:
+        task_id = await bench.create("talk")
+        assert await bench.status(task_id) == "completed"
+        line = (await bench.messages(task_id))[2]
+    assert str(line).startswith("before ")
+    assert str(line).endswith(" after")
 
 
 async def test_cancelling_interrupts_the_running_step_within_a_second(database: Database, tmp_path: Path) -> None:
@@ -209,7 +258,7 @@ async def test_no_secret_is_stored_in_clear_and_none_after_the_end(database: Dat
         await bench.http.post(f"/v2/tasks/{task_id}/cancel")
         await bench.status(task_id)
         async with database.read() as connection:
-            stored = (await connection.execute(text("SELECT secrets FROM tasks"))).scalar_one()
+            stored = (await connection.execute(sql("SELECT secrets FROM tasks"))).scalar_one()
     assert seen == [secret]
     assert running.count(b"task_checkpoints") == 1
     assert secret.encode() not in running
@@ -267,7 +316,7 @@ async def _dump(database: Database) -> bytes:
     parts: list[bytes] = []
     async with database.read() as connection:
         for table in TABLES:
-            for row in await connection.execute(text(f"SELECT * FROM {table}")):
+            for row in await connection.execute(sql(f"SELECT * FROM {table}")):
                 parts.append(table.encode())
                 parts += [value if isinstance(value, bytes) else str(value).encode() for value in row]
     return b"\n".join(parts)

@@ -10,8 +10,16 @@ import orjson
 
 
 def dumps(value: Any) -> bytes:
-    """Serialise; keys keep their order. Raises TypeError for what JSON has no form for."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    """Serialise; keys keep their order. Raises TypeError for what JSON has no form for.
+
+    Half of a pair of surrogates has no form in UTF-8, and becomes a question mark: names of files that are not UTF-8 have such.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        if "surrogates" not in str(error):
+            raise
+        return orjson.dumps(_without_halves(value), option=orjson.OPT_NON_STR_KEYS)
 
 
 def dumps_text(value: Any) -> str:
@@ -22,6 +30,16 @@ def dumps_text(value: Any) -> str:
 def loads(data: bytes | str) -> Any:
     """Parse. Raises `orjson.JSONDecodeError` (a ValueError)."""
     return orjson.loads(data)
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return str.encode(value, "utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_without_halves(key): _without_halves(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_halves(item) for item in value]
+    return value
 
 
 def normalize_numbers(value: Any) -> Any:

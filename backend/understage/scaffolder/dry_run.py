@@ -33,6 +33,7 @@ from understage.scaffolder.parameters import check_secrets, check_values
 from understage.scaffolder.steps.interpreter import Interpreter, complete_secrets
 from understage.scaffolder.steps.redaction import Redactor
 from understage.scaffolder.steps.run import FinishedStep, Outcome, Portion, StepStatus, TaskState
+from understage.scaffolder.task_factory import check_step_ids
 from understage.scaffolder.templates import Templates
 from understage.sdk import Workspace
 
@@ -112,6 +113,7 @@ class DryRun:
                 base_url=(content / "template.yaml").as_uri(),
             )
             spec["templateInfo"]["entityRef"] = TEMPLATE_REF
+            check_step_ids(spec)
             secrets = complete_secrets(request.secrets, credentials, credentials.token)
             run = MemoryRun(f"dry-run-{run_id}", spec, secrets, folder)
             redactor = Redactor()

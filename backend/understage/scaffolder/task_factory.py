@@ -38,7 +38,7 @@ class TemplateTaskFactory:
         spec = build_task_spec(
             visible.template, values, steps=visible.steps, user_ref=credentials.user_ref, user_entity=user
         )
-        _check_step_ids(spec)
+        check_step_ids(spec)
         return NewTask(spec, complete_secrets(secrets, credentials, credentials.token), credentials.user_ref)
 
     async def renew(self, spec: TaskSpec, secrets: Mapping[str, str], credentials: Credentials) -> Mapping[str, str]:
@@ -50,7 +50,7 @@ class TemplateTaskFactory:
         return complete_secrets(secrets, credentials, await self._catalog_token(credentials))
 
 
-def _check_step_ids(spec: TaskSpec) -> None:
+def check_step_ids(spec: TaskSpec) -> None:
     """Events, outputs and resuming name steps by id. Raises InputError for one that two steps have."""
     counted = Counter(step["id"] for step in spec["steps"])
     for step_id, count in counted.items():

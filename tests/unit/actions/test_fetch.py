@@ -161,6 +161,17 @@ async def test_targets_outside_of_the_workspace(workspace: Path, tmp_path: Path,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["workspace"]
 
 
+@pytest.mark.parametrize("target", ["C:\\x", "~", "~root/x", "\\\\host\\share"])
+async def test_targets_that_lead_outside_on_other_systems_are_names(
+    workspace: Path, tmp_path: Path, target: str
+) -> None:
+    await run_action(
+        fetch_plain, {"url": REMOTE, "targetPath": target}, workspace=workspace, ports=ports({f"{REMOTE}/a": "x"})
+    )
+    assert tree(workspace) == {f"{target}/a": "x"}
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("understage")) == ["workspace"]
+
+
 @pytest.mark.parametrize(
     "links", [{"a": "/etc/passwd"}, {"a": "../../../../etc"}, {"a": "b", "b": "../.."}, {"a": "a"}]
 )

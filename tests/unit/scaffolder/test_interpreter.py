@@ -10,7 +10,7 @@ from tests.unit.scaffolder.road import calls, interpret
 
 from understage.errors import ForeignError, InputError
 from understage.identity.credentials import Credentials
-from understage.identity.permissions import Conditional, Decision, Query, Rule
+from understage.identity.permissions import Conditional, Decision, Not, Query, Rule
 from understage.scaffolder.steps.run import FinishedStep, TaskState
 
 SAY = {"id": "say", "name": "Say it", "action": "test:say", "input": {"message": "hello ${{ parameters.name }}"}}
@@ -315,14 +315,52 @@ async def test_a_checkpoint_is_not_done_again(tmp_path: Path) -> None:
     assert (calls, ran.outcome.output) == ([], {"n": 7})
 
 
-async def test_an_action_that_is_not_allowed_does_not_run(tmp_path: Path) -> None:
+REFUSED = "Unauthorized action: test:say. The action is not allowed."
+
+
+def permitted(rule: Rule | Not) -> Permissions:
+    return Permissions({"scaffolder.action.execute": Conditional("scaffolder", "scaffolder-action", rule)})
+
+
+async def test_an_action_that_is_not_allowed_does_not_run_and_tells_nothing(tmp_path: Path) -> None:
     rule = Rule("HAS_ACTION_ID", "scaffolder-action", {"actionId": "test:fail"})
-    permissions = Permissions({"scaffolder.action.execute": Conditional("scaffolder", "scaffolder-action", rule)})
-    ran = await interpret(tmp_path, SAY, permissions=permissions)
-    assert ran.outcome.error == {
-        "name": "NotAllowedError",
-        "message": "Unauthorized action: test:say. The action is not allowed.",
-    }
+    step = {**SAY, "input": {"message": "${{ secrets.password }} ${{ parameters.name }}"}}
+    for loop in ({}, {"each": ["${{ secrets.password }}", "${{ parameters.name }}"]}):
+        ran = await interpret(
+            tmp_path,
+            {**step, **loop},
+            values={"name": "ada"},
+            secrets={"password": "hunter22"},
+            permissions=permitted(rule),
+        )
+        assert ran.outcome.error == {"name": "NotAllowedError", "message": REFUSED}
+        assert ran.messages == [
+            "Starting up task with 1 steps",
+            "Beginning step Say it",
+            f"NotAllowedError: {REFUSED}",
+        ]
+        assert not list((tmp_path / "workspace").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("message", "is_allowed"),
+    [
+        ("hello ${{ parameters.name }}", False),
+        ("${{ 'hello ' + parameters.name }}", False),
+        ("${{ ['hello', parameters.name] | join(' ') }}", False),
+        ("hello ${{ parameters.name | upper }}", True),
+    ],
+)
+async def test_rules_see_what_the_template_made_of_the_input(tmp_path: Path, message: str, is_allowed: bool) -> None:
+    rule = Rule("HAS_STRING_PROPERTY", "scaffolder-action", {"key": "message", "value": "hello eve"})
+    step = {**SAY, "input": {"message": message}}
+    ran = await interpret(tmp_path, step, values={"name": "eve"}, permissions=permitted(Not(rule)))
+    assert (ran.outcome.error is None) is is_allowed
+    # Of a loop every item is asked about before the first runs.
+    step = {**SAY, "each": ["ada", "${{ parameters.name }}"], "input": {"message": "hello ${{ each.value }}"}}
+    ran = await interpret(tmp_path, step, values={"name": "eve"}, permissions=permitted(Not(rule)))
+    assert ran.outcome.error == {"name": "NotAllowedError", "message": REFUSED}
+    assert not any("Running step each" in line for line in ran.messages)
 
 
 async def test_two_steps_with_one_id_are_refused_before_a_task_is_made(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The routes about templates and actions, through a real plugin edge."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ SECRET_PAGE = {"properties": {"x": {"type": "string"}}, "backstage:permissions":
 
 @asynccontextmanager
 async def client(
-    folder: Path, *templates: dict[str, Any], permissions: Permissions | None = None
+    folder: Path,
+    *templates: dict[str, Any],
+    permissions: Permissions | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    assembly = build(folder, *templates, permissions=permissions)
+    assembly = build(folder, *templates, permissions=permissions, settings=settings)
     auditor = Auditor("scaffolder")
 
     async def authenticate(_request: Any) -> Credentials:
@@ -172,6 +175,18 @@ async def test_inputs_of_a_dry_run_hide_secrets(tmp_path: Path) -> None:
         answer = await http.post("/v2/dry-run", json=dry(entity, secrets={"password": "hunter22"}))
     assert "hunter22" not in answer.text
     assert '\\"message\\": \\"a ***\\"' in answer.text
+
+
+async def test_a_dry_run_sees_no_secret_of_the_server(tmp_path: Path) -> None:
+    environment = {"parameters": {"region": "north"}, "secrets": {"token": "environment-9"}}
+    message = "${{ environment.parameters.region }}, ${{ environment.secrets.token | default('nothing') }}"
+    entity = template({**SAY, "input": {"message": message}}, output={"it": "${{ steps.say.output.said }}"})
+    async with client(tmp_path, settings={"defaultEnvironment": environment}) as http:
+        answer = await http.post("/v2/dry-run", json=dry(entity))
+    assert answer.status_code == 200, answer.text
+    assert "environment-9" not in answer.text.lower()
+    [file] = answer.json()["directoryContents"]
+    assert base64.b64decode(file["base64Content"]) == b"north, nothing"
 
 
 async def test_a_dry_run_that_fails_answers_with_the_status_of_the_error(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ class ActionCall:
 
     def _shown_key(self, key: str) -> str:
         """The key as it may stand in a row. Those with secrets in them are told apart by the order they come in."""
+        # No column takes a zero byte, or half of a pair of surrogates, as in names of files that are not UTF-8.
+        key = key.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
         shown = self._taint.redactor.redact(key)
         if shown == key:
             return key
