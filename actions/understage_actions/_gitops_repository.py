@@ -16,13 +16,15 @@ from understage.sdk import (
     Repository,
     UnderstageError,
 )
+from understage.sdk.members import list_at, map_at, objects_in
 from understage.sdk.yaml import dump, parse_documents
 from understage_actions._argocd_manifests import unite_projects
-from understage_actions._gitops_layout import TEAMS, namespace_file
+from understage_actions._gitops_layout import CLONE_ENVIRONMENT_FILE, TEAMS, clone_folder, namespace_file, team_file
+from understage_actions._kubernetes_names import LABEL
 
 OWNED = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(?P<kind>applications|namespaces)/(?P<name>[^/]+)\.yaml")
 CLONE = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/clones/(?P<name>[^/]+)/.+")
-APPLIED = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/(applications/[^/]+|project)\.ya?ml")
+OF_TEAM = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/.+\.(ya?ml|json)")
 README = """\
 # {name}
 
@@ -118,7 +120,7 @@ def write_files(directory: Path, files: Mapping[str, Path]) -> None:
 
     Raises ConflictError for a name that another team has.
     """
-    if foreign := [*find_foreign(directory, list(files)), *_foreign_destinations(directory, files)]:
+    if foreign := [*find_foreign(directory, list(files)), *_foreign_namespaces(directory, files)]:
         raise ConflictError(f"The GitOps repository has these names: {'; '.join(foreign)}. Choose other names")
     for relative, source in files.items():
         destination = (directory / relative).resolve()
@@ -132,23 +134,40 @@ def write_files(directory: Path, files: Mapping[str, Path]) -> None:
             shutil.copyfile(source, destination)
 
 
-def _foreign_destinations(directory: Path, files: Mapping[str, Path]) -> Iterator[str]:
-    """Namespaces of other teams that a team's Application or AppProject would deploy into, as sentences."""
+def _foreign_namespaces(directory: Path, files: Mapping[str, Path]) -> Iterator[str]:
+    """Namespaces of other teams that something in a team's folder would change or deploy into, as sentences."""
     for file, source in files.items():
-        match = APPLIED.fullmatch(file)
-        for manifest in (document.value for document in parse_documents(source.read_bytes(), file)) if match else ():
+        match = OF_TEAM.fullmatch(file)
+        for document in parse_documents(source.read_bytes(), file) if match else ():
             assert match is not None
-            spec = manifest.get("spec") or {}
-            for destination in [spec["destination"]] if "destination" in spec else spec.get("destinations") or []:
-                namespace = str(destination.get("namespace") or "")
-                own = directory / namespace_file(match["team"], namespace)
-                for other in sorted(directory.glob(namespace_file("*", namespace))) if namespace else ():
-                    if other != own:
-                        yield f"namespace {namespace}, which {file} deploys into, belongs to team {_team_of(other)}"
+            for namespace in sorted({name for each in objects_in(document.value) for name in _reached(each)}):
+                owners = _owners(directory, namespace)
+                if owners and match["team"] not in owners:
+                    yield f"namespace {namespace}, which {file} reaches, belongs to team {', '.join(sorted(owners))}"
 
 
-def _team_of(file: Path) -> str:
-    return file.parent.parent.name
+def _reached(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """The namespaces that an object is in, makes, or lets Argo CD deploy into."""
+    metadata, spec = map_at(manifest, "metadata"), map_at(manifest, "spec")
+    api_version = str(manifest.get("apiVersion"))
+    if api_version.startswith("backstage.io/"):
+        return
+    if api_version.startswith("argoproj.io/"):
+        places = [map_at(spec, "destination"), map_at(spec, "template", "spec", "destination")]
+        places += [map_at(place) for place in list_at(spec, "destinations")]
+    else:
+        places = [{"namespace": metadata.get("name" if manifest.get("kind") == "Namespace" else "namespace")}]
+    yield from (str(place["namespace"]) for place in places if place.get("namespace"))
+
+
+def _owners(directory: Path, namespace: str) -> set[str]:
+    """The teams whose namespace the repository says that it is; none for a name that no namespace has."""
+    if not LABEL.fullmatch(namespace):
+        return set()
+    files = [*directory.glob(namespace_file("*", namespace)), *directory.glob(team_file(namespace, "namespace.yaml"))]
+    if namespace.startswith("clone-"):
+        files += directory.glob(f"{clone_folder('*', namespace.removeprefix('clone-'))}/{CLONE_ENVIRONMENT_FILE}")
+    return {file.relative_to(directory / TEAMS).parts[0] for file in files}
 
 
 def _united_project(known: Path, wanted: Path) -> str | None:

@@ -14,6 +14,7 @@ from understage.sdk.members import list_at, map_at, objects_in
 from understage.sdk.yaml import parse_documents
 from understage_actions._gitops_layout import TEAMS
 from understage_actions._gitops_rules import check_project
+from understage_actions._kubernetes_names import check_namespace
 from understage_actions._namespace_manifests import TEAM_LABEL
 from understage_actions._vault_manifests import STORE, check_key, clones_role
 
@@ -44,7 +45,7 @@ OF_THE_CLUSTER = frozenset(
 ROLES = frozenset({"view", "edit", "admin"})
 
 
-def check_team_files(files: Mapping[str, Path]) -> None:
+def check_team_files(files: Mapping[str, Path], *, argocd_namespace: str = "argocd") -> None:
     """InputError that names file, object and what to do, for the first that is not the team's."""
     for relative, path in files.items():
         if PROGRAM.fullmatch(relative):
@@ -56,18 +57,19 @@ def check_team_files(files: Mapping[str, Path]) -> None:
             continue
         for document in parse_documents(path.read_bytes(), relative):
             for manifest in objects_in(document.value):
-                if reason := next(_faults(manifest, match["team"], match["clone"]), None):
+                if reason := next(_faults(manifest, match["team"], match["clone"], argocd_namespace), None):
                     name = map_at(manifest, "metadata").get("name")
                     raise InputError(f"{relative}: {manifest.get('kind')} {name}: {reason}")
 
 
-def _faults(manifest: Json, team: str, clone: str | None) -> Iterator[str]:
+def _faults(manifest: Json, team: str, clone: str | None, argocd_namespace: str) -> Iterator[str]:
     project = team if clone is None else f"clone-{clone}"  # a clone has a project of its own
     kind, metadata, spec = manifest.get("kind"), map_at(manifest, "metadata"), map_at(manifest, "spec")
     if kind in OF_THE_CLUSTER:
         yield "is an object of the whole cluster, which a team's folder must not hold; ask the platform team"
     if kind == "PolicyException":
         yield "would take the guardrails away; ask the platform team"
+    yield from _place(manifest, argocd_namespace)
     if kind == "Namespace" and map_at(metadata, "labels").get(TEAM_LABEL) != team:
         yield f"lacks the label {TEAM_LABEL}={team}, by which the guardrails know it"
     yield from check_project(manifest, project)
@@ -81,6 +83,26 @@ def _faults(manifest: Json, team: str, clone: str | None) -> Iterator[str]:
         own = metadata.get("namespace") if clone is None else clones_role(team)
         if metadata.get("name") != STORE or login.get("role") != own:
             yield f"must be the store {STORE!r} with {own!r}, the role of Vault that is its own, as Understage writes it"
+
+
+def _place(manifest: Json, argocd_namespace: str) -> Iterator[str]:
+    """A namespace of the cluster or the platform. Those of other teams are known to the repository (`_gitops_repository`)."""
+    api_version, metadata = str(manifest.get("apiVersion")), map_at(manifest, "metadata")
+    namespace = metadata.get("name" if manifest.get("kind") == "Namespace" else "namespace")
+    is_of_argocd = api_version.startswith("argoproj.io/") and namespace == argocd_namespace
+    # Entities are the catalog's, whose namespaces are others; dashboards may be where the platform's Grafana looks for them.
+    if namespace is None or is_of_argocd or api_version.startswith("backstage.io/") or _is_dashboard(manifest):
+        return
+    try:
+        check_namespace(str(namespace))
+    except InputError as error:
+        yield error.message
+
+
+def _is_dashboard(manifest: Json) -> bool:
+    """Whether it is an object as `dashboard:render` writes it, whose name none of the platform's has."""
+    is_named = str(map_at(manifest, "metadata").get("name")).startswith(("dashboard-service-", "dashboard-team-"))
+    return is_named and manifest.get("kind") in ("ConfigMap", "GrafanaDashboard")
 
 
 def _foreign_secrets(spec: Json, team: str) -> Iterator[str]:

@@ -9,7 +9,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, Cluster, Example, InputError, NotFoundError, action
+from understage.sdk import (
+    ActionContext,
+    ActionModel,
+    Cluster,
+    ConflictError,
+    Example,
+    InputError,
+    NotFoundError,
+    action,
+)
 from understage.sdk.yaml import dump, parse_document
 from understage_actions._commented_yaml import merge_keeping_comments
 from understage_actions._database_manifests import (
@@ -23,6 +32,7 @@ from understage_actions._database_manifests import (
 )
 from understage_actions._gitops_layout import database_file
 from understage_actions._kubernetes_names import check_label, check_namespace, team_name
+from understage_actions._namespace_manifests import TEAM_LABEL
 from understage_actions._time_to_live import check_owner_ref, expiry_after, parse_ttl, write_time
 from understage_actions._tree import write_file
 
@@ -152,6 +162,7 @@ _EXAMPLES = [
 async def render(ctx: ActionContext, input: RenderInput) -> RenderOutput:
     """Check everything, choose the engine, write. InputError says what the cluster lacks."""
     spec = _specify(ctx, input)
+    await _check_team(ctx.ports.clusters.get(input.cluster), spec)
     engine = await _choose_engine(ctx, input)
     if input.ttl is not None:
         spec = replace(spec, expires_at=await expiry_after(ctx, parse_ttl(input.ttl, longest=LONGEST)))
@@ -176,6 +187,14 @@ async def render(ctx: ActionContext, input: RenderInput) -> RenderOutput:
         files=[relative],
         values_changed=changed,
     )
+
+
+async def _check_team(cluster: Cluster | None, spec: DatabaseSpec) -> None:
+    """ConflictError for the namespace of another team; one that is not there yet comes from Git."""
+    found = await cluster.get("v1", "Namespace", spec.namespace) if cluster is not None else None
+    owner = (found["metadata"].get("labels") or {}).get(TEAM_LABEL) if found is not None else None
+    if owner not in (None, spec.team):
+        raise ConflictError(f"Namespace {spec.namespace} belongs to team {owner}: a team has databases in its own only")
 
 
 async def _choose_engine(ctx: ActionContext, input: RenderInput) -> Engine:

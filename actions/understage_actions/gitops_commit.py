@@ -80,10 +80,9 @@ async def commit(ctx: ActionContext, input: CommitInput) -> CommitOutput:
     files = read_source(await frozen(ctx, input.source_path)) if root.is_dir() else {}
     if not files:
         raise InputError(f"sourcePath: the workspace has no files under {input.source_path}")
-    check_gitops_files(
-        files, servers=_servers(ctx), argocd_namespace=str(ctx.defaults.get("argocdNamespace") or "argocd")
-    )
-    check_team_files(files)
+    argocd_namespace = str(ctx.defaults.get("argocdNamespace") or "argocd")
+    check_gitops_files(files, servers=_servers(ctx), argocd_namespace=argocd_namespace)
+    check_team_files(files, argocd_namespace=argocd_namespace)
     if ctx.is_dry_run:
         if await target.find() is None:
             ctx.log.info(f"Would create the GitOps repository {target.title}, with a README.md")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.policies.corpus import Case, corpus
+from tests.unit.policies.corpus import Case, corpus, named_cases
 from tests.unit.policies.updates import settled
 
 from understage.integrations.policies import PolicyCheck, kyverno_policies, read_policies
@@ -80,13 +80,22 @@ def test_kyverno_refuses_what_the_check_refuses_and_nothing_else(kyverno_binary:
 
 
 @pytest.mark.timeout(600)
+def test_kyverno_knows_what_is_about_a_name(kyverno_binary: Path, tmp_path: Path) -> None:
+    checking = PolicyCheck(read_policies(POLICIES / "rules.yaml"))
+    for case in named_cases():
+        # One by one: the report tells objects apart by their names.
+        verdicts, _ = ask(kyverno_binary, tmp_path, POLICIES / "kyverno.yaml", [case.object])
+        ours = {violation.rule: violation.message for violation in checking.check([case.object])}
+        assert verdicts.get(case.object["metadata"]["name"], {}) == ours, case.id
+
+
+@pytest.mark.timeout(600)
 def test_what_was_there_before_is_left_alone_as_long_as_it_does_not_change(
     kyverno_binary: Path, tmp_path: Path
 ) -> None:
     objects = [case.object for case in settled("guarded")]
     verdicts, seen = ask(kyverno_binary, tmp_path, POLICIES / "kyverno.yaml", objects, "UPDATE")
-    # Of claims it is asked when they are made only.
-    assert seen == {item["metadata"]["name"] for item in objects if item["kind"] != "PersistentVolumeClaim"}
+    assert seen == {item["metadata"]["name"] for item in objects}
     assert verdicts == {}
 
 

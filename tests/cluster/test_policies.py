@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.bench import Cluster
 from tests.cluster.test_kubernetes import reach
-from tests.unit.policies.corpus import Case, corpus
+from tests.unit.policies.corpus import Case, corpus, named_cases
 
 from understage.errors import UnderstageError
 from understage.integrations.kubernetes import KubernetesCluster
@@ -59,7 +59,7 @@ async def test_the_cluster_refuses_what_the_check_refuses_and_nothing_else(clust
     try:
         for manifest in made:
             await api.apply(manifest)
-        cases = corpus()
+        cases = [*corpus(), *named_cases()]
         first = {next(iter(case.breaks)): case for case in cases if len(case.breaks) == 1}
         deadline = time.monotonic() + PATIENCE
         for case in first.values():

@@ -205,6 +205,34 @@ def test_the_api_server_understands_the_types_of_every_expression(guarded: Clust
             assert not status.get("expressionWarnings"), (path, status)
 
 
+def test_a_claim_is_given_its_volume_by_the_cluster_and_by_nobody_else(guarded: Cluster) -> None:
+    """While it waits the API server would take the name of any volume, once; Argo CD would write it from a repository."""
+    room = {"accessModes": ["ReadWriteOnce"], "storageClassName": "attic"}
+    spec = {**room, "resources": {"requests": {"storage": "1Gi"}}}
+    waiting, bound = (named("v1", "PersistentVolumeClaim", name, spec=spec) for name in ("waiting", "bound"))
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "homestead-attic"},
+        "spec": {**room, "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/attic"}},
+    }
+    guarded.apply(waiting)
+    refused = patch(guarded, waiting, {"spec": {"volumeName": "pv-of-another-team"}})
+    assert "docs/guardrails#claims" in said(refused)
+    guarded.apply(bound)
+    guarded.apply({**volume, "spec": {**volume["spec"], "claimRef": {"namespace": NAMESPACE, "name": "bound"}}})
+    try:
+        path = guarded.path_of(bound)
+        wait_for("the binding", lambda: (guarded.get(path) or {})["status"].get("phase") == "Bound" or None, 60)
+        stored = guarded.get(path) or {}
+        assert stored["spec"]["volumeName"] == "homestead-attic"
+        assert patch(guarded, bound, {"metadata": {"labels": {"kept": "yes"}}}).is_success
+    finally:
+        for item in (waiting, bound):
+            guarded.request("DELETE", guarded.path_of(item))
+        guarded.delete(guarded.path_of(volume))
+
+
 def test_a_controller_that_lets_go_is_not_held(guarded: Cluster) -> None:
     """The ReplicaSet has no labels but its pods', and lost the owner that was asked instead."""
     deployment = workload(LEFT)

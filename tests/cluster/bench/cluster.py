@@ -225,7 +225,11 @@ def _start_client(cluster: Cluster, name: str, stack: ExitStack) -> Process:
         f"--cert-dir={cluster.folder / name}",
     ]
     if name == "kube-controller-manager":
-        command.append(f"--service-account-private-key-file={cluster.folder / 'sa.key'}")
+        # Each controller under an account of its own, as in clusters that people run: policies may ask who it is.
+        command += [
+            f"--service-account-private-key-file={cluster.folder / 'sa.key'}",
+            "--use-service-account-credentials=true",
+        ]
     return stack.enter_context(running(name, command, cluster.folder))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.skeletons.golden_path import GUARDRAILS
 
-from understage.errors import InputError, UnderstageError
+from understage.errors import ConflictError, InputError, UnderstageError
 from understage.sdk.testing import Checkpoints, FakeCluster, FakeClusters, fake_ports, run_action
 from understage.sdk.yaml import parse_document, parse_documents
 from understage_actions.database_render import render
@@ -80,6 +80,18 @@ async def test_without_a_cluster_the_input_decides(tmp_path: Path) -> None:
         await run_action(render, INPUT, ports=fake_ports(), workspace=tmp_path)
     result = await run_action(render, {**INPUT, "engine": "crossplane"}, ports=fake_ports(), workspace=tmp_path)
     assert result.output["engine"] == "crossplane"
+
+
+async def test_a_namespace_of_another_team_gets_no_database_of_ours(tmp_path: Path) -> None:
+    cluster = FakeCluster("east")
+    labels = {"team": "storefront"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ledger-production", "labels": labels}}
+    cluster.seed(namespace, manager="x")
+    known = fake_ports(clusters=FakeClusters([cluster]))
+    with pytest.raises(ConflictError, match="Namespace ledger-production belongs to team storefront"):
+        await run_action(render, INPUT, ports=known, workspace=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    await run_action(render, {**INPUT, "team": "storefront"}, ports=known, workspace=tmp_path)
 
 
 async def test_backups_go_to_an_object_store_or_stay_snapshots_or_are_off(tmp_path: Path) -> None:

@@ -196,3 +196,66 @@ async def test_a_namespace_that_another_team_has_there_is_no_destination(kind: s
         await commit_files(tmp_path, into_theirs, kind, forge)
     assert list(made.branches) == ["main"]
     assert len(made.branches["main"]) == 1
+
+
+THEIRS = {
+    f"infrastructure/teams/storefront/{file}": b"kind: Namespace\n"
+    for file in ("namespaces/cart-production.yaml", "namespace.yaml", "clones/sale/environment.yaml")
+}
+GRANT: Json = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "ours"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "payments"}],
+}
+
+
+async def commit_one(workspace: Path, file: str, manifest: Json, forge: FakeForge) -> None:
+    """Write one file of the team payments, beside what storefront has."""
+    made = FakeRepository(forge.plan_repository("platform", "gitops"))
+    made.branches["main"] = dict(THEIRS)
+    forge.repositories["platform/gitops"] = made
+    path = workspace / "gitops" / FOLDER / file
+    path.parent.mkdir(parents=True)
+    path.write_text(dump(manifest))
+    forges = FakeForges([forge])
+    ports = fake_ports(forges=forges, git=FakeGit(forges), clusters=FakeClusters([FakeCluster()]))
+    step = {"sourcePath": "gitops", "message": "Add"}
+    await run_action(commit, step, workspace=workspace, ports=ports, defaults=DEFAULTS)
+
+
+@pytest.mark.parametrize("file", ["databases/x.yaml", "namespaces/ours.yaml", "x.json"])
+@pytest.mark.parametrize("namespace", ["cart-production", "storefront", "clone-sale"])
+async def test_nothing_of_a_team_is_in_another_teams_namespace(namespace: str, file: str, tmp_path: Path) -> None:
+    forge = FakeForge()
+    grant = {**GRANT, "metadata": {"name": "ours", "namespace": namespace}}
+    listed = {"apiVersion": "v1", "kind": "List", "items": [grant]}
+    with pytest.raises(
+        ConflictError, match=rf"namespace {namespace}, which .*{file} reaches, belongs to team storefront"
+    ):
+        await commit_one(tmp_path, file, listed, forge)
+    assert forge.files("platform", "gitops") == THEIRS
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "argocd", "monitoring", "../x", "default"])
+async def test_nothing_of_a_team_is_in_a_namespace_of_the_platform(namespace: str, tmp_path: Path) -> None:
+    forge = FakeForge()
+    grant = {**GRANT, "metadata": {"name": "ours", "namespace": namespace}}
+    with pytest.raises(InputError, match=r"databases/x.yaml: RoleBinding ours: namespace .* is (reserved|not allowed)"):
+        await commit_one(tmp_path, "databases/x.yaml", grant, forge)
+    assert forge.files("platform", "gitops") == THEIRS
+
+
+async def test_a_teams_own_namespaces_and_entities_are_its_own(tmp_path: Path) -> None:
+    own = [
+        {**GRANT, "metadata": {"name": "ours", "namespace": "payments"}},
+        {
+            "apiVersion": "backstage.io/v1alpha1",
+            "kind": "Group",
+            "metadata": {"name": "payments", "namespace": "default"},
+        },
+    ]
+    forge = FakeForge()
+    await commit_one(tmp_path, "x.yaml", {"apiVersion": "v1", "kind": "List", "items": own}, forge)
+    assert f"{FOLDER}/x.yaml" in forge.files("platform", "gitops")

@@ -29,6 +29,23 @@ def corpus() -> list[Case]:
     return [*_good(), *_bad_workloads(), *_bad_others()]
 
 
+def named_cases() -> list[Case]:
+    """Those that are about the object's own name: who asks of them must leave it."""
+    open_ways: dict[str, Json] = {
+        "some pods": {"podSelector": {"matchLabels": {"app": "none"}}},
+        "pods by an expression": {"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}},
+        "one way": {"policyTypes": ["Egress"]},
+        "neighbours let in": {"ingress": [{"from": [{"podSelector": {}}]}]},
+        "all let out": {"egress": [{}]},
+    }
+    made: list[tuple[str, Json, frozenset[str]]] = [("good: what closes the namespace", {}, frozenset())]
+    made += [(f"default-deny, {name}", change, frozenset({"default-deny"})) for name, change in open_ways.items()]
+    return [
+        Case(name, _named("networking.k8s.io/v1", "NetworkPolicy", "default-deny", spec={**DENY, **change}), breaks)
+        for name, change, breaks in made
+    ]
+
+
 def _container(name: str = "ledger", **members: Any) -> Json:
     return {
         "name": name,
@@ -117,6 +134,7 @@ def _both(*changes: Change) -> Change:
     return change
 
 
+DENY: Json = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 CLAIM: Json = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 CHANGES: dict[str, tuple[Change, set[str]]] = {
@@ -313,8 +331,7 @@ def _others() -> Iterator[tuple[str, Json]]:
     ports = [{"port": 80}]
     yield "a service", _named("v1", "Service", "ledger", spec={"ports": ports, "selector": dict(LABELS)})
     api = "networking.k8s.io/v1"
-    deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    yield "nobody comes in", _named(api, "NetworkPolicy", "ledger", spec=deny)
+    yield "nobody comes in", _named(api, "NetworkPolicy", "ledger", spec=dict(DENY))
     some = [{"from": [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"a": "b"}}}]}]
     yield "some come in", _named(api, "NetworkPolicy", "ledger", spec={"podSelector": {}, "ingress": some})
     office = [{"from": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]
@@ -355,6 +372,7 @@ def _bad_others() -> Iterator[Case]:
     backend = PATHS["paths"][0]["backend"]
     yield bad("an ingress of the rest", "ingress-hosts", "an ingress, hosts below it", spec={"defaultBackend": backend})
     yield bad("a volume of somebody", "claims", "a claim", spec={**CLAIM, "volumeName": "pv-of-another-team"})
+    yield bad("a volume by labels", "claims", "a claim", spec={**CLAIM, "selector": {"matchLabels": {"of": "others"}}})
     everybody: dict[str, list[Json]] = {
         "everybody": [{}],
         "everybody, by an empty list": [{"from": []}],

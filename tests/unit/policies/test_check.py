@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.policies.corpus import Case, corpus
+from tests.unit.policies.corpus import Case, corpus, named_cases
 
 from understage.errors import InputError
 from understage.integrations.policies import PolicyCheck, read_policies
 
 RULES = Path(__file__).parents[3] / "skeletons" / "policies" / "rules.yaml"
-CORPUS = corpus()
+CORPUS = [*corpus(), *named_cases()]
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,32 @@ def test_both_engines_have_the_same_conditions() -> None:
         if item["kind"] == "ValidatingAdmissionPolicy"
     }
     assert ours == theirs
-    # Asked when they are made only: an update is none of its business.
-    assert [name for name, conditions in ours.items() if conditions is None] == ["platform-claims"]
+    assert None not in ours.values()
+
+
+def claim(**spec: Any) -> Json:
+    return {"kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": {"accessModes": [], **spec}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "user", "is_judged"),
+    [
+        (claim(), claim(volumeName="of-others"), "ada", True),
+        (claim(), claim(volumeName="of-others"), "system:serviceaccount:argocd:argocd-application-controller", True),
+        (claim(volumeName=""), claim(volumeName="of-others"), "ada", True),
+        (claim(), claim(volumeName="new"), "system:serviceaccount:kube-system:persistent-volume-binder", False),
+        (claim(), claim(volumeName="new"), "system:kube-controller-manager", False),
+        # What is bound may grow, and what waits may be labelled.
+        (claim(volumeName="own"), claim(volumeName="own", resources={"requests": {"storage": "2Gi"}}), "ada", False),
+        (claim(), {**claim(), "metadata": {"name": "data", "labels": {"a": "b"}}}, "ada", False),
+    ],
+)
+def test_a_claim_gets_its_volume_from_the_cluster_only(old: Json, new: Json, user: str, is_judged: bool) -> None:
+    request = {"operation": "UPDATE", "userInfo": {"username": user}}
+    assert CONDITIONS["claims"].execute({"object": new, "oldObject": old, "request": request}) is is_judged
+    # An engine that does not say who asks can still tell that nothing changes.
+    unknown = {"object": old, "oldObject": old, "request": {"operation": "UPDATE"}}
+    assert CONDITIONS["claims"].execute(unknown) is False
 
 
 WORKLOAD = KindMatch(group="apps", versions=("v1",), resources=("deployments",), kinds=("Deployment",))
@@ -63,7 +87,7 @@ OLD: Json = {
 
 def condition(expression: str, kind: KindMatch = WORKLOAD) -> str | None:
     rule = Rule(name="a", kinds="a", of="object", expression=expression, message="m")
-    return is_asked(rule, [kind])
+    return is_asked(rule, [kind], {})
 
 
 @pytest.mark.parametrize(
@@ -92,6 +116,13 @@ def test_rules_of_ones_own(expression: str, kind: KindMatch, patch: Json, is_jud
     assert found is not None
     values: dict[str, Any] = {"object": merged(OLD, patch), "oldObject": OLD, "request": {"operation": "UPDATE"}}
     assert cel.compile(found).execute(values) is is_judged
+
+
+def test_a_rule_may_say_itself_when_it_is_asked() -> None:
+    asked = 'request.operation == "CREATE" && settings.until > 3'
+    rule = Rule(name="a", kinds="a", of="object", expression="object.spec.replicas < 10", message="m", asked=asked)
+    assert rule.settings == {"until"}
+    assert is_asked(rule, [WORKLOAD], {"until": "5"}) == 'request.operation == "CREATE" && "5" > 3'
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ TOUCHED: Json = {
     # Whom it binds; what it binds to cannot be changed.
     "RoleBinding": {"subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "others"}]},
 }
-# Their pods cannot be changed, or they are asked of when they are made only.
+# What the rules read in them cannot be changed, or once only.
 MADE_ONCE = frozenset({"Job", "PersistentVolumeClaim"})
 
 

@@ -78,7 +78,7 @@ def _question(policies: Policies, rule: Rule) -> Json:
         "message": f"{_subject(rule)} {said}",
         "messageExpression": f'{flat}.map(names, names.join(", ")).join(", ") + {_quoted(f" {said}")}',
     }
-    condition = is_asked(rule, policies.of(rule))
+    condition = is_asked(rule, policies.of(rule), policies.settings)
     conditions = {"matchConditions": [{"name": "changes", "expression": condition}]} if condition else {}
     variables = {"variables": [{"name": "pods", "expression": POD}]} if asks_pods else {}
     return {**conditions, **variables, "validations": [validation]}
@@ -97,7 +97,7 @@ def _resource_rules(policies: Policies, rule: Rule) -> list[Json]:
         {
             "apiGroups": [match.group],
             "apiVersions": list(match.versions),
-            "operations": list(match.operations),
+            "operations": ["CREATE", "UPDATE"],
             "resources": list(match.resources),
         }
         for match in policies.of(rule)

@@ -21,16 +21,12 @@ class _Part(BaseModel):
 
 
 class KindMatch(_Part):
-    """Resources of one API group; `resources` are the API server's names, `kinds` those in manifests.
-
-    `operations` are when the cluster asks: not at updates, where controllers of the cluster write what tenants must not.
-    """
+    """Resources of one API group; `resources` are the API server's names, `kinds` those in manifests."""
 
     group: str
     versions: tuple[str, ...]
     resources: tuple[str, ...]
     kinds: tuple[str, ...]
-    operations: tuple[Literal["CREATE", "UPDATE"], ...] = ("CREATE", "UPDATE")
 
     def matches(self, api_version: str, kind: str) -> bool:
         """Whether an object with these is meant."""
@@ -40,18 +36,22 @@ class KindMatch(_Part):
 
 
 class Rule(_Part):
-    """One thing that must hold. `expression` is CEL, `message` goes on after the name of what breaks it."""
+    """One thing that must hold. `expression` is CEL, `message` goes on after the name of what breaks it.
+
+    `asked` is CEL of an admission request that is true when the cluster asks, where `updates` cannot make it of the expression.
+    """
 
     name: str = Field(pattern=NAME, max_length=40)
     kinds: str
     of: Scope
     expression: str
     message: str
+    asked: str | None = None
 
     @property
     def settings(self) -> frozenset[str]:
-        """The settings that the expression reads."""
-        return frozenset(SETTING.findall(self.expression))
+        """The settings that the rule reads."""
+        return frozenset(SETTING.findall(f"{self.expression} {self.asked or ''}"))
 
 
 class Policies(_Part):

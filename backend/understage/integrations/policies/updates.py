@@ -7,6 +7,7 @@ even scale it down. Without the condition a rule is asked of every update, so wh
 import re
 from collections.abc import Sequence
 
+from understage.integrations.policies.expressions import Settings, with_settings
 from understage.integrations.policies.rules import KindMatch, Rule
 
 # What makes pods, of any workload: another template makes other pods.
@@ -29,10 +30,13 @@ _WORKLOADS = frozenset(
 _READ = re.compile(r"(?<![\w.])object\b((?:\.\w+\b(?!\s*\())*)")
 
 
-def is_asked(rule: Rule, kinds: Sequence[KindMatch]) -> str | None:
-    """CEL that is false for an update that changes nothing of what the rule is about; None when it is asked of all there are."""
-    if not any("UPDATE" in match.operations for match in kinds):
-        return None
+def is_asked(rule: Rule, kinds: Sequence[KindMatch], settings: Settings) -> str | None:
+    """CEL that is false for an update that changes nothing of what the rule is about; None when it is asked of all there are.
+
+    A rule that says by itself when it is asked is taken at its word.
+    """
+    if rule.asked is not None:
+        return with_settings(rule.asked, settings)
     same = _same_template() if rule.of != "object" else _same_object(rule, kinds)
     return same and f'request.operation != "UPDATE" || !({same})'
 
