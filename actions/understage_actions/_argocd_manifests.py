@@ -53,7 +53,10 @@ class Source:
 
 @dataclass(frozen=True)
 class ApplicationSpec:
-    """One application. `value_files` are paths in the service's repository `repo_url` at `revision`; `values` win over them."""
+    """One application. `value_files` are paths in the service's repository `repo_url` at `revision`; `values` win over them.
+
+    `service` is whose it is, where its name does not say so.
+    """
 
     name: str
     team: str
@@ -67,6 +70,7 @@ class ApplicationSpec:
     release_name: str | None
     argocd_namespace: str
     values: Mapping[str, Any] | None = None
+    service: str | None = None
 
 
 def project_manifest(spec: ApplicationSpec) -> Json:
@@ -114,8 +118,8 @@ def project_covers(known: Json | None, wanted: Json) -> bool:
 def application_manifest(spec: ApplicationSpec) -> Json:
     """The Application: chart and values, automated sync, objects removed with it."""
     # By the service's name all its environments are found: the entity's `argocd/app-selector`.
-    service = spec.name.removesuffix(f"-{spec.environment}") if spec.environment is not None else spec.name
-    labels = {**MANAGED_BY, NAME_LABEL: service, TEAM_LABEL: spec.team}
+    named = spec.name.removesuffix(f"-{spec.environment}") if spec.environment is not None else spec.name
+    labels = {**MANAGED_BY, NAME_LABEL: spec.service or named, TEAM_LABEL: spec.team}
     if spec.environment is not None:
         labels["environment"] = spec.environment
     return {

@@ -67,14 +67,20 @@ def choose_target(ctx: ActionContext, repository: Mapping[str, Any] | None = Non
 
 async def clone(ctx: ActionContext, target: Target, repository: Repository) -> Path | None:
     """A clone of the default branch in a temporary folder; None when the repository has no commit yet."""
+    found = await clone_with_commit(ctx, target, repository)
+    return found[0] if found is not None else None
+
+
+async def clone_with_commit(ctx: ActionContext, target: Target, repository: Repository) -> tuple[Path, str] | None:
+    """As `clone`, with the commit that was checked out."""
     directory = ctx.temporary_directory()
     try:
-        await ctx.ports.git.clone(repository.clone_url, directory, credentials=target.forge.credentials)
+        commit = await ctx.ports.git.clone(repository.clone_url, directory, credentials=target.forge.credentials)
     except UnderstageError as error:
         if _means_empty(error):
             return None
         raise
-    return directory if any(path.name != ".git" for path in directory.iterdir()) else None
+    return (directory, commit) if any(path.name != ".git" for path in directory.iterdir()) else None
 
 
 def _means_empty(error: UnderstageError) -> bool:

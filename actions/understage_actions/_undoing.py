@@ -23,9 +23,12 @@ def read_texts(directory: Path, files: Iterable[str]) -> dict[str, str | None]:
 
 
 def changes_of(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """What a commit changes: the text before, and the digest of the one after."""
+    """What a commit changes: whether the file was there, and the digest of the text after.
+
+    Not the text before, which may hold a secret of its repository: notes can be read. The repository has it in its history.
+    """
     return [
-        {"path": file, "before": before[file], "written": digest(text or "")}
+        {"path": file, "existed": before[file] is not None, "written": digest(text or "")}
         for file, text in after.items()
         if text != before[file]
     ]

@@ -42,6 +42,9 @@ class RegisterAppInput(ActionModel):
     name: str = Field(description="Name of the Application")
     team: str = Field(description="Who owns it: the name or the entity ref of a group; also the AppProject")
     environment: str | None = Field(default=None, description="What it is for: development, staging, production …")
+    service: str | None = Field(
+        default=None, description="Name of the service; default: the Application's without its environment"
+    )
     repo_url: str = Field(description="HTTPS clone URL of the service's repository")
     revision: str = Field(default="main", description="Branch, tag or commit of the service's repository")
     path: str = Field(default="deploy", description="Folder of the chart in the service's repository")
@@ -195,6 +198,7 @@ def _specify(ctx: ActionContext, input: RegisterAppInput, argocd_namespace: str)
         value_files=[check_inside(file, "valueFiles") for file in input.value_files],
         release_name=check_label(input.release_name, "releaseName", limit=53) if input.release_name else None,
         argocd_namespace=argocd_namespace,
+        service=check_label(input.service, "service") if input.service else None,
     )
 
 

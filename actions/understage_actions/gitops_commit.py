@@ -17,7 +17,14 @@ from understage.sdk import (
 )
 from understage_actions._argocd_manifests import IN_CLUSTER_SERVER
 from understage_actions._gitops_layout import TEAMS
-from understage_actions._gitops_repository import README, Target, choose_target, clone, read_source, write_files
+from understage_actions._gitops_repository import (
+    README,
+    Target,
+    choose_target,
+    clone_with_commit,
+    read_source,
+    write_files,
+)
 from understage_actions._gitops_rules import check_gitops_files
 from understage_actions._publishing import author_of
 from understage_actions._repository_name import RepositoryName
@@ -140,17 +147,18 @@ async def _push(
 ) -> str | None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            directory = await clone(ctx, target, repository)
-            if directory is None:
+            cloned = await clone_with_commit(ctx, target, repository)
+            if cloned is None:
                 await _publish_readme(ctx, target, repository)
                 continue
+            directory, known = cloned
             before = read_texts(directory, files)
             write_files(directory, files)
             if not input.pull_request:
                 where = {"host": target.forge.host, "owner": target.owner, "name": target.name}
                 changes = changes_of(before, read_texts(directory, files))
                 if changes:
-                    await ctx.undo_by(f"commit.{attempt}", "undo:commit", {**where, "files": changes})
+                    await ctx.undo_by(f"commit.{attempt}", "undo:commit", {**where, "commit": known, "files": changes})
             commit_hash = await ctx.ports.git.push_changes(
                 directory,
                 branch=branch,

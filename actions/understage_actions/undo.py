@@ -3,11 +3,22 @@
 Steps of an undo, see `scaffolder.undo`. Each looks first: what is gone is done, what others changed meanwhile is left.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
 
-from understage.sdk import ActionContext, ActionModel, ConflictError, Example, Forge, InputError, NotFoundError, action
+from understage.sdk import (
+    ActionContext,
+    ActionModel,
+    ConflictError,
+    Example,
+    Forge,
+    InputError,
+    NotFoundError,
+    Repository,
+    action,
+)
 from understage_actions._gitops_repository import Target, clone
 from understage_actions._publishing import author_of
 from understage_actions._undoing import digest, read_texts
@@ -46,7 +57,7 @@ class FileChange(ActionModel):
     """A file that a task wrote."""
 
     path: str
-    before: str | None = Field(description="Its text before; null: it was not there")
+    existed: bool = Field(description="Whether it was there before; its text is that of the commit")
     written: str = Field(description="SHA-256 of what was written")
 
 
@@ -56,6 +67,7 @@ class CommitInput(ActionModel):
     host: str
     owner: str
     name: str
+    commit: str = Field(description="The commit before, by its whole hash")
     files: list[FileChange]
 
 
@@ -133,7 +145,10 @@ async def undo_repository(ctx: ActionContext, input: RepositoryInput) -> UndoOut
                 "host": "git.example.com",
                 "owner": "platform",
                 "name": "gitops",
-                "files": [{"path": "infrastructure/teams/payments/project.yaml", "before": None, "written": "9f86d0"}],
+                "commit": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+                "files": [
+                    {"path": "infrastructure/teams/payments/project.yaml", "existed": False, "written": "9f86d0"}
+                ],
             },
         )
     ],
@@ -147,7 +162,7 @@ async def undo_commit(ctx: ActionContext, input: CommitInput) -> UndoOutput:
         directory = await clone(ctx, target, repository) if repository is not None else None
         if repository is None or directory is None:
             return _left(ctx, f"{target.title} is gone already")
-        restored = _restore(ctx, directory, input.files)
+        restored = _restore(ctx, directory, input.files, await _texts_before(ctx, target, repository, input))
         if not restored:
             return _left(ctx, f"{target.title} has nothing of it any more, or it was changed since")
         if ctx.is_dry_run:
@@ -187,7 +202,25 @@ async def undo_location(ctx: ActionContext, input: LocationInput) -> UndoOutput:
     return UndoOutput(undone=True)
 
 
-def _restore(ctx: ActionContext, directory: Path, changes: list[FileChange]) -> list[str]:
+async def _texts_before(
+    ctx: ActionContext, target: Target, repository: Repository, input: CommitInput
+) -> Mapping[str, bytes]:
+    """The texts of the files that were there; none when the repository has lost the commit."""
+    paths = [change.path for change in input.files if change.existed]
+    try:
+        return (
+            await ctx.ports.git.read_files(
+                repository.clone_url, input.commit, paths, credentials=target.forge.credentials
+            )
+            if paths
+            else {}
+        )
+    except NotFoundError as error:
+        ctx.log.warn(f"What was there before is not known any more: {error.message}")
+        return {}
+
+
+def _restore(ctx: ActionContext, directory: Path, changes: list[FileChange], texts: Mapping[str, bytes]) -> list[str]:
     """Put the texts before in place; returns the paths of those."""
     restored = []
     root = directory.resolve()
@@ -196,15 +229,18 @@ def _restore(ctx: ActionContext, directory: Path, changes: list[FileChange]) -> 
         if not path.is_relative_to(root) or ".git" in path.relative_to(root).parts:
             raise InputError(f"{change.path} leads out of the repository")
         now = read_texts(directory, [change.path])[change.path]
-        if now is None and change.before is None:
+        if now is None and not change.existed:
             continue
         if now is None or digest(now) != change.written:
             ctx.log.warn(f"{change.path} was changed since: it stays as it is")
             continue
-        if change.before is None:
+        if not change.existed:
             path.unlink()
+        elif change.path in texts:
+            path.write_bytes(texts[change.path])
         else:
-            path.write_text(change.before, "utf-8")
+            ctx.log.warn(f"{change.path} stays as it is: its text before is not known")
+            continue
         restored.append(change.path)
     return restored
 

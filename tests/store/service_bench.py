@@ -94,7 +94,11 @@ class ServiceBench:
         """Run a template to its end."""
         answer = await self.create(template_name, values, secrets)
         assert answer.status_code == 201, answer.text
-        path = f"/api/scaffolder/v2/tasks/{answer.json()['id']}"
+        return await self.ended(answer.json()["id"])
+
+    async def ended(self, task_id: str) -> "EndedTask":
+        """A task, as soon as it has ended."""
+        path = f"/api/scaffolder/v2/tasks/{task_id}"
         deadline = time.monotonic() + DEADLINE
         while (task := (await self.get(path)).json())["status"] not in ENDED:
             assert time.monotonic() < deadline, task

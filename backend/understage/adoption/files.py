@@ -7,6 +7,7 @@ deploy/environments/<environment>.yaml
 deploy/ADOPTION.md
 """
 
+import hashlib
 from collections.abc import Sequence
 
 from understage.adoption.outline import Options, Proposal
@@ -15,6 +16,7 @@ from understage.model.deployed import Deployed
 from understage.model.yaml import dump
 
 REPORT = "ADOPTION.md"
+LONGEST_RELEASE = 53
 
 
 def chart_folder(target: str, name: str, *, several: bool) -> str:
@@ -23,8 +25,13 @@ def chart_folder(target: str, name: str, *, several: bool) -> str:
 
 
 def release_name(name: str, environment: str) -> str:
-    """Name of the Helm release and of the Argo CD Application."""
-    return f"{name[: 53 - len(environment) - 1]}-{environment}"
+    """Name of the Helm release and of the Argo CD Application: another one for every service, also when it has to be cut."""
+    whole = f"{name}-{environment}"
+    if len(whole) <= LONGEST_RELEASE:
+        return whole
+    mark = hashlib.sha256(name.encode()).hexdigest()[:6]
+    kept = name[: LONGEST_RELEASE - len(environment) - len(mark) - 2].rstrip("-")
+    return f"{kept}-{mark}-{environment}"
 
 
 def proposed_files(

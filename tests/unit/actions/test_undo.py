@@ -16,37 +16,55 @@ from understage_actions.undo import undo_commit, undo_repository
 PLACE = {"host": "forge.test", "owner": "platform", "name": "gitops"}
 
 
-def world(**files: str) -> tuple[FakeForge, Ports]:
+def world(before: dict[str, str] | None = None, **files: str) -> tuple[FakeForge, Ports]:
+    """A repository with files, and what a commit before had of them."""
     forge = FakeForge()
     made = FakeRepository(forge.plan_repository("platform", "gitops"))
     made.branches["main"] = {name: text.encode() for name, text in files.items()}
     forge.repositories["platform/gitops"] = made
     forges = FakeForges([forge])
-    return forge, fake_ports(forges=forges, git=FakeGit(forges))
+    git = FakeGit(forges)
+    if before is not None:
+        git.snapshots[BEFORE] = {name: text.encode() for name, text in before.items()}
+    return forge, fake_ports(forges=forges, git=git)
 
 
-def change(path: str, before: str | None, written: str) -> dict[str, Any]:
-    return {"path": path, "before": before, "written": digest(written)}
+BEFORE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+def change(path: str, existed: bool, written: str) -> dict[str, Any]:
+    return {"path": path, "existed": existed, "written": digest(written)}
 
 
 async def test_a_commit_is_taken_back_file_by_file_but_for_what_was_changed_since(tmp_path: Path) -> None:
-    forge, ports = world(new="made", grown="a b", touched="by others", other="not ours")
-    files = [change("new", None, "made"), change("grown", "a", "a b"), change("touched", None, "made")]
-    dry = await run_action(undo_commit, {**PLACE, "files": files}, workspace=tmp_path, ports=ports, dry_run=True)
+    forge, ports = world({"grown": "a"}, new="made", grown="a b", touched="by others", other="not ours")
+    files = [change("new", False, "made"), change("grown", True, "a b"), change("touched", False, "made")]
+    asked = {**PLACE, "commit": BEFORE, "files": files}
+    dry = await run_action(undo_commit, asked, workspace=tmp_path, ports=ports, dry_run=True)
     assert (dry.output["undone"], len(forge.files("platform", "gitops"))) == (False, 4)
-    result = await run_action(undo_commit, {**PLACE, "files": files}, workspace=tmp_path, ports=ports)
+    result = await run_action(undo_commit, asked, workspace=tmp_path, ports=ports)
     assert result.output["undone"] is True
     assert forge.files("platform", "gitops") == {"grown": b"a", "touched": b"by others", "other": b"not ours"}
     assert "touched was changed since" in str(result.log)
-    again = await run_action(undo_commit, {**PLACE, "files": files}, workspace=tmp_path, ports=ports)
+    again = await run_action(undo_commit, asked, workspace=tmp_path, ports=ports)
     assert again.output["undone"] is False
+
+
+async def test_what_the_repository_has_lost_stays_as_it_is(tmp_path: Path) -> None:
+    forge, ports = world(new="made", grown="a b")
+    files = [change("new", False, "made"), change("grown", True, "a b")]
+    asked = {**PLACE, "commit": BEFORE, "files": files}
+    result = await run_action(undo_commit, asked, workspace=tmp_path, ports=ports)
+    assert forge.files("platform", "gitops") == {"grown": b"a b"}
+    assert "grown stays as it is: its text before is not known" in str(result.log)
 
 
 @pytest.mark.parametrize("path", ["../outside", ".git/config"])
 async def test_a_note_that_leads_out_of_the_repository_is_refused(path: str, tmp_path: Path) -> None:
     _, ports = world(new="made")
+    asked = {**PLACE, "commit": BEFORE, "files": [change(path, True, "y")]}
     with pytest.raises(InputError, match="leads out of the repository"):
-        await run_action(undo_commit, {**PLACE, "files": [change(path, "x", "y")]}, workspace=tmp_path, ports=ports)
+        await run_action(undo_commit, asked, workspace=tmp_path, ports=ports)
 
 
 @pytest.mark.parametrize(

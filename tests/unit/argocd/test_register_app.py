@@ -149,6 +149,14 @@ async def test_the_golden_project_and_application(tmp_path: Path) -> None:
     )
 
 
+async def test_whose_it_is_may_be_said_where_its_name_does_not(tmp_path: Path) -> None:
+    for service, label in ((None, "ledger"), ("ledger-of-all-things", "ledger-of-all-things")):
+        output = (await register(tmp_path, service=service)).output
+        assert output["manifests"][1]["metadata"]["labels"]["app.kubernetes.io/name"] == label
+    with pytest.raises(InputError, match="service 'a,team=b' is not allowed"):
+        await register(tmp_path, service="a,team=b")
+
+
 async def test_as_files(tmp_path: Path) -> None:
     output = (await register(tmp_path, targetPath="gitops", wait=True)).output
     assert (output["applied"], output["via"], output["applicationUrl"]) == (False, "files", None)

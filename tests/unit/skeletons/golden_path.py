@@ -30,7 +30,7 @@ DEFAULTS = {
     "defaultAuthor": {"name": "Understage", "email": "understage@example.com"},
 }
 GUARDRAILS = PolicyFile(SKELETONS / "policies" / "rules.yaml")
-FILTERS = backstage_filters(lambda host: None)
+FILTERS = backstage_filters(lambda host: "gitea" if host == "forge.test" else None)
 LANGUAGE = Environment(filters=FILTERS)
 
 
