@@ -51,24 +51,26 @@ class VisibleApplications:
             raise NotFoundError(f"There is no Argo CD {name[:100]} in argocd.appLocatorMethods")
         return found
 
-    async def selected(self, instance: ArgoCd, selector: str, credentials: Credentials) -> list[Json]:
-        """By `argocd/app-selector`; none for a component that the caller may not read."""
+    async def selected(
+        self, instance: ArgoCd, selector: str, credentials: Credentials, *, images: bool = True
+    ) -> list[Json]:
+        """By `argocd/app-selector`; none for a component that the caller may not read. Who tells no images asks for none."""
         labels = read_selector(selector)
         found: list[Json] = []
         for service in await self._services([labels[NAME_LABEL]], credentials):
             listed = await self._ask(instance, instance.list_project_applications(project=service.team))
             own = [each for each in listed if is_own(each, service) and is_selected(each, labels)]
-            found += await self._with_images(own, service)
+            found += await self._with_images(own, service) if images else own
         return found
 
-    async def named(self, instance: ArgoCd, name: str, credentials: Credentials) -> Json:
+    async def named(self, instance: ArgoCd, name: str, credentials: Credentials, *, images: bool = True) -> Json:
         """By `argocd/app-name`. NotFoundError, the same for one that the caller may not see."""
         application = await self._ask(instance, instance.get_application(name))
         if application is not None:
             services = await self._services(candidates(application), credentials)
             for service in services:
                 if is_own(application, service):
-                    [told] = await self._with_images([application], service)
+                    [told] = await self._with_images([application], service) if images else [application]
                     return told
         raise _not_visible(name)
 
@@ -151,7 +153,8 @@ def _add_searches(router: APIRouter, visible: VisibleApplications) -> None:
     async def find_by_name(request: Request, name: str) -> Response:
         async def find(instance: ArgoCd) -> list[Json]:
             try:
-                return [await visible.named(instance, name, request.state.credentials)]
+                found = await visible.named(instance, name, request.state.credentials, images=_is_expanded(request))
+                return [found]
             except NotFoundError:
                 return []
 
@@ -163,7 +166,7 @@ def _add_searches(router: APIRouter, visible: VisibleApplications) -> None:
     )
     async def find_by_selector(request: Request, selector: str) -> Response:
         async def find(instance: ArgoCd) -> list[Json]:
-            return await visible.selected(instance, selector, request.state.credentials)
+            return await visible.selected(instance, selector, request.state.credentials, images=_is_expanded(request))
 
         return json_response(_tell_instances(visible, await visible.everywhere(find), request))
 
@@ -184,7 +187,7 @@ def _add_applications(router: APIRouter, visible: VisibleApplications) -> None:
     )
     async def get_revision(request: Request, instance_name: str, name: str, revision: str) -> Response:
         instance = visible.instance(instance_name)
-        application = await visible.named(instance, name, request.state.credentials)
+        application = await visible.named(instance, name, request.state.credentials, images=False)
         return json_response(await visible.revision(instance, application, revision))
 
     # The one plugin asks with `name/`, the other without.
@@ -206,6 +209,11 @@ def _not_visible(name: str) -> NotFoundError:
     return NotFoundError(f"There is no Application {name[:100]} of a component that you may read")
 
 
+def _is_expanded(request: Request) -> bool:
+    """Whether Applications are told, and not their names only."""
+    return request.query_params.get("expand") == "applications"
+
+
 def _tell_instances(visible: VisibleApplications, found: dict[str, list[Json]], request: Request) -> list[Json]:
     answer: list[Json] = []
     for name, applications in found.items():
@@ -213,7 +221,7 @@ def _tell_instances(visible: VisibleApplications, found: dict[str, list[Json]], 
         told = _tell(instance, applications, request.query_params)
         if told:
             entry: Json = {"name": name, "url": instance.url, "appName": [each["metadata"]["name"] for each in told]}
-            if request.query_params.get("expand") == "applications":
+            if _is_expanded(request):
                 entry["applications"] = told
             answer.append(entry)
     return answer

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from tests.unit.delivery.test_status import Catalog, application, argocd, cluster, component, of_ledger
 
 from understage.delivery import StatusSources, create_argocd_plugin_router
+from understage.delivery.reading import Service
 from understage.identity.credentials import Credentials
 from understage.model.deployed import Deployed
 from understage.model.entity import Entity
@@ -78,6 +79,33 @@ async def test_what_argocd_has_not_counted_yet_the_cluster_tells() -> None:
     ]
     _, named = await ask("/argoInstance/default/applications/name/ledger-staging", main)
     assert named["status"]["summary"]["images"] == ["payments/ledger-staging:1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_asked"),
+    [
+        (f"/find/selector/{ENCODED}", False),
+        ("/find/name/ledger-staging", False),
+        (f"/find/selector/{ENCODED}?expand=applications", True),
+        ("/find/name/ledger-staging?expand=applications", True),
+        ("/argoInstance/default/applications/name/ledger-staging", True),
+        ("/argoInstance/default/applications/name/ledger-staging/revisions/c0ffee/metadata", False),
+    ],
+)
+async def test_clusters_are_asked_for_images_only_where_images_are_told(
+    path: str, is_asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def images(_: StatusSources, service: Service) -> dict[str, list[str]]:
+        asked.append(service.name)
+        return {}
+
+    monkeypatch.setattr(StatusSources, "images", images)
+    main = argocd(of_ledger("staging", summary={}, history=[{"id": 3, "revision": "c0ffee"}]))
+    main.dates = {"c0ffee": "2026-11-26T11:00:00Z"}
+    assert (await ask(path, main))[0] == 200
+    assert asked == (["ledger"] if is_asked else [])
 
 
 def of_cart() -> Json:
