@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from understage.sdk import InputError, UnderstageError
-from understage.sdk.members import list_at, map_at, member_at
+from understage.sdk.members import list_at, map_at, member_at, objects_in
 from understage.sdk.yaml import parse_documents
 from understage_actions._argocd_manifests import API_VERSION, UNITED
 from understage_actions._gitops_layout import TEAMS
@@ -23,6 +23,14 @@ Json = dict[str, Any]
 
 APPLICATION = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/applications/(?P<name>[^/]+)\.ya?ml")
 PROJECT = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/project\.ya?ml")
+CLONED = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/clones/[^/]+/.+\.(ya?ml|json)")
+SET = re.compile(rf"{TEAMS}/(?P<team>[^/]+)/application-set\.ya?ml")
+OBJECT_KEYS = frozenset(("apiVersion", "kind", "metadata", "spec"))
+APPLICATION_KEYS = frozenset(
+    ("project", "source", "sources", "destination", "syncPolicy", "revisionHistoryLimit", "ignoreDifferences", "info")
+)
+SYNC_KEYS = frozenset(("automated", "retry", "syncOptions"))
+SET_KEYS = frozenset(("goTemplate", "goTemplateOptions", "generators", "template", "syncPolicy"))
 SOURCE_KEYS = frozenset(("repoURL", "targetRevision", "path", "chart", "ref", "helm", "directory", "name"))
 HELM_KEYS = frozenset(
     (
@@ -37,7 +45,8 @@ HELM_KEYS = frozenset(
     )
 )
 INSTEAD = "write what it should say into the environment's values file"
-OF_THE_CLUSTER = frozenset(("Namespace",))
+# What makes the namespace safe is not deployed from a team's repository.
+OF_THE_PLATFORM = frozenset(("LimitRange", "PolicyException", "ResourceQuota", "Role", "RoleBinding", "SecretStore"))
 
 
 def check_gitops_files(files: Mapping[str, Path], *, servers: Collection[str], argocd_namespace: str) -> None:
@@ -47,16 +56,19 @@ def check_gitops_files(files: Mapping[str, Path], *, servers: Collection[str], a
     """
     problems: list[str] = []
     for name, path in files.items():
-        application, project = APPLICATION.fullmatch(name), PROJECT.fullmatch(name)
-        match = application or project
-        if match is None:
-            continue
-        for manifest in _read(name, path):
-            found = (
-                _application(manifest, match["team"], match["name"], servers, argocd_namespace)
-                if application
-                else _project(manifest, match["team"], servers, argocd_namespace)
-            )
+        if CLONED.fullmatch(name):
+            problems += [f"{name}: {problem}" for problem in _clone(name, path, servers)]
+        application, project, made = (pattern.fullmatch(name) for pattern in (APPLICATION, PROJECT, SET))
+        match = application or project or made
+        for manifest in _read(name, path) if match else ():
+            assert match is not None
+            team, found = match["team"], list(_unknown(manifest, OBJECT_KEYS, ""))
+            if application:
+                found += _application(manifest, team, application["name"], servers, argocd_namespace)
+            elif project:
+                found += _project(manifest, team, servers, argocd_namespace)
+            else:
+                found += _set(manifest, team, servers, argocd_namespace)
             problems += [f"{name}: {problem}" for problem in found]
     if problems:
         raise InputError("\n".join(["Nothing was committed:", *(f"- {problem}" for problem in problems)]))
@@ -115,18 +127,53 @@ def _application(
         yield f"{str(manifest.get('kind'))[:60]} has no place among the team's applications"
         return
     yield from _metadata(manifest, name, argocd_namespace)
-    spec = map_at(manifest.get("spec"))
     yield from check_project(manifest, team)
-    yield from _destination(map_at(spec.get("destination")), "spec.destination", servers)
+    yield from _deployment(map_at(manifest, "spec"), "spec", servers)
+
+
+def _set(manifest: Json, team: str, servers: Collection[str], argocd_namespace: str) -> Iterator[str]:
+    if (manifest.get("apiVersion"), manifest.get("kind")) != (API_VERSION, "ApplicationSet"):
+        yield f"{str(manifest.get('kind'))[:60]} is no ApplicationSet"
+        return
+    yield from _metadata(manifest, team, argocd_namespace)
+    yield from check_project(manifest, team)
+    spec = map_at(manifest, "spec")
+    yield from _unknown(spec, SET_KEYS, "spec.")
+    for generator in list_at(spec, "generators"):
+        yield from _unknown(map_at(generator), frozenset(("git",)), "spec.generators.")
+    yield from _deployment(map_at(spec, "template", "spec"), "spec.template.spec", servers)
+
+
+def _clone(name: str, path: Path, servers: Collection[str]) -> Iterator[str]:
+    """Objects of Argo CD in the folder of a clone, whose project is its own (`_tenant_files`)."""
+    for document in parse_documents(path.read_bytes(), name):
+        for manifest in objects_in(document.value):
+            kind, spec = manifest.get("kind"), map_at(manifest, "spec")
+            if kind in ("Application", "AppProject"):
+                yield from _unknown(manifest, OBJECT_KEYS, "")
+                yield from _deployment(spec, "spec", servers) if kind == "Application" else _allowed(spec, servers)
+            if kind == "ApplicationSet":
+                yield "ApplicationSet has no place in a clone"
+
+
+def _deployment(spec: Json, place: str, servers: Collection[str]) -> Iterator[str]:
+    """What is wrong with the spec of an Application."""
+    yield from _unknown(spec, APPLICATION_KEYS, f"{place}.")
+    yield from _unknown(map_at(spec, "syncPolicy"), SYNC_KEYS, f"{place}.syncPolicy.")
+    yield from _destination(map_at(spec, "destination"), f"{place}.destination", servers)
     # Argo CD takes `source` where `sources` is empty.
-    several = [(f"spec.sources[{index}]", source) for index, source in enumerate(list_at(spec.get("sources")))]
+    several = [(f"{place}.sources[{index}]", source) for index, source in enumerate(list_at(spec, "sources"))]
     if "source" in spec or not several:
-        several.append(("spec.source", spec.get("source")))
-    for place, source in several:
-        yield from _source(map_at(source), place)
-    options = map_at(spec.get("syncPolicy")).get("syncOptions")
-    if "CreateNamespace=true" in (options if isinstance(options, list) else ()):
+        several.append((f"{place}.source", spec.get("source")))
+    for where, source in several:
+        yield from _source(map_at(source), where)
+    if "CreateNamespace=true" in list_at(spec, "syncPolicy", "syncOptions"):
         yield "CreateNamespace=true makes a namespace without quota and policies: kubernetes:create-namespace writes one"
+
+
+def _unknown(part: Json, known: Collection[str], place: str) -> Iterator[str]:
+    """Members that nobody has looked at, such as an operation that deploys something else at once."""
+    return (f"{place}{key} is not for teams: leave it out" for key in sorted(map(str, part.keys() - set(known))))
 
 
 def _metadata(manifest: Json, name: str, argocd_namespace: str) -> Iterator[str]:
@@ -171,7 +218,12 @@ def _project(manifest: Json, team: str, servers: Collection[str], argocd_namespa
         yield f"{str(manifest.get('kind'))[:60]} is no AppProject"
         return
     yield from _metadata(manifest, team, argocd_namespace)
-    spec = map_at(manifest.get("spec"))
+    yield from _allowed(map_at(manifest, "spec"), servers)
+
+
+def _allowed(spec: Json, servers: Collection[str]) -> Iterator[str]:
+    """What is wrong with the spec of an AppProject."""
+    yield from _unknown(spec, {*UNITED, "description"}, "spec.")
     for member in UNITED:
         if not isinstance(spec.get(member) or [], list):
             yield f"spec.{member} must be a list"
@@ -180,11 +232,12 @@ def _project(manifest: Json, team: str, servers: Collection[str], argocd_namespa
     for destination in list_at(spec.get("destinations")):
         yield from _destination(map_at(destination), "spec.destinations", servers)
     for each in list_at(spec.get("clusterResourceWhitelist")):
-        if map_at(each).get("kind") not in OF_THE_CLUSTER:
-            yield f"spec.clusterResourceWhitelist: {str(map_at(each).get('kind'))[:60]!r} is the cluster's, not a team's"
+        yield f"spec.clusterResourceWhitelist: {str(map_at(each).get('kind'))[:60]!r} is the cluster's, not a team's"
     for each in list_at(spec.get("namespaceResourceWhitelist")):
         if "*" in str(map_at(each).get("kind")) or "*" in str(map_at(each).get("group")):
             yield "spec.namespaceResourceWhitelist: name each kind, a pattern would take in quotas and roles"
+        if map_at(each).get("kind") in OF_THE_PLATFORM:
+            yield f"spec.namespaceResourceWhitelist: {map_at(each).get('kind')!r} is the platform's, not a team's"
 
 
 def _said(check: Any) -> Iterator[str]:

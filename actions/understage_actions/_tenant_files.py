@@ -6,6 +6,7 @@ whole cluster, exceptions from the guardrails, a namespace without its team's la
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from understage.sdk import InputError
 from understage.sdk.members import list_at, map_at, objects_in
 from understage.sdk.yaml import parse_documents
 from understage_actions._gitops_layout import TEAMS
-from understage_actions._gitops_rules import check_project
+from understage_actions._gitops_rules import PROJECT, SET, check_project
 from understage_actions._kubernetes_names import check_namespace
 from understage_actions._namespace_manifests import TEAM_LABEL
 from understage_actions._vault_manifests import STORE, check_key, clones_role
@@ -42,6 +43,12 @@ OF_THE_CLUSTER = frozenset(
         "ValidatingWebhookConfiguration",
     }
 )
+PLACES = {
+    # What a folder below holds is deployed by the team's project, which takes none of these.
+    "Application": (re.compile(rf"{TEAMS}/[^/]+/applications/"), "applications/<name>.yaml"),
+    "AppProject": (PROJECT, "project.yaml"),
+    "ApplicationSet": (SET, "application-set.yaml"),
+}
 ROLES = frozenset({"view", "edit", "admin"})
 
 
@@ -57,9 +64,20 @@ def check_team_files(files: Mapping[str, Path], *, argocd_namespace: str = "argo
             continue
         for document in parse_documents(path.read_bytes(), relative):
             for manifest in objects_in(document.value):
-                if reason := next(_faults(manifest, match["team"], match["clone"], argocd_namespace), None):
+                faults = chain(
+                    _faults(manifest, match["team"], match["clone"], argocd_namespace),
+                    _file(manifest, relative, match["clone"]),
+                )
+                if reason := next(faults, None):
                     name = map_at(manifest, "metadata").get("name")
                     raise InputError(f"{relative}: {manifest.get('kind')} {name}: {reason}")
+
+
+def _file(manifest: Json, relative: str, clone: str | None) -> Iterator[str]:
+    """Objects of Argo CD stand where `_gitops_rules` reads them; a clone has files of its own."""
+    kind = str(manifest.get("kind"))
+    if clone is None and kind in PLACES and not PLACES[kind][0].match(relative):
+        yield f"has no place here; write it to {PLACES[kind][1]}"
 
 
 def _faults(manifest: Json, team: str, clone: str | None, argocd_namespace: str) -> Iterator[str]:

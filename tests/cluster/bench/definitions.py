@@ -28,6 +28,16 @@ def external_secret_definitions() -> list[Json]:
     return [definition(CRDS, f"external-secrets.io_{name}") for name in ("secretstores", "externalsecrets")]
 
 
+def chart_definitions() -> list[Json]:
+    """What `base-service` makes behind switches: routes, monitors, rules of alerts, ExternalSecrets."""
+    operator = "example/prometheus-operator-crd"
+    return [
+        definition("config/crd/standard", "gateway.networking.k8s.io_httproutes"),
+        *(definition(operator, f"monitoring.coreos.com_{name}") for name in ("servicemonitors", "prometheusrules")),
+        definition(CRDS, "external-secrets.io_externalsecrets"),
+    ]
+
+
 def claim_definition() -> Json:
     """The CRD of the claims, as Crossplane makes it of the platform's definition."""
     offered = yaml.load(CLAIMS.read_bytes(), Loader=yaml.CSafeLoader)["spec"]

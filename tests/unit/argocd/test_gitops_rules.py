@@ -20,6 +20,7 @@ from understage.sdk.testing import (
 )
 from understage.sdk.yaml import dump
 from understage_actions._argocd_manifests import ApplicationSpec, Source, application_manifest, project_manifest
+from understage_actions._team_manifests import TeamSpec, application_set_of
 from understage_actions.gitops_commit import commit
 
 Json = dict[str, Any]
@@ -132,6 +133,18 @@ APPLICATIONS: dict[str, tuple[Callable[[Json], None], str]] = {
         lambda app: app["spec"].update(sources=[], source={"repoURL": "*"}),
         "spec.source.repoURL '\\*' must be the address of one",
     ),
+    "an operation": (
+        lambda app: app.update(operation={"sync": {"source": {"repoURL": URL, "plugin": {}}}}),
+        "operation is not for teams: leave it out",
+    ),
+    "a source by another member": (
+        lambda app: app["spec"].update(sourceHydrator={"drySource": {"repoURL": "https://evil.example.com"}}),
+        "spec.sourceHydrator is not for teams",
+    ),
+    "labels of the namespace": (
+        lambda app: app["spec"]["syncPolicy"].update(managedNamespaceMetadata={"labels": {"team": "none"}}),
+        "spec.syncPolicy.managedNamespaceMetadata is not for teams",
+    ),
     "no source": (lambda app: app["spec"].pop("source"), "the address of one"),
 }
 PROJECTS: dict[str, tuple[Callable[[Json], None], str]] = {
@@ -149,6 +162,18 @@ PROJECTS: dict[str, tuple[Callable[[Json], None], str]] = {
             clusterResourceWhitelist=[{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}]
         ),
         "'ClusterRole' is the cluster's, not a team's",
+    ),
+    "its own namespace": (
+        lambda it: it["spec"].update(clusterResourceWhitelist=[{"group": "", "kind": "Namespace"}]),
+        "'Namespace' is the cluster's, not a team's",
+    ),
+    "its own quota": (
+        lambda it: it["spec"]["namespaceResourceWhitelist"].append({"group": "", "kind": "ResourceQuota"}),
+        "'ResourceQuota' is the platform's, not a team's",
+    ),
+    "applications from anywhere": (
+        lambda it: it["spec"].update(sourceNamespaces=["*"]),
+        "spec.sourceNamespaces is not for teams",
     ),
     "all kinds": (
         lambda it: it["spec"].update(namespaceResourceWhitelist=[{"group": "*", "kind": "*"}]),
@@ -172,6 +197,84 @@ async def test_what_goes_round_the_guardrails_is_refused(
     with pytest.raises(InputError, match=f"(?s)Nothing was committed:\n- {FOLDER}/.*{message}"):
         await commit_files(tmp_path, change, kind, forge, dry_run=dry_run)
     assert not forge.repositories
+
+
+def application_set() -> Json:
+    team = TeamSpec(
+        name="payments",
+        title="Payments",
+        description="",
+        email=None,
+        parent=None,
+        members=[],
+        people=[],
+        namespace="payments",
+        server="https://kubernetes.test",
+        repo_url="https://forge.test/platform/gitops.git",
+        revision="main",
+        argocd_namespace="argocd",
+    )
+    return application_set_of(team)
+
+
+SETS: dict[str, tuple[Callable[[Json], None], str]] = {
+    "another project": (
+        lambda it: it["spec"]["template"]["spec"].update(project="default"),
+        "spec.template.spec.project 'default' is not the team's",
+    ),
+    "another cluster": (
+        lambda it: it["spec"]["template"]["spec"]["destination"].update(server="https://evil.example.com"),
+        "is no configured cluster",
+    ),
+    "parameters": (
+        lambda it: it["spec"]["template"]["spec"]["source"].update(helm={"parameters": []}),
+        "helm.parameters is not for teams",
+    ),
+    "what the clusters are called": (
+        lambda it: it["spec"]["generators"].append({"clusters": {}}),
+        "spec.generators.clusters is not for teams",
+    ),
+    "a patch past the template": (
+        lambda it: it["spec"].update(templatePatch="spec: {project: default}"),
+        "spec.templatePatch is not for teams",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+async def test_a_set_of_applications_is_what_one_application_may_be(name: str, tmp_path: Path) -> None:
+    forge, manifest = FakeForge(), application_set()
+    await commit_one(tmp_path / "good", "application-set.yaml", manifest, forge)
+    assert f"{FOLDER}/application-set.yaml" in forge.files("platform", "gitops")
+    change, message = SETS[name]
+    change(manifest)
+    with pytest.raises(InputError, match=f"(?s)Nothing was committed:\n- {FOLDER}/application-set.yaml: .*{message}"):
+        await commit_one(tmp_path / "bad", "application-set.yaml", manifest, forge)
+
+
+@pytest.mark.parametrize("make", [lambda: application_manifest(SPEC), lambda: project_manifest(SPEC), application_set])
+async def test_what_argo_cd_acts_on_stands_where_it_is_looked_at(make: Callable[[], Json], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"databases/x.yaml: .*: has no place here; write it to"):
+        await commit_one(tmp_path, "databases/x.yaml", make(), FakeForge())
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("Application", APPLICATIONS["parameters"][0], "helm.parameters is not for teams"),
+        ("Application", APPLICATIONS["another cluster"][0], "is no configured cluster"),
+        ("Application", APPLICATIONS["an operation"][0], "operation is not for teams"),
+        ("AppProject", PROJECTS["all repositories"][0], "must be the address of one"),
+        ("AppProject", PROJECTS["its own quota"][0], "'ResourceQuota' is the platform's"),
+    ],
+)
+async def test_a_clone_may_no_more_than_what_it_is_of(
+    kind: str, change: Callable[[Json], None], message: str, tmp_path: Path
+) -> None:
+    manifest = application_manifest(SPEC) if kind == "Application" else project_manifest(SPEC)
+    change(manifest)
+    with pytest.raises(InputError, match=f"(?s)Nothing was committed:\n- {FOLDER}/clones/x/all.yaml: .*{message}"):
+        await commit_one(tmp_path, "clones/x/all.yaml", manifest, FakeForge())
 
 
 async def test_what_we_write_ourselves_passes(tmp_path: Path) -> None:
