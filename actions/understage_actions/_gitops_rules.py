@@ -57,7 +57,7 @@ def check_gitops_files(files: Mapping[str, Path], *, servers: Collection[str], a
     problems: list[str] = []
     for name, path in files.items():
         if CLONED.fullmatch(name):
-            problems += [f"{name}: {problem}" for problem in _clone(name, path, servers)]
+            problems += [f"{name}: {problem}" for problem in _clone(name, path)]
         application, project, made = (pattern.fullmatch(name) for pattern in (APPLICATION, PROJECT, SET))
         match = application or project or made
         for manifest in _read(name, path) if match else ():
@@ -144,19 +144,19 @@ def _set(manifest: Json, team: str, servers: Collection[str], argocd_namespace: 
     yield from _deployment(map_at(spec, "template", "spec"), "spec.template.spec", servers)
 
 
-def _clone(name: str, path: Path, servers: Collection[str]) -> Iterator[str]:
-    """Objects of Argo CD in the folder of a clone, whose project is its own (`_tenant_files`)."""
+def _clone(name: str, path: Path) -> Iterator[str]:
+    """Objects of Argo CD in the folder of a clone: its project is its own (`_tenant_files`), its cluster that of the original."""
     for document in parse_documents(path.read_bytes(), name):
         for manifest in objects_in(document.value):
             kind, spec = manifest.get("kind"), map_at(manifest, "spec")
             if kind in ("Application", "AppProject"):
                 yield from _unknown(manifest, OBJECT_KEYS, "")
-                yield from _deployment(spec, "spec", servers) if kind == "Application" else _allowed(spec, servers)
+                yield from _deployment(spec, "spec", None) if kind == "Application" else _allowed(spec, None)
             if kind == "ApplicationSet":
                 yield "ApplicationSet has no place in a clone"
 
 
-def _deployment(spec: Json, place: str, servers: Collection[str]) -> Iterator[str]:
+def _deployment(spec: Json, place: str, servers: Collection[str] | None) -> Iterator[str]:
     """What is wrong with the spec of an Application."""
     yield from _unknown(spec, APPLICATION_KEYS, f"{place}.")
     yield from _unknown(map_at(spec, "syncPolicy"), SYNC_KEYS, f"{place}.syncPolicy.")
@@ -188,8 +188,9 @@ def _metadata(manifest: Json, name: str, argocd_namespace: str) -> Iterator[str]
         yield f"metadata.namespace must be {argocd_namespace!r}, where Argo CD is"
 
 
-def _destination(destination: Json, place: str, servers: Collection[str]) -> Iterator[str]:
-    if (server := destination.get("server")) not in servers:
+def _destination(destination: Json, place: str, servers: Collection[str] | None) -> Iterator[str]:
+    """`servers` are those that may be deployed to; None leaves it to what is there already."""
+    if servers is not None and (server := destination.get("server")) not in servers:
         said = destination.get("name") if server is None else server
         yield f"{place} {str(said)[:100]!r} is no configured cluster: {', '.join(sorted(servers))}"
     try:
@@ -221,7 +222,7 @@ def _project(manifest: Json, team: str, servers: Collection[str], argocd_namespa
     yield from _allowed(map_at(manifest, "spec"), servers)
 
 
-def _allowed(spec: Json, servers: Collection[str]) -> Iterator[str]:
+def _allowed(spec: Json, servers: Collection[str] | None) -> Iterator[str]:
     """What is wrong with the spec of an AppProject."""
     yield from _unknown(spec, {*UNITED, "description"}, "spec.")
     for member in UNITED:

@@ -1,4 +1,4 @@
-"""Which test answers which attack on files, templates, tasks and the cluster; the numbers are those of the project's list of attacks.
+"""Which test answers which attack on files, templates, tasks and clusters; the numbers are those of the list of attacks.
 
 What is OPEN has no test that is wholly about it. A test that is renamed or gone fails here.
 """

@@ -262,7 +262,7 @@ async def test_what_argo_cd_acts_on_stands_where_it_is_looked_at(make: Callable[
     ("kind", "change", "message"),
     [
         ("Application", APPLICATIONS["parameters"][0], "helm.parameters is not for teams"),
-        ("Application", APPLICATIONS["another cluster"][0], "is no configured cluster"),
+        ("Application", APPLICATIONS["a namespace of the cluster"][0], "namespace 'kube-system' is reserved"),
         ("Application", APPLICATIONS["an operation"][0], "operation is not for teams"),
         ("AppProject", PROJECTS["all repositories"][0], "must be the address of one"),
         ("AppProject", PROJECTS["its own quota"][0], "'ResourceQuota' is the platform's"),
