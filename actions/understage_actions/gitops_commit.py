@@ -91,11 +91,12 @@ async def commit(ctx: ActionContext, input: CommitInput) -> CommitOutput:
     check_gitops_files(files, servers=_servers(ctx), argocd_namespace=argocd_namespace)
     check_team_files(files, argocd_namespace=argocd_namespace)
     if ctx.is_dry_run:
-        if await target.find() is None:
+        known = await target.find()
+        if known is None:
             ctx.log.info(f"Would create the GitOps repository {target.title}, with a README.md")
         for file in files:
             ctx.log.info(f"Would write {file} to {target.title}")
-        return _output(None, None, files, Repository(target.owner, target.name, "main", "", ""))
+        return _output(None, None, files, known or Repository(target.owner, target.name, "main", "", ""))
     repository = await target.find() or await _create(ctx, target)
     branch = repository.default_branch
     if input.pull_request:
