@@ -223,15 +223,24 @@ class World:
             http=self.http,
             backstage=self.backstage,
         )
+        self.begin()
+
+    def begin(self) -> None:
+        """What is there now was there before: effects are counted from here."""
         self._before = self._state()
+        self._located = list(self.catalog.locations)
 
     def effects(self) -> list[Effect]:
         """What changed since the world was made, in the order: repositories, clusters, Argo CD, requests, catalog."""
         messages = [(commit.remote_url, commit.branch, commit.message) for commit in self.git.commits]
         requests = [(sent.method, sent.url, sent.content) for sent in (*self.http.sent, *self.backstage.sent)]
-        found = effects_of(self._before, self._state(), messages, requests, self.catalog.locations)
+        now = self.catalog.locations
+        found = effects_of(
+            self._before, self._state(), messages, requests, [each for each in now if each not in self._located]
+        )
         syncs = ((instance.name, name) for instance in self.argocd for name, _, _ in instance.syncs)
-        return [*found, *(Effect(f"sync Application {name} of Argo CD {place}") for place, name in syncs)]
+        gone = (Effect(f"unregister {target} in the catalog") for target in self._located if target not in now)
+        return [*found, *gone, *(Effect(f"sync Application {name} of Argo CD {place}") for place, name in syncs)]
 
     def _seed(self, name: str, files: Mapping[str, str]) -> None:
         *host, owner, repository = name.split("/")
