@@ -9,10 +9,9 @@ errors of their own, and those that wait for something, which replicas share and
 import asyncio
 import random
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -47,11 +46,14 @@ from understage.platform.database import Database
 log = structlog.get_logger(__name__)
 
 CHUNK = 1000
-WRITES = 2
+WRITES = 3
 RELATIVES_MS = 1000
 """How much later those have their turn whom the next chunk will name again: the team that owns all of them."""
 # Requests for final forms of entities that are under way are kept for a minute: what was built must be there before.
 LONGEST_SECONDS = LAST_LOOK_MS / 1000 / 2
+
+Said = dict[str, set[tuple[str, str]]]
+"""Relations, as types and targets, by the reference of their source."""
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class Newborns:
         self._is_stopped = False
 
     async def bring_up(self, parents: Sequence[Outcome], keep: Callable[[], Awaitable[None]]) -> None:
-        """Process and store the new children of these, a thousand at a time; two chunks are written while the next is made.
+        """Process and store the new children of these, a thousand at a time; three chunks are written while the next is made.
 
         `keep` is called between two chunks, so that the claims of the parents do not end meanwhile.
         """
@@ -105,18 +107,19 @@ class Newborns:
                 known = await select_states(connection, list(children))
             children = {ref: child for ref, child in children.items() if ref not in known}
         queue = deque(children.values())
-        writes: deque[tuple[asyncio.Task[None], list[Newborn]]] = deque()
+        writes: deque[tuple[asyncio.Task[None], Said]] = deque()
         is_slow = False
         try:
             while queue and not is_slow and not self._is_stopped:
                 processed, is_slow = await self._process([queue.popleft() for _ in range(min(CHUNK, len(queue)))])
                 began = time.monotonic()
-                newborns = await self._build(processed, [item for _, chunk in writes for item in chunk])
+                said = _said_by(processed)
+                newborns = await self._build(processed, [*(said for _, said in writes), said])
                 if len(writes) == WRITES:
                     await writes.popleft()[0]
                 await keep()
                 write = self._write(newborns, began, has_more=bool(queue))
-                writes.append((asyncio.create_task(write), newborns))
+                writes.append((asyncio.create_task(write), said))
             while writes:
                 await writes.popleft()[0]
         finally:
@@ -139,15 +142,16 @@ class Newborns:
         ]
         return sorted(newborns, key=lambda newborn: newborn.ref), run.is_slow
 
-    async def _build(self, newborns: list[Newborn], being_written: Iterable[Newborn]) -> list[Newborn]:
+    async def _build(self, newborns: list[Newborn], said: Iterable[Said]) -> list[Newborn]:
         """Give them their final forms, of what is said of them here and by others; those that cannot be served are left out."""
-        related: dict[str, set[tuple[str, str]]] = {item.ref: set() for item in newborns}
         async with self._database.read() as connection:
-            said = await select_relations(connection, list(related))
-        own = (relation for item in (*being_written, *newborns) for relation in item.outcome.result.relations)
-        for source, type_, target in chain(said, own):
-            if source in related:
-                related[source].add((type_, target))
+            stored = await select_relations(connection, [item.ref for item in newborns])
+        related: Said = {item.ref: set() for item in newborns}
+        for source, type_, target in stored:
+            related[source].add((type_, target))
+        for relations in said:
+            for ref in related.keys() & relations.keys():
+                related[ref] |= relations[ref]
         breath = Breath()
         for item in newborns:
             item.form = _final_form(item, sorted(related[item.ref]))
@@ -187,6 +191,14 @@ def _candidates(parents: Sequence[Outcome]) -> dict[str, tuple[Outcome, Unproces
                 if not child.entity_ref.startswith("location:"):
                     found.setdefault(child.entity_ref, (parent, child))
     return found
+
+
+def _said_by(newborns: Iterable[Newborn]) -> Said:
+    said: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for item in newborns:
+        for source, type_, target in item.outcome.result.relations:
+            said[source].add((type_, target))
+    return said
 
 
 def _is_plain(outcome: Outcome) -> bool:

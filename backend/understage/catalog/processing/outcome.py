@@ -73,8 +73,9 @@ def make_row(child: Child) -> UnprocessedEntity:
 
 def _check_texts(result: Result, children: list[UnprocessedEntity]) -> None:
     """PostgreSQL stores no NUL character; names, locations and references have no use for one."""
-    owners = ((child.entity_ref, child.location_key or "") for child in children)
-    for texts in (*owners, *result.relations, result.refresh_keys):
-        for text in texts:
-            if "\0" in text:
-                raise InputError(f"the name or reference {text!r} holds a NUL character; remove it")
+    owners = [text for child in children for text in (child.entity_ref, child.location_key or "")]
+    related = [text for relation in result.relations for text in relation]
+    texts = [*owners, *related, *result.refresh_keys]
+    if "\0" in "".join(texts):
+        text = next(text for text in texts if "\0" in text)
+        raise InputError(f"the name or reference {text!r} holds a NUL character; remove it")
