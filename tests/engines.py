@@ -56,6 +56,15 @@ class TemporalServer:
 
     def __init__(self, program: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="understage-temporal-"))
+        for last in (False, False, True):
+            try:
+                return self._start_anew(program)
+            except RuntimeError as error:
+                # Somebody else took one of the ports before it did.
+                if last or "address already in use" not in str(error):
+                    raise
+
+    def _start_anew(self, program: Path) -> None:
         self.port, other, metrics = _free_port(), _free_port(), _free_port()
         self._command = [
             str(program), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(self.port),

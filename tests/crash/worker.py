@@ -47,6 +47,7 @@ class Worker:
         return await self._act(run, lambda seconds: block(seconds * 8))
 
     async def _act(self, run: TaskRun, sleep: Any) -> Mapping[str, Any]:
+        run.workspace.mkdir(parents=True, exist_ok=True)  # as an action's `Workspace` does
         before = sorted(path.name for path in run.workspace.iterdir())
         step_id = f"s{len(before) + 1}"
         self.note(run, step_id, "begin")

@@ -1,7 +1,8 @@
 """`make bench-tasks`: tasks and their event streams, the stock scaffolder and Understage on the same PostgreSQL.
 
-One-step tasks one after the other, each from its POST to the completion in its stream; 50 tasks at once; tasks that render a
-skeleton of 200 files of a kilobyte, which lies beside the template; then, Understage alone, 1 000 streams that wait while another
+One-step tasks one after the other, each from its POST to the completion in its stream; 50 tasks at once, of 50 clients as
+people are, and of one client that posts them one after the other; tasks that render a skeleton of 200 files of a kilobyte, which
+lies beside the template; then, Understage alone, 1 000 streams that wait while another
 task runs, the memory of the service meanwhile, and how late its events arrive.
 The lag is from the time that the event itself tells to its arrival here, on one machine with one clock.
 """
@@ -11,7 +12,8 @@ import contextlib
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from statistics import median, quantiles
@@ -117,6 +119,8 @@ def rows(stock: Figures | None, ours: Figures | None, streams: int) -> list[Row]
         Row("a task of one step, from POST to `completed`", "ms", **pair("one"), factor=2.0),
         Row(f"{TOGETHER} of them at once, until the last is completed", "ms", **pair("many"), factor=3.0),
         Row("the same, processor time", "ms", **pair("many_cpu")),
+        Row(f"{TOGETHER} of them, posted one after the other", "ms", **pair("row")),
+        Row("the same, processor time", "ms", **pair("row_cpu")),
         Row(f"`fetch:template` of {FILES} files, from POST to `completed`", "ms", **pair("fetch"), factor=4.0),
         Row(f"memory with {streams} waiting event streams", "MB", **pair("streams"), limit=STREAM_MEGABYTES),
         Row("lag of events meanwhile, 95th percentile", "ms", **pair("lag"), limit=LAG_MILLISECONDS),
@@ -159,12 +163,13 @@ def _figures(server: Server, rounds: int, streams: int | None) -> Figures:
     one = [1000 * _run(server, "one-step") for _ in range(5 * rounds)]
     fetch = [1000 * _run(server, "skeleton") for _ in range(2 * rounds)]
     found: Figures = {"one": (min(one), median(one)), "fetch": (min(fetch), median(fetch))}
-    many, cpu = [], []
-    for _ in range(rounds):
-        before = memory.cpu_seconds(server.pid)
-        many.append(1000 * _many(server))
-        cpu.append(1000 * (memory.cpu_seconds(server.pid) - before))
-    found |= {"many": (min(many), median(many)), "many_cpu": (min(cpu), median(cpu))}
+    for name, post in (("many", _post_at_once), ("row", _post_in_a_row)):
+        times, cpu = [], []
+        for _ in range(rounds):
+            before = memory.cpu_seconds(server.pid)
+            times.append(1000 * _many(server, post))
+            cpu.append(1000 * (memory.cpu_seconds(server.pid) - before))
+        found |= {name: (min(times), median(times)), f"{name}_cpu": (min(cpu), median(cpu))}
     if streams is not None:
         found |= _with_streams(server, streams, rounds)
     return found
@@ -200,14 +205,30 @@ def _run(server: Server, name: str) -> float:
     raise BenchError("a stream ended before its task")
 
 
-def _many(server: Server) -> float:
+def _post_at_once(server: Server) -> None:
+    """Each by a client of its own."""
+
+    def post(_number: int) -> None:
+        with server.connect() as connection:
+            _create(server, "one-step", connection)
+
+    with ThreadPoolExecutor(TOGETHER) as clients:
+        list(clients.map(post, range(TOGETHER)))
+
+
+def _post_in_a_row(server: Server) -> None:
+    with server.connect() as connection:
+        for _ in range(TOGETHER):
+            _create(server, "one-step", connection)
+
+
+def _many(server: Server, post: Callable[[Server], None]) -> float:
     """Seconds from the first POST until the last of the tasks is completed."""
     with server.connect() as connection:
         count = connection.request_bytes("GET", f"{TASKS}?status=completed&limit=0")
         before = orjson.loads(connection.exchange(count, keep=True).body)["totalTasks"]
         began = time.perf_counter()
-        for _ in range(TOGETHER):
-            _create(server, "one-step", connection)
+        post(server)
         while orjson.loads(connection.exchange(count, keep=True).body)["totalTasks"] < before + TOGETHER:
             if time.perf_counter() - began > PATIENCE:
                 raise BenchError(f"tasks of {server.name} do not end\n{server.process.last_lines()}")

@@ -57,6 +57,7 @@ class Script:
                 outputs[step["id"]] = done.output
                 continue
             self.ran.append((run.task_id, step["id"]))
+            run.workspace.mkdir(parents=True, exist_ok=True)  # as an action's `Workspace` does
             await run.log(f"Beginning step {step['name']}", step_id=step["id"], status="processing")
             try:
                 outputs[step["id"]] = output = await self.actions[step["action"]](run)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.store.scaffolder_bench import FAST, Script, answer, hang, scaffolder
 
@@ -14,13 +15,14 @@ from understage.scaffolder.events import TaskSignals
 from understage.scaffolder.steps.run import LostTaskError
 from understage.scaffolder.store.append_events import NewEvent
 from understage.scaffolder.store.claim_tasks import Claim, claim_tasks
-from understage.scaffolder.store.create_task import Holder, create_task
+from understage.scaffolder.store.create_task import Holder, NewRow, create_held_task, create_open_tasks
 from understage.scaffolder.store.notify import read_news
 from understage.scaffolder.store.renew_leases import renew_leases
 from understage.scaffolder.tasks import commits
 from understage.scaffolder.tasks.commits import Commits
 from understage.scaffolder.tasks.database_engine import DatabaseEngine
 from understage.scaffolder.tasks.engine import RunControl
+from understage.scaffolder.tasks.insertions import Insertions
 from understage.scaffolder.tasks.journal import Journal
 
 TASKS = ("a", "b", "c", "d")
@@ -42,12 +44,13 @@ class Counting:
         return self._database.write_once()
 
 
+def new_row(task_id: str) -> NewRow:
+    return NewRow(task_id, spec="{}", secrets=b"x", created_by=None, is_recoverable=False)
+
+
 async def journals(database: Database, counting: Counting) -> dict[str, Journal]:
     async with database.write() as connection:
-        for task_id in TASKS:
-            await create_task(
-                connection, task_id=task_id, spec="{}", secrets=b"x", created_by=None, is_recoverable=False
-            )
+        await create_open_tasks(connection, [new_row(task_id) for task_id in TASKS])
         claims = await claim_tasks(connection, owner="here", limit=10, lease_ms=60_000)
     shared = Commits(counting, "here")  # type: ignore[arg-type] # behaves as a database
     return {
@@ -240,15 +243,8 @@ async def test_a_task_created_while_its_process_stops_is_left_to_others(database
 
     async def store(holder: Holder | None) -> Claim | None:
         async with database.write_once() as connection:
-            claim = await create_task(
-                connection,
-                task_id="a",
-                spec="{}",
-                secrets=None,
-                created_by=None,
-                is_recoverable=False,
-                holder=holder,
-            )
+            assert holder is not None
+            claim = await create_held_task(connection, new_row("a"), holder)
         await engine.stop()
         return claim
 
@@ -268,3 +264,25 @@ def test_a_process_does_not_hear_itself() -> None:
 async def _column(database: Database, statement: str) -> list[object]:
     async with database.read() as connection:
         return list(await connection.scalars(text(statement)))
+
+
+async def test_tasks_that_are_created_at_the_same_time_are_two_transactions(database: Database) -> None:
+    counting = Counting(database)
+    insertions = Insertions(counting, "here")  # type: ignore[arg-type] # behaves as a database
+    await asyncio.gather(*[insertions.store(new_row(f"task-{number}")) for number in range(40)])
+    assert counting.count <= 2, "the first, and all that came while it was on its way"
+    assert len(await task_ids(database)) == 40
+
+
+async def test_a_task_that_cannot_be_stored_does_not_concern_the_others(database: Database) -> None:
+    insertions = Insertions(database, "here")
+    names = ["first", "twice", "other", "twice", "last"]
+    results = await asyncio.gather(*[insertions.store(new_row(name)) for name in names], return_exceptions=True)
+    assert [result for result in results if result is not None] == [results[3]]
+    assert isinstance(results[3], IntegrityError)
+    assert await task_ids(database) == ["first", "last", "other", "twice"]
+
+
+async def task_ids(database: Database) -> list[str]:
+    async with database.read() as connection:
+        return sorted(await connection.scalars(text("SELECT id FROM tasks")))

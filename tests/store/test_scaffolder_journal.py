@@ -10,7 +10,7 @@ from understage.platform.database import Database
 from understage.scaffolder.steps.run import LostTaskError
 from understage.scaffolder.store.append_events import NewEvent
 from understage.scaffolder.store.claim_tasks import Claim, claim_tasks
-from understage.scaffolder.store.create_task import create_task
+from understage.scaffolder.store.create_task import NewRow, create_open_tasks
 from understage.scaffolder.store.renew_leases import release_claim, renew_leases
 from understage.scaffolder.tasks.commits import Commits
 from understage.scaffolder.tasks.journal import Journal
@@ -23,7 +23,8 @@ async def claim(database: Database, owner: str = "a", lease_ms: int = 60_000) ->
 
 async def create(database: Database, task_id: str = "t") -> None:
     async with database.write() as connection:
-        await create_task(connection, task_id=task_id, spec="{}", secrets=None, created_by=None, is_recoverable=False)
+        row = NewRow(task_id, spec="{}", secrets=None, created_by=None, is_recoverable=False)
+        await create_open_tasks(connection, [row])
 
 
 async def open_journal(database: Database, claimed: Claim) -> Journal:

@@ -28,7 +28,7 @@ from understage.scaffolder.clock import iso_time
 from understage.scaffolder.events import Event, TaskEvents, TaskSignals
 from understage.scaffolder.store.cancel_task import cancel_task
 from understage.scaffolder.store.claim_tasks import Claim
-from understage.scaffolder.store.create_task import Holder, create_task
+from understage.scaffolder.store.create_task import Holder, NewRow, create_held_task
 from understage.scaffolder.store.notify import notify
 from understage.scaffolder.store.progress import select_snapshot
 from understage.scaffolder.store.retry_task import retry_task
@@ -37,6 +37,7 @@ from understage.scaffolder.tasks.creation import NewTask, TaskFactory
 from understage.scaffolder.tasks.database_engine import DatabaseEngine
 from understage.scaffolder.tasks.engine import EngineFactory, EngineTimes
 from understage.scaffolder.tasks.execution import Execution, RunSteps
+from understage.scaffolder.tasks.insertions import Insertions
 from understage.scaffolder.tasks.leftovers import collect_leftovers
 from understage.scaffolder.tasks.listener import Listener
 from understage.scaffolder.tasks.run import read_rest, write_secrets
@@ -122,6 +123,7 @@ class ScaffolderService:
         self._factory = task_factory
         self._cipher = Cipher(key)
         self._signals = TaskSignals()
+        self._insertions = Insertions(database, self._signals.sender)
         self._events = TaskEvents(database, self._signals)
         self._listener = Listener(database, self._on_news, self._on_gap, sender=self._signals.sender)
         self._snapshots = snapshots or FolderSnapshots(folder / "snapshots")
@@ -180,23 +182,21 @@ class ScaffolderService:
         task_id = str(uuid.uuid4())
         carrier: dict[str, str] = {}
         inject(carrier)
-        new: dict[str, Any] = {
-            "task_id": task_id,
-            "spec": dumps_text(task.spec),
-            "secrets": write_secrets(self._cipher, task_id, task.secrets),
-            "created_by": task.created_by,
-            "is_recoverable": _starts_over(task.spec),
-            "traceparent": carrier.get("traceparent"),
-        }
+        row = NewRow(
+            task_id,
+            dumps_text(task.spec),
+            write_secrets(self._cipher, task_id, task.secrets),
+            task.created_by,
+            _starts_over(task.spec),
+            carrier.get("traceparent"),
+        )
 
         async def store(holder: Holder | None) -> Claim | None:
-            if holder is not None:  # nobody else need hear of it
-                async with self._database.write_once() as connection:
-                    return await create_task(connection, **new, holder=holder)
-            async with self._database.write() as connection:
-                await create_task(connection, **new)
-                await notify(connection, "queue", task_id, sender=self._signals.sender)
-            return None
+            if holder is None:
+                await self._insertions.store(row)
+                return None
+            async with self._database.write_once() as connection:  # nobody else need hear of it
+                return await create_held_task(connection, row, holder)
 
         await self._engine.place(store)
         return task_id

@@ -88,20 +88,13 @@ def remove_folder(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_empty(path: Path) -> bool:
-    """Remove the folder if there is nothing in it; False when there is, or it is none."""
-    try:
-        path.rmdir()
-    except OSError:
-        return False
-    return True
-
-
 def is_empty(path: Path) -> bool:
-    """Whether the folder is there and has nothing in it."""
-    with suppress(OSError), os.scandir(path) as entries:
-        return next(entries, None) is None
-    return False
+    """Whether the folder has nothing in it, or is not there."""
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return True
 
 
 def pack(path: Path) -> bytes:

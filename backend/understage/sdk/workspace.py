@@ -11,7 +11,6 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -26,11 +25,23 @@ OUTSIDE = "Relative path is not allowed to refer to a directory outside its pare
 Relative = str | PurePosixPath | Path
 
 
-@dataclass(frozen=True)
 class Workspace:
-    """The task's folder. Every path of a template goes through `resolve`, or through what opens it."""
+    """The task's folder. Every path of a template goes through `resolve`, or through what opens it.
 
-    path: Path
+    With `make` the folder is made when somebody first asks for it.
+    """
+
+    def __init__(self, path: Path, *, make: bool = False) -> None:
+        self._path = path
+        self._is_made = not make
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        if not self._is_made:
+            self._path.mkdir(parents=True, mode=0o700, exist_ok=True)
+            self._is_made = True
+        return self._path
 
     @cached_property
     def root(self) -> Path:

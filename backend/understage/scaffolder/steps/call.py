@@ -47,7 +47,8 @@ class ActionCall:
             context = ActionContext(
                 task=self._facts.task,
                 step=self._step,
-                workspace=Workspace(self._facts.workspace),
+                # Many steps never look at it, and to make a folder takes some disks longer than all the rest.
+                workspace=Workspace(self._facts.workspace, make=True),
                 log=self._log,
                 ports=self._facts.ports,
                 secrets={name: self._taint.secret(value) for name, value in self._facts.secrets.items()},
@@ -115,6 +116,7 @@ def _temporary_folders(workspace: Path, step_id: str) -> Iterator[Callable[[], P
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", step_id)[:40]
 
     def make() -> Path:
+        workspace.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=workspace.parent, prefix=f"{workspace.name}_step-{safe}-"))
         made.append(folder)
         return folder

@@ -88,7 +88,7 @@ class TaskRun(Protocol):
 
     @property
     def workspace(self) -> Path:
-        """The task's folder, restored to the state after the last finished step."""
+        """The task's folder, as the last finished step left it; not there as long as no step has wanted it."""
 
     @property
     def portion(self) -> Portion | None:

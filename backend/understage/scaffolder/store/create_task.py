@@ -1,6 +1,8 @@
 """Put a new task into the queue, or into the hands of the process that creates it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import bindparam, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,43 +24,50 @@ class Holder:
     lease_ms: int
 
 
-async def create_task(
-    connection: AsyncConnection,
-    *,
-    task_id: str,
-    spec: str,
-    secrets: bytes | None,
-    created_by: str | None,
-    is_recoverable: bool,
-    traceparent: str | None = None,
-    holder: Holder | None = None,
-) -> Claim | None:
-    """Insert a task; `spec` is JSON, `secrets` encrypted. It is open, or claimed by its `holder`. One statement."""
-    new = {
-        "id": task_id,
-        "spec": spec,
-        "secrets": secrets,
-        "created_by": created_by,
-        "is_recoverable": is_recoverable,
-        "traceparent": traceparent,
-    }
-    if holder is None:
-        await connection.execute(_OPEN, {**new, "status": "open"})
-        return None
-    await connection.execute(
-        _HELD, {**new, "status": "processing", "fence": 1, "owner": holder.owner, "lease_ms": holder.lease_ms}
-    )
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A task as it is stored first; `spec` is JSON, `secrets` encrypted."""
+
+    task_id: str
+    spec: str
+    secrets: bytes | None
+    created_by: str | None
+    is_recoverable: bool
+    traceparent: str | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Its columns, without those that say who runs it."""
+        return {
+            "id": self.task_id,
+            "spec": self.spec,
+            "secrets": self.secrets,
+            "created_by": self.created_by,
+            "is_recoverable": self.is_recoverable,
+            "traceparent": self.traceparent,
+        }
+
+
+async def create_open_tasks(connection: AsyncConnection, rows: Sequence[NewRow]) -> None:
+    """Insert tasks that anybody may claim."""
+    await connection.execute(_OPEN, [{**row.values, "status": "open"} for row in rows])
+
+
+async def create_held_task(connection: AsyncConnection, row: NewRow, holder: Holder) -> Claim:
+    """Insert a task that is claimed by its `holder`. One statement."""
+    held = {"status": "processing", "fence": 1, "owner": holder.owner, "lease_ms": holder.lease_ms}
+    await connection.execute(_HELD, {**row.values, **held})
     return Claim(
-        task_id=task_id,
+        task_id=row.task_id,
         fence=1,
         journal=0,
-        spec=spec,
-        secrets=secrets,
-        created_by=created_by,
-        is_recoverable=is_recoverable,
+        spec=row.spec,
+        secrets=row.secrets,
+        created_by=row.created_by,
+        is_recoverable=row.is_recoverable,
         resumed=False,
         deaths=0,
         cancel_requested=False,
-        traceparent=traceparent,
+        traceparent=row.traceparent,
         waited_ms=0,
     )

@@ -10,6 +10,7 @@ A task is its row; the engine is told about it after the row is committed, and f
 - a task whose row says `cancel_requested` is interrupted within a second.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -41,14 +42,16 @@ class EngineTimes:
 class RunControl:
     """How the engine speaks to a run: why it was interrupted; and the run back: nothing is left to interrupt.
 
-    `run` and `discard` belong to the execution: what runs, and what to throw away after a success. An engine that wants the
-    task run in portions sets `portion`, and `before`, the seconds since the task began; it finds `next_step` when there is one.
+    `run`, `discard` and `removal` belong to the execution: what runs, what to throw away after a success, and the removal of
+    the folder, which holds up nobody. An engine that wants the task run in portions sets `portion`, and `before`, the seconds
+    since the task began; it finds `next_step` when there is one.
     """
 
     interruption: Interruption | None = None
     is_over: bool = False
     run: ClaimedRun | None = None
     discard: Callable[[], Awaitable[None]] | None = None
+    removal: asyncio.Task[None] | None = None
     portion: Portion | None = None
     before: float = 0.0
     next_step: int | None = None

@@ -166,6 +166,8 @@ class Execution:
             finally:
                 if status != "interrupted":
                     done(status)
+                if control.removal is not None:
+                    await asyncio.shield(control.removal)
 
     async def _outcome(self, claim: Claim, journal: Journal, control: RunControl) -> Outcome:
         """Run and finish, whatever happens but interruption."""
@@ -225,7 +227,7 @@ class Execution:
             )
         finally:
             if snapshots is not None:
-                await asyncio.shield(snapshots.remove_folder())
+                control.removal = asyncio.create_task(snapshots.remove_folder())
         return outcome
 
     async def _rest(self, claim: Claim) -> Rest:

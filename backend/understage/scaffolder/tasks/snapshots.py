@@ -18,7 +18,6 @@ from understage.scaffolder.workspace import (
     is_empty,
     make_folder,
     pack,
-    remove_empty,
     remove_folder,
 )
 
@@ -59,8 +58,7 @@ class Snapshots:
     async def restore(self) -> None:
         """Make the folder, as the last snapshot has it. Folders of earlier claims on this machine go."""
         if self._fence == FIRST_CLAIM:
-            # Nobody has been here: an empty folder is one call, which no thread is worth.
-            self.folder.mkdir(parents=True, mode=0o700)
+            # Nobody has been here. The first step that wants the folder makes it.
             self._fingerprint = EMPTY
             return
         content = await self._read()
@@ -102,8 +100,10 @@ class Snapshots:
 
     async def remove_folder(self) -> None:
         """The run is over. Temporary folders of its steps go too."""
-        for folder in self._folders(self.folder.name):
-            if not remove_empty(folder):
+        name = self.folder.name
+        for folder in self._folders(name):
+            if folder.name == name or folder.name.startswith(f"{name}_"):
+                # Some disks take a millisecond for an empty one, in which the event loop would stand still.
                 await asyncio.to_thread(remove_folder, folder)
 
     def _folders(self, prefix: str) -> list[Path]:
