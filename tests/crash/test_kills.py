@@ -42,12 +42,13 @@ from understage.platform.database import Database
 from understage.scaffolder.service import ScaffolderService
 from understage.scaffolder.tasks.creation import NewTask
 from understage.scaffolder.tasks.engine import EngineTimes
+from understage.scaffolder.tasks.temporal_worker import TEMPORAL_SECONDS
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = 4
 REPLICAS = 3
 STILL_SECONDS = 120
-SHORTEST_LEASE = 2.0
+SHORTEST_LEASE = 3.0
 TRIES = 5
 RESUME_SECONDS = 10
 FINAL = ("completed", "failed", "cancelled")
@@ -260,7 +261,7 @@ def setup(where: str, request: pytest.FixtureRequest, cluster: Cluster, tmp_path
 def _silence() -> float:
     """Short, for each kill waits for its end; but where many share the processors, the living must get to be heard."""
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return min(max(SHORTEST_LEASE, busy), EngineTimes().lease)
+    return min(max(SHORTEST_LEASE, busy + TEMPORAL_SECONDS), EngineTimes().lease)
 
 
 @pytest.mark.timeout(3600)

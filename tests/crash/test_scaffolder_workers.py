@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.store.scaffolder_bench import Bench, Script, lapse, scaffolder
 
 from understage.platform.database import Database
+from understage.scaffolder.tasks.engine import EngineTimes
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,6 +137,35 @@ async def test_a_killed_worker_is_replaced_and_no_finished_step_repeats(workers:
     assert [event["type"] for event in events].count("recovered") == 1
     # Each step saw the files of all steps before it: the workspace came along.
     assert events[-1]["body"]["output"]["s5"] == {"before": ["s1", "s2", "s3", "s4"]}
+
+
+async def test_nobody_waits_for_the_lease_of_a_process_that_is_gone(workers: Workers) -> None:
+    """Nothing lapses here: the lease would last for minutes."""
+    await workers.start()
+    await workers.start()
+    task_id = await workers.bench.create(*["step"] * 3)
+    first, second = await workers.pair("s2")
+    first.kill()  # its parent has not seen its end: that is one all the same
+    began = time.monotonic()
+    await workers.bench.until(lambda: any(pid == second.pid for _, _, pid, _ in workers.effects()), 60)
+    print(f"\ncontinued after {time.monotonic() - began:.1f} s")
+    assert await workers.bench.status(task_id, seconds=60) == "completed"
+    assert ended(workers) == ["s1", "s2", "s3"]
+    assert [event["type"] for event in await workers.bench.events(task_id)].count("recovered") == 1
+
+
+async def test_a_stalled_worker_keeps_its_task_for_its_lease(workers: Workers) -> None:
+    """It is silent for longer than it takes to look whether it is gone, and it is not."""
+    await workers.start()
+    await workers.start()
+    task_id = await workers.bench.create(*["step"] * 3)
+    first, _ = await workers.pair("s2")
+    await workers.stall(first)
+    await asyncio.sleep(EngineTimes().silence + 2)
+    assert {pid for _, _, pid, _ in workers.effects()} == {first.pid}
+    first.send_signal(signal.SIGCONT)
+    assert await workers.bench.status(task_id, seconds=60) == "completed"
+    assert "recovered" not in [event["type"] for event in await workers.bench.events(task_id)]
 
 
 async def test_a_stalled_worker_that_wakes_up_cannot_write(workers: Workers) -> None:

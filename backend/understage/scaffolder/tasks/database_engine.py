@@ -2,7 +2,8 @@
 
 A new task is stored as claimed by the process that creates it, where that has room and nobody waits. Other claims are one
 statement (`store.claim_tasks`), made when a task is submitted, when a run ends while tasks wait, and once a second for tasks
-whose process died. How long that takes to notice: the lease plus one poll.
+whose process died. How long that takes to notice: three seconds of silence plus one poll where it can be seen that the process is
+gone (`owners`), else the lease plus one poll.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from understage.scaffolder.store.claim_tasks import claim_tasks
 from understage.scaffolder.store.create_task import Holder
 from understage.scaffolder.tasks.engine import EngineTimes, Execute, RunControl, StoreTask
 from understage.scaffolder.tasks.outage import is_outage
+from understage.scaffolder.tasks.owners import bury
 from understage.scaffolder.tasks.runs import Runs
 
 log = structlog.get_logger(__name__)
@@ -43,6 +45,7 @@ class DatabaseEngine:
         self._is_queued = True
         self._placing = 0
         self._announced = -math.inf
+        self._buried = -math.inf
         self._outage: Exception | None = None
         self._quiet_until = 0.0
         self._claiming = asyncio.Lock()
@@ -96,6 +99,7 @@ class DatabaseEngine:
 
     async def _take_tasks(self) -> None:
         try:
+            await self._bury()
             await self._fill()
             if self._quiet_until == math.inf:
                 # Nobody could renew anything while the database was away: their workers get the time to do so now.
@@ -126,6 +130,16 @@ class DatabaseEngine:
     def _on_end(self) -> None:
         if self._is_queued:
             self._loop.wake()
+
+    async def _bury(self) -> None:
+        now = time.monotonic()
+        # Not at each wake-up, as `_fill`.
+        if now < self._quiet_until or now - self._buried < self._times.poll:
+            return
+        self._buried = now
+        silence = min(self._times.silence, self._times.lease)
+        for owner in await shielded(bury(self._database, own=self._runs.owner, silence=silence)):
+            log.warning("a worker is gone; its tasks are continued", owner=owner)
 
     async def _fill(self) -> None:
         capacity = self._limit - len(self._runs) - self._placing

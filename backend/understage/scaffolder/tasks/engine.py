@@ -29,12 +29,14 @@ Interruption = Literal["cancel", "handover", "lost"]
 class EngineTimes:
     """Seconds: how long a silent worker keeps its tasks, how often it renews, how often it looks for abandoned ones.
 
+    `silence` is after how long they look whether the process of a silent worker is gone; then they do not wait for the lease.
     `grace` is what running tasks get to end by themselves when the service stops, before others continue them.
     """
 
     lease: float = 8.0
     heartbeat: float = 0.5
     poll: float = 1.0
+    silence: float = 3.0
     grace: float = 3.0
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 import structlog
 
 from understage.platform.database import Database
+from understage.scaffolder.store.owner_sessions import hold_session
 from understage.scaffolder.store.renew_leases import renew_leases
 
 log = structlog.get_logger(__name__)
@@ -79,6 +80,8 @@ class Heartbeat:
     async def _renew(self, database: Database, watched: Mapping[str, int]) -> None:
         try:
             async with database.write() as connection:
+                if database.dialect == "postgresql":
+                    await hold_session(connection, self._owner)
                 owned = await renew_leases(connection, list(watched), owner=self._owner, lease_ms=self._lease_ms)
         except Exception as error:
             # Nothing is lost yet: the fence decides when the database is back.

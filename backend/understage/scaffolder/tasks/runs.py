@@ -1,7 +1,6 @@
 """What one process runs at the moment, for either engine: claimed tasks, their leases, and how they are interrupted."""
 
 import asyncio
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from understage.scaffolder.store.notify import notify
 from understage.scaffolder.store.renew_leases import release_claim
 from understage.scaffolder.tasks.engine import EngineTimes, Execute, Interruption, RunControl
 from understage.scaffolder.tasks.heartbeat import Heartbeat, Owned
+from understage.scaffolder.tasks.owners import name_owner
 from understage.scaffolder.tasks.unblocking import Unblocking
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Runs:
         *,
         on_end: Callable[[], None],
     ) -> None:
-        self.owner = uuid.uuid4().hex
+        self.owner = name_owner(database)
         self._database = database
         self._execute = execute
         self._signals = signals

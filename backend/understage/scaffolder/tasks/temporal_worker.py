@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 RECONNECT_SECONDS = 1.0
 RPC_SECONDS = 5.0
 HEALTH_SECONDS = 3.0
-# What Temporal takes to notice a timeout and to hand the step on.
-TEMPORAL_SECONDS = 1.0
+# What Temporal takes to notice a timeout and to hand the step on: one and a half, measured, so that a lease is the whole time.
+TEMPORAL_SECONDS = 2.0
 DECISION_SECONDS = 2.0
 
 RunStep = Callable[[StepOrder, int], Awaitable[int | None]]
