@@ -30,7 +30,8 @@ from understage.platform.telemetry import configure_telemetry
 LOOPBACK = "127.0.0.1"
 # Streams end at once on a stop; what else runs gets this long.
 DRAIN_SECONDS = 10
-COLLECT_EVERY = 100_000
+COLLECT_EVERY = 500_000
+COLLECT_SECONDS = 30.0
 INGESTION_PATIENCE = 120
 
 
@@ -115,16 +116,18 @@ async def _serve(configuration: Configuration, settings: Settings, *, standalone
             done("database", service.database.describe())
         server = _Server(service.web, service)
         try:
-            greeting = asyncio.create_task(_greet(service, settings, began)) if standalone else None
+            beside = [asyncio.create_task(_collect())]
+            if standalone:
+                beside.append(asyncio.create_task(_greet(service, settings, began)))
             await server.serve(sockets=[listener])
-            if greeting is not None:
-                greeting.cancel()
+            for task in beside:
+                task.cancel()
         finally:
             await service.stop()
 
 
 def _tune_collector() -> None:
-    """What the start made stays; and ingestion makes many objects of which few are cycles: look for those less often.
+    """What the start made stays; and ingestion makes many objects of which few are cycles: look for those by the clock.
 
     The cycles that the start left are not looked for: half a megabyte, which takes a tenth of its time to find.
     """
@@ -132,6 +135,13 @@ def _tune_collector() -> None:
     gc.set_threshold(COLLECT_EVERY, 20, 50)
     gc.enable()
     give_back_memory()
+
+
+async def _collect() -> None:
+    """What makes few objects must not keep its cycles until there are many."""
+    while True:
+        await asyncio.sleep(COLLECT_SECONDS)
+        gc.collect(1)
 
 
 def _bind(settings: Settings) -> socket.socket:

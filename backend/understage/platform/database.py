@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import URL, BigInteger, event, make_url, text
 from sqlalchemy.exc import DataError, InvalidatePoolError
@@ -20,7 +20,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from understage.errors import InputError, ServiceUnavailableError
-from understage.platform.sqlite_connections import SqliteConnections
+
+if TYPE_CHECKING:
+    from understage.platform.sqlite_connections import SqliteConnections
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -63,7 +65,7 @@ class Database:
         schema: str | None = None,
         folder: "tempfile.TemporaryDirectory[str] | None" = None,
         ssl: str | None = None,
-        sqlite: SqliteConnections | None = None,
+        sqlite: "SqliteConnections | None" = None,
     ) -> None:
         self.ssl = ssl
         self._sqlite = sqlite
@@ -240,6 +242,8 @@ def _connect_sqlite(url: URL, folder: "tempfile.TemporaryDirectory[str] | None" 
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=120, hide_parameters=True)
     _prepare_sqlite(reader, begin="BEGIN", read_only=True)
     _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", read_only=False)
+    from understage.platform.sqlite_connections import SqliteConnections  # a megabyte with its driver
+
     connections = SqliteConnections()
     connections.watch(reader)
     connections.watch(writer)

@@ -206,15 +206,15 @@ class _Run:
         self._origin = origin
         self._collector = collector
         self._cache = cache
-        self._contexts: dict[str, ProcessingContext] = {}
+        self._contexts: dict[Processor, ProcessingContext] = {}
 
     def context(self, processor: Processor) -> ProcessingContext:
-        name = processor.registered_name()
-        if name not in self._contexts:
-            self._contexts[name] = ProcessingContext(
-                self._location, self._origin, self._collector, self._cache.of(name)
-            )
-        return self._contexts[name]
+        context = self._contexts.get(processor)
+        if context is None:
+            cache = self._cache.of(processor.registered_name())
+            context = ProcessingContext(self._location, self._origin, self._collector, cache)
+            self._contexts[processor] = context
+        return context
 
 
 def _check_source(entity: Any) -> tuple[str, LocationRef, LocationRef]:

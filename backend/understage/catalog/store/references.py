@@ -40,17 +40,27 @@ async def select_references(
 ) -> list[Reference]:
     """The edges to any of `targets`, or from any of `source_refs`, or from the provider; each once."""
     parts = []
-    for column, values in (("target_entity_ref", targets), ("source_entity_ref", source_refs)):
-        if values:
-            condition = f"{column} {among(connection, 'list')}"
-            parts.append((condition, {"list": listed(connection, values)}))
+    if source_refs:
+        parts.append(
+            (f"source_entity_ref {among(connection, 'sources')}", {"sources": listed(connection, source_refs)})
+        )
+    if targets:
+        condition, parameters = (
+            f"target_entity_ref {among(connection, 'targets')}",
+            {"targets": listed(connection, targets)},
+        )
+        if source_refs:
+            # Mostly they are the same edges: no row is to come twice.
+            condition += f" AND coalesce(NOT source_entity_ref {among(connection, 'sources')}, true)"
+            parameters["sources"] = listed(connection, source_refs)
+        parts.append((condition, parameters))
     if source_key is not None:
         parts.append(("source_key = :key", {"key": source_key}))
     found: dict[int, Reference] = {}
     for condition, parameters in parts:
         statement = f"SELECT {_COLUMNS} FROM refresh_state_references WHERE {condition}"
         for row in await connection.execute(text(statement), parameters):
-            found[row.id] = Reference(*row)
+            found[row[0]] = Reference(*row)
     return list(found.values())
 
 

@@ -1,7 +1,7 @@
 """Select who owns which entity reference, to decide what an emitted entity may do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from understage.catalog.store.bulk import among, listed
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The owner's side of a `refresh_state` row."""
 
     id: int
@@ -26,7 +25,7 @@ async def select_states(connection: AsyncConnection, refs: Sequence[str]) -> dic
         WHERE entity_ref {among(connection, "refs")}
     """
     rows = await connection.execute(text(statement), {"refs": listed(connection, refs)})
-    return {row.entity_ref: State(*row) for row in rows}
+    return {row[1]: State(*row) for row in rows}
 
 
 async def lock_states(

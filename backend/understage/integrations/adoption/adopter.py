@@ -31,8 +31,8 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 TARGET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
-class ServiceAdoption:
-    """Implements `understage.sdk.Adoption` with Helm and the guardrails."""
+class Adopter:
+    """Proposes adoptions, with Helm and the guardrails."""
 
     def __init__(self, helm: Helm, guardrails: Guardrails) -> None:
         self._helm = helm
