@@ -44,7 +44,7 @@ WHERE: dict[int, tuple[str, str]] = {
     9: (AUTHENTICATOR, "def test_limited_token_proves_the_user_where_it_is_allowed_only"),
     10: (AUTHENTICATOR, "def test_static_token_gives_its_subject_as_it_is"),
     11: ("contract/test_sidecar.py", "def test_static_tokens_reach_the_plugins_they_are_for"),
-    12: ("unit/identity/test_authorizer.py", "def test_service_is_decided_by_its_own_limits"),
+    12: (API, "def test_a_token_that_may_only_read_creates_nothing"),
     13: (KEYS, "def test_nothing_is_published_before_something_is_signed"),
     14: (ISSUING, "def test_plugin_token_has_exactly_the_stock_claims"),
     15: (ISSUING, "def test_plugin_token_ends_with_the_user_it_carries"),

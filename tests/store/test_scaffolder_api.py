@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 import uvicorn
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 from tests.store.scaffolder_bench import Bench, Permissions, Script, answer, hang, scaffolder
 
+from understage.identity.audit import Auditor
+from understage.identity.authorizer import PermissionAuthorizer
+from understage.identity.credentials import AccessRestrictions, Credentials, ServicePrincipal
 from understage.identity.permissions import Conditional, Not, Rule
 from understage.platform.database import Database
+from understage.platform.plugin import create_plugin
+from understage.scaffolder.api.routers import create_task_routers
 from understage.scaffolder.steps.run import TaskRun
 
 OWNED_BY_ANNA = Rule("IS_TASK_OWNER", "scaffolder-task", {"createdBy": ["user:default/anna"]})
@@ -157,6 +162,28 @@ async def test_conditions_show_each_their_own_tasks(database: Database, tmp_path
     shown = {"id", "spec", "status", "createdAt", "createdBy"}
     assert set(listed["tasks"][0]) == shown, "no secrets, no state, no workspace"
     assert ([task["id"] for task in others["tasks"]], others["totalTasks"]) == ([bobs], 1)
+
+
+async def test_a_token_that_may_only_read_creates_nothing(sqlite_database: Database, tmp_path: Path) -> None:
+    """Of a service the token itself says what it may; nobody is asked."""
+    limits = AccessRestrictions(("scaffolder.task.read",))
+    nobody: Any = None
+    authorizer = PermissionAuthorizer(enabled=True, issuer=nobody, discovery=nobody, fetch=nobody)
+
+    async def authenticate(_request: Any) -> Credentials:
+        return Credentials(ServicePrincipal("ci", limits))
+
+    async with scaffolder(sqlite_database, tmp_path, Script(one=answer())) as bench:
+        routers = create_task_routers(bench.service, authorizer, Auditor("scaffolder"))
+        app = create_plugin("scaffolder", routers, authenticate=authenticate)
+        async with AsyncClient(transport=ASGITransport(app=app), base_url="http://bench") as http:
+            listed = await http.get("/v2/tasks")
+            order = {"templateRef": "template:default/demo", "values": {"actions": ["one"]}}
+            refused = await http.post("/v2/tasks", json=order)
+            left = (await http.get("/v2/tasks")).json()["totalTasks"]
+    assert (listed.status_code, listed.json()) == (200, {"tasks": [], "totalTasks": 0})
+    assert (refused.status_code, refused.json()["error"]) == (403, {"name": "NotAllowedError", "message": ""})
+    assert left == 0
 
 
 async def test_nobody_reads_for_a_client_that_has_gone(

@@ -224,6 +224,16 @@ async def test_a_waiting_task_that_is_cancelled_never_runs_and_says_why_it_waits
     assert (waiting, "s1") not in script.ran
 
 
+async def test_waiting_tasks_are_told_their_place_and_the_reason(database: Database, tmp_path: Path) -> None:
+    async with scaffolder(database, tmp_path, Script(hang=hang, one=answer()), limit=1) as bench:
+        await bench.status(await bench.create("hang"), "processing")
+        waiting = [await bench.create("one") for _ in range(3)]
+        told = [(await bench.events(task_id))[0]["body"]["message"] for task_id in waiting]
+    reason = "this service already runs as many tasks as it may at once"
+    places = ("it is next", "queued behind 1 task", "queued behind 2 tasks")
+    assert told == [f"Waiting to start, {place}: {reason}" for place in places]
+
+
 async def test_tasks_start_in_the_order_of_their_creation(
     database: Database, tmp_path: Path, task_engine: EngineChoice
 ) -> None:
