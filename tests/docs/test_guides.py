@@ -1,5 +1,6 @@
 """What the guides show can be used as it stands: entities, templates, configuration, code, metrics."""
 
+import json
 import re
 import textwrap
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from understage.model.entity import check_envelope, check_policies
 from understage.model.kinds import find_kind
 from understage.model.template import read_template
 from understage.model.yaml import parse_document, parse_documents
+from understage.portal.page_config import make_page_config
 from understage.scaffolder.actions import ActionRegistry
 
 BLOCKS = [(page, block) for page in pages() for block in page.blocks]
@@ -90,6 +92,22 @@ def test_the_platform_guide_shows_parts_of_its_example() -> None:
     assert len(blocks) == 7
     for block in blocks:
         assert any(_is_part(block.text, source) for source in sources), f"line {block.line} is not in the example"
+
+
+def test_the_plugin_for_argo_cd_is_set_up_as_on_our_own_page() -> None:
+    """Which is looked at with a browser: the same versions, and the same condition for its card."""
+    blocks = Page(ROOT / "docs/guides/deployment.md").blocks
+    (resolutions,) = [json.loads(block.text)["resolutions"] for block in blocks if block.language == "json"]
+    package = json.loads((ROOT / "backend/understage/portal/frontend/package.json").read_text("utf-8"))
+    plugin = "@roadiehq/backstage-plugin-argo-cd"
+    assert resolutions == {f"{plugin}/{name}": version for name, version in package["overrides"][plugin].items()}
+    told = [document for block in blocks if "overviewCard" in block.text for document in documents(block)]
+    ((extension,),) = [document["app"]["extensions"] for document in told]
+    instance = {"type": "config", "instances": [{"name": "main", "url": "https://argocd.example.com"}]}
+    page = make_page_config({"argocd": {"appLocatorMethods": [instance]}})
+    shown = next(each for each in page["app"]["extensions"] if extension.keys() & each.keys())
+    ((card, said),) = extension.items()
+    assert said["config"]["filter"] in shown[card]["config"]["filter"]["$any"]
 
 
 def test_metrics_exist() -> None:
