@@ -49,6 +49,7 @@ PLACES = {
     "AppProject": (PROJECT, "project.yaml"),
     "ApplicationSet": (SET, "application-set.yaml"),
 }
+POD_SECURITY = "pod-security.kubernetes.io/enforce"
 ROLES = frozenset({"view", "edit", "admin"})
 
 
@@ -90,6 +91,8 @@ def _faults(manifest: Json, team: str, clone: str | None, argocd_namespace: str)
     yield from _place(manifest, argocd_namespace)
     if kind == "Namespace" and map_at(metadata, "labels").get(TEAM_LABEL) != team:
         yield f"lacks the label {TEAM_LABEL}={team}, by which the guardrails know it"
+    if kind == "Namespace" and map_at(metadata, "labels").get(POD_SECURITY) not in ("restricted", "baseline"):
+        yield f"lacks the label {POD_SECURITY}=restricted, as kubernetes:create-namespace sets it"
     yield from check_project(manifest, project)
     role = map_at(manifest, "roleRef")
     if kind == "RoleBinding" and role.get("kind") == "ClusterRole" and role.get("name") not in ROLES:

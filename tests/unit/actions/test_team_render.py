@@ -135,6 +135,13 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "whole cluster, in a list": {"kind": "List", "items": [{"kind": "ClusterRoleBinding", "metadata": {"name": "x"}}]},
     "guardrails away": {"kind": "PolicyException"},
     "lacks the label": {"kind": "Namespace", "metadata": {"name": "treasury", "labels": {"team": "payments"}}},
+    "lacks the label pod-security.kubernetes.io/enforce": {
+        "kind": "Namespace",
+        "metadata": {
+            "name": "treasury",
+            "labels": {"team": "treasury", "pod-security.kubernetes.io/enforce": "privileged"},
+        },
+    },
     "the project 'payments' is not the team's": {"kind": "AppProject", "metadata": {"name": "payments"}},
     "spec.project 'payments' is not the team's": {"kind": "Application", "spec": {"project": "payments"}},
     "spec.template.spec.project 'default' is not the team's": {
