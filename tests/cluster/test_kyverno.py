@@ -32,17 +32,24 @@ def numbered(cases: list[Case]) -> list[dict[str, Any]]:
 
 
 def ask(
-    binary: Path, folder: Path, policies: Path, objects: list[dict[str, Any]], operation: str = "CREATE"
+    binary: Path,
+    folder: Path,
+    policies: Path,
+    objects: list[dict[str, Any]],
+    operation: str = "CREATE",
+    user: dict[str, Any] | None = None,
 ) -> tuple[Verdicts, set[str]]:
     """What breaks by name of object and rule, with the words; and who was looked at.
 
-    At an UPDATE the old object is the new one: the command takes no other.
+    At an UPDATE the old object is the new one: the command takes no other. `user` is who asks, where that counts.
     """
+    about = {"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "UserInfo", "metadata": {"name": "user"}}
+    (folder / "user.yaml").write_text(dump({**about, "userInfo": user or {"username": "ada", "groups": []}}))
     (folder / "objects.yaml").write_text("---\n".join(map(dump, objects)))
     (folder / "values.yaml").write_text(dump({**NAMESPACES, "globalValues": {"request.operation": operation}}))
     done = subprocess.run(
         [binary, "apply", policies, "--resource", folder / "objects.yaml", "-f", folder / "values.yaml",
-         "--policy-report", "--output-format", "json"],
+         "--userinfo", folder / "user.yaml", "--policy-report", "--output-format", "json"],
         capture_output=True,
         text=True,
         check=False,
@@ -87,6 +94,22 @@ def test_kyverno_knows_what_is_about_a_name(kyverno_binary: Path, tmp_path: Path
         verdicts, _ = ask(kyverno_binary, tmp_path, POLICIES / "kyverno.yaml", [case.object])
         ours = {violation.rule: violation.message for violation in checking.check([case.object])}
         assert verdicts.get(case.object["metadata"]["name"], {}) == ours, case.id
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("username", "is_refused"), [("ada", True), ("system:serviceaccount:argocd:argocd-application-controller", False)]
+)
+def test_what_closes_a_namespace_is_not_deleted_by_people(
+    username: str, is_refused: bool, kyverno_binary: Path, tmp_path: Path
+) -> None:
+    (closes,) = (case.object for case in named_cases() if not case.breaks)
+    user = {"username": username, "groups": ["payments"]}
+    verdicts, _ = ask(kyverno_binary, tmp_path, POLICIES / "kyverno.yaml", [closes], "DELETE", user)
+    # The API server's words: tests/cluster/test_policies_before.py.
+    said = verdicts.get("default-deny", {})
+    assert said.keys() == ({"kept"} if is_refused else set())
+    assert all(text.startswith("NetworkPolicy is what closes the namespace") for text in said.values())
 
 
 @pytest.mark.timeout(600)

@@ -233,6 +233,40 @@ def test_a_claim_is_given_its_volume_by_the_cluster_and_by_nobody_else(guarded: 
         guarded.delete(guarded.path_of(volume))
 
 
+def test_what_closes_a_namespace_goes_with_it_and_not_before(guarded: Cluster) -> None:
+    namespace, api = "cloister", "networking.k8s.io/v1"
+    labels = {"team": "settlers"}
+    guarded.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    made = [
+        {"apiVersion": api, "kind": "NetworkPolicy", "metadata": {"name": name, "namespace": namespace}, "spec": closed}
+        for name in ("default-deny", "own")
+    ]
+    rbac = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "team-edit", "namespace": namespace},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"apiGroup": rbac, "kind": "Group", "name": "settlers"}],
+    }
+    for item in (*made, binding):
+        guarded.apply(item)
+    team: Json = {"user": "ada", "groups": ["settlers"]}
+
+    def refusal() -> str | None:
+        return said(guarded.request("DELETE", guarded.path_of(made[0]), params={"dryRun": "All"}, **team)) or None
+
+    assert "NetworkPolicy is what closes the namespace" in wait_for("a refusal", refusal, 60)
+    everything = guarded.request(
+        "DELETE", guarded.path_of(made[0]).rpartition("/")[0], params={"dryRun": "All"}, **team
+    )
+    assert "docs/guardrails#kept" in said(everything)
+    assert guarded.request("DELETE", guarded.path_of(made[1]), **team).is_success
+    # The controller of namespaces is not asked.
+    guarded.delete(f"/api/v1/namespaces/{namespace}")
+
+
 def test_a_controller_that_lets_go_is_not_held(guarded: Cluster) -> None:
     """The ReplicaSet has no labels but its pods', and lost the owner that was asked instead."""
     deployment = workload(LEFT)

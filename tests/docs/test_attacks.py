@@ -168,6 +168,8 @@ TESTS = {
         "tests/unit/actions/test_team_render.py::test_files_that_are_not_the_teams_to_have_are_not_committed",
         "tests/unit/argocd/test_gitops_rules.py::test_what_goes_round_the_guardrails_is_refused",
         "tests/cluster/test_kyverno.py::test_kyverno_knows_what_is_about_a_name",
+        "tests/cluster/test_kyverno.py::test_what_closes_a_namespace_is_not_deleted_by_people",
+        "tests/cluster/test_policies_before.py::test_what_closes_a_namespace_goes_with_it_and_not_before",
         "tests/cluster/test_new_team.py::test_a_team_is_made_by_a_merge_and_by_nothing_else",
     ),
     "F8 secrets and data that a clone would bring along": (

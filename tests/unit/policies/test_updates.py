@@ -118,6 +118,25 @@ def test_rules_of_ones_own(expression: str, kind: KindMatch, patch: Json, is_jud
     assert cel.compile(found).execute(values) is is_judged
 
 
+@pytest.mark.parametrize(
+    ("user", "groups", "is_judged"),
+    [
+        ("ada", ["settlers"], True),
+        ("system:serviceaccount:homestead:default", ["system:serviceaccounts"], True),
+        ("system:serviceaccount:argocd:argocd-application-controller", ["system:serviceaccounts"], False),
+        ("system:serviceaccount:kube-system:namespace-controller", ["system:serviceaccounts"], False),
+        ("system:kube-controller-manager", [], False),
+        ("grace", ["system:masters"], False),
+    ],
+)
+def test_who_is_asked_when_the_namespace_is_opened(user: str, groups: list[str], is_judged: bool) -> None:
+    request = {"operation": "DELETE", "namespace": "homestead", "userInfo": {"username": user, "groups": groups}}
+    assert CONDITIONS["kept"].execute({"object": None, "oldObject": {}, "request": request}) is is_judged
+    made = next(item for item in admission_policies(POLICIES) if item["metadata"]["name"] == "platform-kept")
+    (rules,) = made["spec"]["matchConstraints"]["resourceRules"]
+    assert rules["operations"] == ["DELETE"]
+
+
 def test_a_rule_may_say_itself_when_it_is_asked() -> None:
     asked = 'request.operation == "CREATE" && settings.until > 3'
     rule = Rule(name="a", kinds="a", of="object", expression="object.spec.replicas < 10", message="m", asked=asked)

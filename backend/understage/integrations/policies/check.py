@@ -28,7 +28,7 @@ class PolicyCheck:
         asked = [
             rule
             for rule in self._policies.rules
-            if any(match.matches(api_version, kind) for match in self._policies.of(rule))
+            if rule.on == "WRITE" and any(match.matches(api_version, kind) for match in self._policies.of(rule))
         ]
         has_pods = any(rule.of != "object" for rule in asked)
         pods = self._ask(POD, {"object": item}) if has_pods else []

@@ -24,7 +24,7 @@ def broken(rule: Rule, pods: str, settings: Settings) -> str:
     """CEL of the list of the names of what breaks a rule; empty when it holds. `pods` is CEL of the list of pods' specs."""
     expression = with_settings(rule.expression, settings)
     if rule.of == "object":
-        return f"({expression}) ? [] : [object.kind]"
+        return f"({expression}) ? [] : [{'oldObject' if rule.on == 'DELETE' else 'object'}.kind]"
     if rule.of == "pod":
         return f'{pods}.filter(pod, !({expression})).map(pod, "pod")'
     wrong = f"({_containers(rule)}).filter(container, !({expression}))"

@@ -60,7 +60,8 @@ def _kyverno(policies: Policies, rule: Rule) -> Json:
             "validationActions": ["Deny"],
             # All kinds of workloads are named already.
             "autogen": {"podControllers": {"controllers": []}},
-            "evaluation": {"admission": {"enabled": True}, "background": {"enabled": True}},
+            # What is there has not been deleted, and nobody asks in the background.
+            "evaluation": {"admission": {"enabled": True}, "background": {"enabled": rule.on != "DELETE"}},
             "matchConstraints": constraints,
         }
         | _question(policies, rule),
@@ -97,7 +98,7 @@ def _resource_rules(policies: Policies, rule: Rule) -> list[Json]:
         {
             "apiGroups": [match.group],
             "apiVersions": list(match.versions),
-            "operations": ["CREATE", "UPDATE"],
+            "operations": ["DELETE"] if rule.on == "DELETE" else ["CREATE", "UPDATE"],
             "resources": list(match.resources),
         }
         for match in policies.of(rule)

@@ -39,6 +39,7 @@ class Rule(_Part):
     """One thing that must hold. `expression` is CEL, `message` goes on after the name of what breaks it.
 
     `asked` is CEL of an admission request that is true when the cluster asks, where `updates` cannot make it of the expression.
+    With `on` DELETE, which nobody can ask of files, the expression is about `oldObject`.
     """
 
     name: str = Field(pattern=NAME, max_length=40)
@@ -47,6 +48,7 @@ class Rule(_Part):
     expression: str
     message: str
     asked: str | None = None
+    on: Literal["WRITE", "DELETE"] = "WRITE"
 
     @property
     def settings(self) -> frozenset[str]:
@@ -64,6 +66,8 @@ class Policies(_Part):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for rule in self.rules:
+            if rule.on == "DELETE" and rule.of != "object":
+                raise ValueError(f"rule {rule.name}: a deletion can be judged by the object only: `of: object`")
             if rule.kinds not in self.kinds:
                 raise ValueError(f"rule {rule.name}: there is no list of kinds {rule.kinds!r}")
             if unknown := sorted(rule.settings - self.settings.keys()):

@@ -37,6 +37,8 @@ def is_asked(rule: Rule, kinds: Sequence[KindMatch], settings: Settings) -> str 
     """
     if rule.asked is not None:
         return with_settings(rule.asked, settings)
+    if rule.on == "DELETE":
+        return None
     same = _same_template() if rule.of != "object" else _same_object(rule, kinds)
     return same and f'request.operation != "UPDATE" || !({same})'
 
