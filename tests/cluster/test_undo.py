@@ -1,4 +1,4 @@
-"""Undo of tasks on the bench: what a task made goes, what was there before or is somebody else's stays."""
+"""Tasks that failed half-way, on the bench: undone, what they made goes and all else stays; tried again, they go on."""
 
 import asyncio
 import base64
@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.cluster.bench import Platform
 from tests.cluster.bench.process import wait_for
+from tests.unit.skeletons.golden_path import SKELETONS
 
 from understage.app import Service, create_service
 from understage.config.settings import read_settings
@@ -35,7 +36,14 @@ async def service(platform: Platform, tmp_path: Path) -> AsyncIterator[Service]:
         "database": {"client": "better-sqlite3", "connection": {"directory": str(tmp_path)}},
         "auth": {"dangerouslyDisableDefaultAuthPolicy": True},
     }
-    config["understage"]["dataDirectory"] = str(tmp_path)
+    config["understage"] |= {
+        "dataDirectory": str(tmp_path),
+        "templateRoots": [str(SKELETONS)],
+        "policies": {"rules": str(SKELETONS / "policies" / "rules.yaml")},
+    }
+    config["understage"]["helm"]["charts"] = str(SKELETONS / "charts")
+    template = {"type": "file", "target": str(SKELETONS / "new-service" / "template.yaml")}
+    config["catalog"] = {"locations": [{**template, "rules": [{"allow": ["Template"]}]}]}
     configuration = Configuration(config)
     made = await create_service(configuration, read_settings(configuration), root=tmp_path, standalone=True)
     await made.start()
@@ -153,3 +161,39 @@ async def test_a_task_that_made_nothing_is_not_undone(service: Service) -> None:
     answer = await ask_undo(service, task)
     assert (answer.status_code, "made nothing" in answer.text) == (409, True)
     assert (await ask_undo(service, task, dryRun=True)).json() == {"steps": []}
+
+
+@pytest.mark.timeout(400)
+async def test_a_golden_path_that_failed_half_way_goes_on_where_it_was(service: Service, platform: Platform) -> None:
+    """Somebody else has the quota of the namespace; as soon as that is gone, the same task is tried again."""
+    gitea, cluster = platform.gitea, platform.cluster
+    namespace = "mended-development"
+    labels = {"team": OWNER, "environment": "development"}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "quota", "namespace": namespace}}
+    cluster.apply({**quota, "spec": {"hard": {"pods": "1"}}})
+    form = {"name": "mended", "owner": f"group:default/{OWNER}", "language": "go", "environment": "development"}
+    await service.wait_until_ingested(60)
+    transport = httpx.ASGITransport(service.web)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:7007") as client:
+        order = {"templateRef": "template:default/new-service", "values": form}
+        made = await client.post("/api/scaffolder/v2/tasks", json=order)
+        assert made.status_code == 201, made.text
+        failed = await ended(service, made.json()["id"], "failed")
+    assert "quota" in await log_of(service, failed)
+    commits = gitea.request("GET", f"/repos/{OWNER}/mended/commits").json()
+    assert len(commits) == 1
+    assert platform.argocd.application(namespace) is None
+
+    cluster.delete(cluster.path_of(quota))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:7007") as client:
+        answer = await client.post(f"/api/scaffolder/v2/tasks/{failed.id}/retry", json={})
+    assert answer.status_code == 201, answer.text
+    done = await ended(service, failed.id, "completed")
+    assert gitea.request("GET", f"/repos/{OWNER}/mended/commits").json() == commits
+    application = platform.argocd.application(namespace)
+    assert application is not None
+    assert application["status"]["health"]["status"] == "Healthy"
+    assert (await log_of(service, done)).count("Beginning step Publish the repository") == 1
+    stored = cluster.get(cluster.path_of(quota)) or {}
+    assert stored["spec"]["hard"]["pods"] == "50"
