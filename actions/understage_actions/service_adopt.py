@@ -22,8 +22,6 @@ from understage_actions._repository_name import RepositoryName
 from understage_actions._tree import frozen, write_file
 
 BASE_CHART = "base-service"
-# So that something is left of a service's name in that of its release.
-LONGEST_ENVIRONMENT = 30
 
 
 class AdoptInput(ActionModel):
@@ -200,7 +198,7 @@ async def _request(ctx: ActionContext, input: AdoptInput, folder: Path) -> Adopt
         base_chart=await find_chart(ctx, input.chart),
         owner=input.owner,
         team=team_name(input.owner),
-        environment=check_label(input.environment, "environment", limit=LONGEST_ENVIRONMENT),
+        environment=check_label(input.environment, "environment"),
         path=input.path,
         system=input.system,
         namespace=check_label(input.namespace, "namespace") if input.namespace is not None else None,

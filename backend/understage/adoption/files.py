@@ -17,6 +17,8 @@ from understage.model.yaml import dump
 
 REPORT = "ADOPTION.md"
 LONGEST_RELEASE = 53
+LONGEST_ENVIRONMENT = 30
+"""So that something is left of a service's name in that of its release."""
 
 
 def chart_folder(target: str, name: str, *, several: bool) -> str:

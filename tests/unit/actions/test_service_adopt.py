@@ -109,6 +109,7 @@ async def test_a_repository_is_cloned_from_its_forge(tmp_path: Path) -> None:
     [
         ({"owner": "user:default/me"}, InputError, "choose a group"),
         ({"environment": "Production!"}, InputError, "environment"),
+        ({"environment": "e" * 31}, InputError, "has more than 30 characters"),
         ({"namespace": "a/b"}, InputError, "namespace"),
         ({"gateway": "public"}, InputError, "gateway"),
         ({"path": "../outside.yaml"}, InputError, "leads out of the repository"),

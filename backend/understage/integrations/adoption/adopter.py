@@ -19,7 +19,7 @@ from understage.adoption import (
     report_text,
     take_stock,
 )
-from understage.adoption.files import REPORT, chart_folder, deployed, release_name
+from understage.adoption.files import LONGEST_ENVIRONMENT, REPORT, chart_folder, deployed, release_name
 from understage.adoption.report import summary_of
 from understage.errors import InputError, SourceError
 from understage.integrations.adoption.sources import namespaces_of, parse_objects, read_objects
@@ -140,6 +140,8 @@ def _check(request: AdoptionRequest) -> None:
     for what, value in (("team", request.team), ("environment", request.environment), ("namespace", request.namespace)):
         if value is not None and not LABEL.fullmatch(value):
             raise InputError(f"{what} {value!r} must be a label: lower-case letters, digits and hyphens")
+    if len(request.environment) > LONGEST_ENVIRONMENT:
+        raise InputError(f"environment {request.environment[:80]!r} has more than {LONGEST_ENVIRONMENT} characters")
     if not TARGET.fullmatch(request.target) or ".." in request.target.split("/"):
         raise InputError(f"target {request.target!r} must be a folder of the repository, deploy for example")
     target = request.folder / request.target
