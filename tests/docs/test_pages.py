@@ -22,7 +22,7 @@ ACTION = re.compile(
 FILES = (".py", ".yaml", ".yml", ".json", ".md", ".sqlite")
 OTHER = re.compile(
     r"(catalog\.(entity|entities|location|ingestion)|scaffolder\.(action|task|template))\."
-    r"|understage\.(actions|analyzers|filters|integrations|placeholders|processors|providers)$"
+    r"|scaffolder\.task$|understage\.(actions|analyzers|filters|integrations|placeholders|processors|providers)$"
 )
 ABOUT_IDLE_KEYS = ("docs/reference/configuration.md", "docs/differences.md")
 EXTERNAL = ("http://", "https://", "mailto:")
