@@ -123,7 +123,7 @@ class TreeRendering:
                 raise InputError(f"{relative} cannot be written: {rendered} is a file already")
             folder.resolve(rendered)
             make_folder(self.renderer.ctx.workspace, PurePosixPath(self.target) / rendered)
-            return f"Writing directory {relative} to template output path."
+            return f"Writing directory {relative}/ to template output path."
         if not self.replace and (existing.is_symlink() or existing.exists()):
             return None
         if existing.is_dir() and not existing.is_symlink():

@@ -48,7 +48,7 @@ async def debug_log(ctx: ActionContext, input: DebugLogInput) -> None:
 def _list(workspace: Workspace, with_contents: bool) -> str:
     lines: list[str] = []
     size = 0
-    for relative, path in walk(workspace.path.resolve()):
+    for relative, path in sorted(walk(workspace.path.resolve())):
         if path.is_dir() and not path.is_symlink():
             continue
         # Links are named, never followed: what they point to is not of the workspace.

@@ -90,7 +90,7 @@ async def fetch_template(ctx: ActionContext, input: FetchTemplateInput) -> None:
     template = await fetch_tree(ctx, input.url, token=input.token)
     ctx.log.info("Listing files and directories in template")
     entries = await asyncio.to_thread(template.entries)
-    values = json.dumps(input.values, ensure_ascii=False)
+    values = json.dumps(input.values, ensure_ascii=False, separators=(",", ":"))
     ctx.log.info(f"Processing {len(entries)} template files/directories with input values {values}")
     rendering = TreeRendering(
         _renderer(ctx, input),

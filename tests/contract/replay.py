@@ -68,11 +68,12 @@ def load_texts() -> dict[str, str]:
 
 
 @contextmanager
-def replaying(database: URL, folder: Path) -> Iterator["Replay"]:
-    """Understage over the files of the recording."""
+def replaying(database: URL, folder: Path, kind: "type[Replay] | None" = None) -> Iterator["Replay"]:
+    """Understage over the files of the recording; `kind` asks what was recorded, by default of the catalog."""
     fixtures = folder / "fixtures"
     shutil.copytree(ENTITIES, fixtures / "entities")
     shutil.move(fixtures / "entities" / "templates", fixtures / "templates")
+    (fixtures / "templates" / "fetch" / "skeleton" / "empty").mkdir()  # which git does not keep
     shutil.copytree(RECORDED / "entities", fixtures / "entities", dirs_exist_ok=True)
     port = free_port()
     with serving() as files:
@@ -90,13 +91,19 @@ def replaying(database: URL, folder: Path) -> Iterator["Replay"]:
             "methods": ["GET", "HEAD", "PATCH", "POST", "PUT", "DELETE"],
             "credentials": True,
         }
+        overlay |= (kind or Replay).settings(files)
         configuration = [ROOT / "app-config.yaml", write_overlay(folder / "replay.yaml", overlay)]
         with UnderstageBackend.running(folder, configuration, port=port) as ours:
-            yield Replay(ours, files, fixtures)
+            yield (kind or Replay)(ours, files, fixtures)
 
 
 class Replay:
     """Asks what was recorded, one request after the other."""
+
+    @staticmethod
+    def settings(_files: FileServer) -> dict[str, Any]:
+        """More of the configuration."""
+        return {}
 
     def __init__(self, ours: UnderstageBackend, files: FileServer, fixtures: Path) -> None:
         self.ours = ours

@@ -212,9 +212,9 @@ async def test_template_renders_names_contents_modes(workspace: Path, template: 
     assert result.log[:3] == [
         "Fetching template content from remote URL",
         "Listing files and directories in template",
-        f"Processing 11 template files/directories with input values {json.dumps(values)}",
+        f"Processing 11 template files/directories with input values {json.dumps(values, separators=(',', ':'))}",
     ]
-    assert "Writing directory src to template output path." in result.log
+    assert "Writing directory src/ to template output path." in result.log
     assert f"Writing file run.sh to template output path with mode {mode}." in result.log
     assert "Copying file binary or symbolic link at link, to template output path." in result.log
     assert result.log[-1] == f"Template result written to {out}"
