@@ -48,9 +48,7 @@ class TemplateCheck:
             path: Path = ("spec", "steps", index)
             id_ = step.get("id")
             if isinstance(id_, str) and first_at.setdefault(id_, index) != index:
-                message = (
-                    f"the step id {id_!r} is that of step {first_at[id_] + 1}, too: the later output hides the earlier"
-                )
+                message = f"the step id {id_!r} is that of step {first_at[id_] + 1}, too: such a template is refused"
                 yield TemplateProblem("template-step-id", "error", message, Place((*path, "id")))
             for field, scope in scopes.of_step(index):
                 yield from _expressions(step.get(field), (*path, field), scope)

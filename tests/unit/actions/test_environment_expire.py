@@ -96,7 +96,11 @@ async def test_a_dry_run_tells_and_leaves_it(tmp_path: Path) -> None:
     result = await run(ports, tmp_path, dry_run=True)
     assert names(forge) == {*STAYS, *GOES}
     assert len(result.output["expired"]) == 2
-    assert any(line.startswith("Would remove environment gone") for line in result.log)
+    told = [line.rpartition(": ")[2] for line in result.log if line.startswith("Would remove ")]
+    ran = await run(ports, tmp_path)
+    assert ran.output["expired"] == result.output["expired"]
+    removed = ({*STAYS, *GOES}) - names(forge)
+    assert removed == {name for name in GOES if any(name == path or name.startswith(f"{path}/") for path in told)}
 
 
 async def test_a_pull_request_is_opened_once(tmp_path: Path) -> None:

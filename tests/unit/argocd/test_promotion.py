@@ -140,7 +140,16 @@ async def test_a_dry_run_tells_and_touches_nothing(tmp_path: Path) -> None:
         "Would open a pull request into main",
     ]
     assert list(world.repository.branches) == ["main"]
-    assert (await bring(tmp_path, world)).output["branch"] == result.output["branch"]
+    # What the run then does is that, and its changes are those that were shown.
+    ran = await bring(tmp_path, world)
+    assert (ran.output["branch"], ran.output["changes"]) == (result.output["branch"], result.output["changes"])
+    branches = world.repository.branches
+    assert [name for name, text in branches[ran.output["branch"]].items() if branches["main"].get(name) != text] == [
+        PRODUCTION
+    ]
+    assert [(source, target) for source, target, _ in world.repository.pull_requests] == [
+        (ran.output["branch"], "main")
+    ]
 
 
 @pytest.mark.parametrize("example", promote.examples, ids=lambda each: each.description)
@@ -250,8 +259,12 @@ async def test_at_once_means_a_commit_on_the_default_branch(tmp_path: Path) -> N
     world = World()
     world.remember(OLD, **{PRODUCTION: FILES[PRODUCTION].replace("1.2.0", "1.1.0")})
     dry = await back(tmp_path, world, pullRequest=False, dry_run=True)
-    assert "Would commit 1 file to payments/ledger (main)" in dry.log
+    assert [line for line in dry.log if line.startswith("Would")] == ["Would commit 1 file to payments/ledger (main)"]
+    before = dict(world.repository.branches["main"])
     output = (await back(tmp_path, world, pullRequest=False)).output
+    assert output["changes"] == dry.output["changes"]
+    after = world.repository.branches["main"]
+    assert [name for name, text in after.items() if before.get(name) != text] == [PRODUCTION]
     assert (output["branch"], output["pullRequestUrl"]) == ("main", None)
     assert "tag: 1.1.0" in world.on("main")
     assert not world.repository.pull_requests

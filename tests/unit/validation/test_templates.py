@@ -51,7 +51,14 @@ BAD = {
     ),
     "an id that stands twice": (
         "- {id: a, action: debug:log, input: {message: x}}\n- {id: a, action: debug:log, input: {message: x}}",
-        [("template-step-id", 8, 12, "the step id 'a' is that of step 1, too: the later output hides the earlier")],
+        [
+            (
+                "template-step-id",
+                8,
+                12,
+                "the step id 'a' is that of step 1, too: such a template is refused",
+            )
+        ],
     ),
     "several": (
         "- {id: a, action: nope, input: {x: '${{ ) }}'}}\n- {id: a, action: debug:log, input: {message: '${{ ( }}'}}",
