@@ -296,6 +296,29 @@ async def test_a_template_that_changes_meanwhile_changes_no_task(database: Datab
         assert (await bench.task(task_id))["spec"]["steps"] == steps
 
 
+async def test_a_retry_brings_the_secrets_that_the_template_asks_for(database: Database, tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "required": ["password"],
+        "properties": {"password": {"type": "string", "minLength": 9}},
+    }
+    step = {"id": "effect", "action": "test:effect", "input": {"message": "once", "times": 2}}
+    async with road(database, tmp_path, template(step, secrets={"schema": schema})) as bench:
+        task_id = await create(bench, password="a-wrong-one")
+        assert await bench.status(task_id) == "failed"
+        refused = [
+            await bench.http.post(f"/v2/tasks/{task_id}/retry", json=body)
+            for body in ({}, {"secrets": {}}, {"secrets": {"password": "short-1"}})
+        ]
+        assert [answer.status_code for answer in refused] == [400] * 3
+        told = [error["message"] for answer in refused for error in answer.json()["errors"]]
+        missing = "secrets.password is required"
+        assert told == [missing, missing, "secrets.password does not meet minimum length of 9"]
+        assert "short-1" not in refused[-1].text
+        assert (await bench.task(task_id))["status"] == "failed"
+        assert "recovered" not in [event["type"] for event in await bench.events(task_id)]
+
+
 async def test_a_loop_goes_on_at_the_item_that_failed(database: Database, tmp_path: Path) -> None:
     calls.clear()
     message = {"message": "${{ each.value }}", "times": "${{ 2 if each.value === 'b' else 1 }}"}
