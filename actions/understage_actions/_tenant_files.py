@@ -86,6 +86,8 @@ def _faults(manifest: Json, team: str, clone: str | None, argocd_namespace: str)
     kind, metadata, spec = manifest.get("kind"), map_at(manifest, "metadata"), map_at(manifest, "spec")
     if kind in OF_THE_CLUSTER:
         yield "is an object of the whole cluster, which a team's folder must not hold; ask the platform team"
+    if kind == "Secret" and (manifest.get("data") or manifest.get("stringData")):
+        yield "holds values, which have no place in Git; put them into Vault, and name them by an ExternalSecret"
     if kind == "PolicyException":
         yield "would take the guardrails away; ask the platform team"
     yield from _place(manifest, argocd_namespace)

@@ -133,6 +133,8 @@ def external(**spec: Any) -> dict[str, Any]:
 FOREIGN: dict[str, dict[str, Any]] = {
     "whole cluster": {"kind": "ClusterSecretStore"},
     "whole cluster, in a list": {"kind": "List", "items": [{"kind": "ClusterRoleBinding", "metadata": {"name": "x"}}]},
+    "holds values": {"kind": "Secret", "stringData": {"PASSWORD": "hunter2"}},
+    "holds values, encoded": {"kind": "Secret", "data": {"PASSWORD": "aHVudGVyMg=="}},
     "guardrails away": {"kind": "PolicyException"},
     "lacks the label": {"kind": "Namespace", "metadata": {"name": "treasury", "labels": {"team": "payments"}}},
     "lacks the label pod-security.kubernetes.io/enforce": {
@@ -169,10 +171,11 @@ async def test_files_that_are_not_the_teams_to_have_are_not_committed(words: str
     file.write_text(dump({"metadata": {"name": "x"}, "apiVersion": "v1", **manifest}))
     forge = FakeForge()
     step = {"sourcePath": "gitops", "message": "Add"}
-    with pytest.raises(InputError, match=words.partition(",")[0]):
+    with pytest.raises(InputError, match=words.partition(",")[0]) as refused:
         await run_action(
             commit, step, workspace=tmp_path, ports=fake_ports(forges=FakeForges([forge])), defaults=GITOPS
         )
+    assert "hunter2" not in str(refused.value)
     assert forge.repositories == {}
 
 
