@@ -119,4 +119,6 @@ def go_to_production(walk: Walk) -> None:
     status = walk.ask(f"/api/understage/services/{SERVICE}/status")
     assert (status["healthy"], status["complete"], status["team"]) == (True, True, TEAM)
     assert [each["environment"] for each in status["environments"]] == ["development", "production"]
+    told = walk.command("service", "status", SERVICE)
+    assert [each["application"]["health"] for each in told["environments"]] == ["Healthy", "Healthy"]
     walk.tell("the service runs in production")

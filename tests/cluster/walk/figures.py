@@ -29,6 +29,8 @@ def be_measured(walk: Walk, started: datetime) -> None:
     commit = walk.gitea.request("GET", f"/repos/{TEAM}/{SERVICE}/git/commits/{deployment['revision']}").json()
     committed = datetime.fromisoformat(commit["commit"]["committer"]["date"])
     assert found["leadTime"]["medianSeconds"] == (deployed - committed).total_seconds()
+    told = walk.command("measures", "show", "--service", SERVICE)
+    assert told["measures"]["deploymentFrequency"]["deployments"] == 1
     wait_for("what was adopted in the catalog", lambda: walk.entity("component", ADOPTED), 60)
     adopted = wait_for("the measures of what was adopted", lambda: measured(ADOPTED), 60)
     assert adopted["deploymentFrequency"]["deployments"] == 1

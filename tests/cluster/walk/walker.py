@@ -1,7 +1,11 @@
 """A service of the platform, and the eyes of whoever stands outside. The chapters walk with it."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -38,6 +42,14 @@ class Walk:
         answer = httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def command(self, *arguments: str) -> Json:
+        """What the installed command tells programs, asked of the service as a guest; it must be content."""
+        command = [str(Path(sys.executable).with_name("understage")), *arguments, "--url", self.url, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        told: Json = json.loads(done.stdout)
+        return told
 
     def entity(self, kind: str, name: str) -> Json | None:
         """An entity of the catalog; None when it is not there."""
