@@ -30,6 +30,7 @@ JSON = st.recursive(
 )
 MAP = st.dictionaries(NAME, JSON, max_size=3)
 TEAM = "payments"
+COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 APPLICATION = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "spec": {"project": TEAM}}
 CHART = {"deploy/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n"}
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {size: {{ .Values.size | quote }}}\n"
@@ -200,11 +201,15 @@ def _undone_commit(draw: st.DrawFn) -> Call:
     written = draw(st.dictionaries(NAME, NAME, min_size=1, max_size=3))
     since = {name: draw(st.sampled_from([text, f"{text} and more"])) for name, text in written.items()}
     files = [
-        {"path": name, "before": f"before {text}", "written": hashlib.sha256(text.encode()).hexdigest()}
+        {"path": name, "existed": True, "written": hashlib.sha256(text.encode()).hexdigest()}
         for name, text in written.items()
     ]
-    input = {"host": "forge.test", "owner": "acme", "name": "web", "files": files}
-    return Call(input, surroundings=Surroundings(repositories={"acme/web": since}))
+    input = {"host": "forge.test", "owner": "acme", "name": "web", "commit": COMMIT, "files": files}
+
+    def seed(world: World) -> None:
+        world.git.snapshots[COMMIT] = {name: f"before {text}".encode() for name, text in written.items()}
+
+    return Call(input, surroundings=Surroundings(repositories={"acme/web": since}), seed=seed)
 
 
 def _undone_location(draw: st.DrawFn) -> Call:
