@@ -183,6 +183,9 @@ def _copy(there: int, name: str, parent: int, new: str, shown: str | PurePosixPa
     if is_link(there, name):
         try:
             text = os.readlink(name, dir_fd=there)
+        except OSError as error:
+            raise NotAllowedError(f"{shown} is no link any more: something exchanges it all the time") from error
+        try:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=parent)
             os.symlink(text, new, dir_fd=parent)

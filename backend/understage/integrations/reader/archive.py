@@ -11,7 +11,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Self
@@ -220,5 +220,6 @@ class Unpacking:
 
     def _check_link(self, target: PurePosixPath, name: str) -> None:
         if not leads_inside(self.destination / target, self.destination.resolve()):
-            os.unlink(target.name, dir_fd=self.folder(target.parent))
+            with suppress(FileNotFoundError):
+                os.unlink(target.name, dir_fd=self.folder(target.parent))
             raise InputError(f"the archive holds the link {name[:200]!r}, which leads outside of it")
