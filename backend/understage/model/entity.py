@@ -192,11 +192,13 @@ def is_dns_subdomain(text: str) -> bool:
     return 1 <= len(text) <= 253 and all(map(is_dns_label, text.split(".")))
 
 
+@lru_cache(maxsize=4096)
 def is_qualified_name(text: str) -> bool:
-    """`[prefix/]name`: the form of label and annotation keys."""
+    """`[prefix/]name`: the form of label and annotation keys, of which there are few."""
     return _has_form(text, is_object_name)
 
 
+@lru_cache(maxsize=256)
 def is_api_version(text: str) -> bool:
     """`[prefix/]version`: the form of apiVersion."""
     return _has_form(text, _is_version)

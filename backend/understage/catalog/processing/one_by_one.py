@@ -4,7 +4,6 @@ Called by `newborns` for children that are stored next, and by `ahead` for those
 """
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Iterable
 
@@ -15,6 +14,7 @@ from understage.catalog.processing.outcome import Outcome
 from understage.catalog.processing.run_entity import Breath, run_entity
 from understage.catalog.store.claims import DueEntity
 from understage.catalog.store.write_states import UnprocessedEntity
+from understage.model.uid import new_uid
 
 log = structlog.get_logger(__name__)
 
@@ -71,5 +71,4 @@ class OneByOne:
 
 
 def _claimed(child: UnprocessedEntity) -> DueEntity:
-    uid = str(uuid.uuid4())
-    return DueEntity(0, uid, child.entity_ref, child.json, False, None, None, child.location_key, 0, None)
+    return DueEntity(0, new_uid(), child.entity_ref, child.json, False, None, None, child.location_key, 0, None)

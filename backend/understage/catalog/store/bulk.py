@@ -3,8 +3,8 @@
 The building blocks of the writing operations in this folder; nobody else builds SQL.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -17,6 +17,8 @@ from understage.platform.json import dumps_text
 
 Row = tuple[Any, ...]
 """One value a column."""
+Value = TypeVar("Value")
+SLICE = 2000
 Types = Mapping[str, str]
 """Column names and their SQL types (`bigint`, `text`), in the order of the statement."""
 
@@ -68,6 +70,11 @@ def listed(connection: AsyncConnection, values: Sequence[Any]) -> str:
             text = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
         return f'{{"{text}"}}'
     return f"{{{','.join(map(str, values))}}}"
+
+
+def slices(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """Some thousand at a time: who asks about more lets the event loop answer others in between."""
+    return (values[start : start + SLICE] for start in range(0, len(values), SLICE))
 
 
 async def insert_rows(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import among, delete_ids, insert_rows, listed
+from understage.catalog.store.bulk import among, delete_ids, insert_rows, listed, slices
 
 DEEPEST = 64
 
@@ -39,21 +39,17 @@ async def select_references(
     source_key: str | None = None,
 ) -> list[Reference]:
     """The edges to any of `targets`, or from any of `source_refs`, or from the provider; each once."""
-    parts = []
+    parts: list[tuple[str, dict[str, str]]] = []
+    sources = {"sources": listed(connection, source_refs)} if source_refs else {}
+    from_sources = f"source_entity_ref {among(connection, 'sources')}"
     if source_refs:
-        parts.append(
-            (f"source_entity_ref {among(connection, 'sources')}", {"sources": listed(connection, source_refs)})
-        )
-    if targets:
-        condition, parameters = (
-            f"target_entity_ref {among(connection, 'targets')}",
-            {"targets": listed(connection, targets)},
-        )
+        parts.append((from_sources, sources))
+    for some in slices(targets):
+        condition = f"target_entity_ref {among(connection, 'targets')}"
         if source_refs:
             # Mostly they are the same edges: no row is to come twice.
-            condition += f" AND coalesce(NOT source_entity_ref {among(connection, 'sources')}, true)"
-            parameters["sources"] = listed(connection, source_refs)
-        parts.append((condition, parameters))
+            condition += f" AND coalesce(NOT {from_sources}, true)"
+        parts.append((condition, {"targets": listed(connection, some), **sources}))
     if source_key is not None:
         parts.append(("source_key = :key", {"key": source_key}))
     found: dict[int, Reference] = {}

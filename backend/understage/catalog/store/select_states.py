@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from understage.catalog.store.bulk import among, listed
+from understage.catalog.store.bulk import among, listed, slices
 
 
 class State(NamedTuple):
@@ -24,8 +24,11 @@ async def select_states(connection: AsyncConnection, refs: Sequence[str]) -> dic
         SELECT id, entity_ref, location_key, unprocessed_hash FROM refresh_state
         WHERE entity_ref {among(connection, "refs")}
     """
-    rows = await connection.execute(text(statement), {"refs": listed(connection, refs)})
-    return {row[1]: State(*row) for row in rows}
+    states: dict[str, State] = {}
+    for some in slices(refs):
+        rows = await connection.execute(text(statement), {"refs": listed(connection, some)})
+        states.update((row[1], State(*row)) for row in rows)
+    return states
 
 
 async def lock_states(

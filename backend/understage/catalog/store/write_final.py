@@ -71,13 +71,14 @@ async def insert_search(connection: AsyncConnection, values: Indexed) -> None:
         # is unique on SQLite alone; drawing it from the sequence costs as much as a third of the rest.
         by_key: dict[str, list[str]] = {}
         for (entity_id, kind), entity_values in values.items():
+            first, last = f"0\t{entity_id}", f"\t{kind}"
             for key, value, original in entity_values:
                 if value is None:
                     rows.append((0, entity_id, key, value, original, kind))
                 elif key in by_key:
-                    by_key[key].append(f"0\t{entity_id}\t{key}\t{value}\t{original}\t{kind}")
+                    by_key[key].append(f"{first}\t{key}\t{value}\t{original}{last}")
                 else:
-                    by_key[key] = [f"0\t{entity_id}\t{key}\t{value}\t{original}\t{kind}"]
+                    by_key[key] = [f"{first}\t{key}\t{value}\t{original}{last}"]
         if await insert_lines(connection, "search", _NUMBERED, [line for lines in by_key.values() for line in lines]):
             await insert_rows(connection, "search", _NUMBERED, rows)
             return

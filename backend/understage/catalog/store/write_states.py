@@ -1,6 +1,5 @@
 """Write what came in: new entities, and changed ones of the same owner. Both become due at once."""
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from understage.catalog.store.bulk import insert_rows, is_sqlite, select_time, update_rows
 from understage.catalog.store.claims import insert_buckets, insert_due
 from understage.catalog.store.schedule import schedule_ids
+from understage.model.uid import new_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ async def insert_states(connection: AsyncConnection, entities: Sequence[Unproces
     ordered = sorted(entities, key=lambda entity: entity.entity_ref)
     ids = await _new_ids(connection, len(ordered))
     rows = [
-        (row_id, str(uuid.uuid4()), entity.entity_ref, entity.json, entity.hash, NEVER, at, entity.location_key)
+        (row_id, new_uid(), entity.entity_ref, entity.json, entity.hash, NEVER, at, entity.location_key)
         for row_id, entity in zip(ids, ordered, strict=True)
     ]
     await insert_rows(connection, "refresh_state", _INSERTED, rows)
