@@ -7,6 +7,9 @@ def leads_inside(link: Path, root: Path) -> bool:
     """Whether `link` ends below `root`, directly or over other links, even where nothing is there. `root` is resolved."""
     try:
         inside = link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # somebody exchanges what it leads over
+        return False
+    try:
         link.stat()
     except FileNotFoundError:
         return inside
