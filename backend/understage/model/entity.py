@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from understage.errors import InputError
-from understage.model.ref import DEFAULT_NAMESPACE, LocationRef
+from understage.model.ref import DEFAULT_NAMESPACE, LONGEST_REMEMBERED, LocationRef
 from understage.model.url import is_absolute_url
 from understage.model.violations import Schema
 
@@ -192,26 +192,26 @@ def is_dns_subdomain(text: str) -> bool:
     return 1 <= len(text) <= 253 and all(map(is_dns_label, text.split(".")))
 
 
-@lru_cache(maxsize=4096)
 def is_qualified_name(text: str) -> bool:
-    """`[prefix/]name`: the form of label and annotation keys, of which there are few."""
-    return _has_form(text, is_object_name)
+    """`[prefix/]name`: the form of label and annotation keys."""
+    return _has_known_form(text, is_object_name) if len(text) <= LONGEST_REMEMBERED else _has_form(text, is_object_name)
 
 
-@lru_cache(maxsize=256)
 def is_api_version(text: str) -> bool:
     """`[prefix/]version`: the form of apiVersion."""
-    return _has_form(text, _is_version)
+    return _has_known_form(text, _is_version) if len(text) <= LONGEST_REMEMBERED else _has_form(text, _is_version)
 
 
 def _is_version(text: str) -> bool:
     return _VERSION.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=8192)
 def _has_form(text: str, is_suffix: Callable[[str], bool]) -> bool:
     prefix, slash, suffix = text.rpartition("/")
     return is_suffix(suffix) and (not slash or is_dns_subdomain(prefix))
+
+
+_has_known_form = lru_cache(maxsize=8192)(_has_form)
 
 
 @dataclass(frozen=True)

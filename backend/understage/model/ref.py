@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 from understage.errors import InputError
 
 DEFAULT_NAMESPACE = "default"
+LONGEST_REMEMBERED = 512
+"""What is worked out for the same few texts again and again is remembered; of longer ones nothing: they may be megabytes."""
 
 
 class RefSyntaxError(InputError):
@@ -105,10 +107,17 @@ def split_ref(text: str) -> tuple[str | None, str | None, str]:
     return kind, namespace, name
 
 
-@lru_cache(maxsize=16_384)
 def canonical_ref(text: str, *, default_kind: str | None = None, default_namespace: str = DEFAULT_NAMESPACE) -> str:
     """The stored form of a written reference; errors as `EntityRef.parse`."""
+    canonical = _known_canonical if len(text) <= LONGEST_REMEMBERED else _canonical
+    return canonical(text, default_kind, default_namespace)
+
+
+def _canonical(text: str, default_kind: str | None, default_namespace: str) -> str:
     return str(EntityRef.parse(text, default_kind=default_kind, default_namespace=default_namespace))
+
+
+_known_canonical = lru_cache(maxsize=16_384)(_canonical)
 
 
 def entity_ref(entity: Mapping[str, Any]) -> str:
@@ -132,11 +141,10 @@ class LocationRef(NamedTuple):
         Targets that a browser would run as a script are refused however they are obfuscated, since targets become
         links on pages.
         """
-        return cls(*_split_location(text))
+        return cls(*(_known_split if len(text) <= LONGEST_REMEMBERED else _split_location)(text))
 
 
 # The entities of a file have theirs in common.
-@lru_cache(maxsize=1024)
 def _split_location(text: str) -> tuple[str, str]:
     type_, _, target = (part.strip() for part in text.partition(":"))
     if not type_ or not target:
@@ -148,6 +156,9 @@ def _split_location(text: str) -> tuple[str, str]:
     if is_script_url(target):
         raise RefSyntaxError(f"Invalid location ref '{text}', target is a javascript: URL")
     return type_, target
+
+
+_known_split = lru_cache(maxsize=1024)(_split_location)
 
 
 _CONTROL_OR_SPACE = "".join(map(chr, range(0x21)))

@@ -4,14 +4,18 @@ from typing import Any
 
 import pytest
 
+from understage.model import entity as entity_module
+from understage.model import ref as ref_module
 from understage.model.entity import (
     EnvelopeError,
     FieldFormats,
     PolicyError,
     check_envelope,
     check_policies,
+    is_qualified_name,
     source_location,
 )
+from understage.model.ref import canonical_ref
 from understage.model.url import is_absolute_url
 
 ADR = (
@@ -156,3 +160,13 @@ def test_source_location_prefers_its_own_annotation() -> None:
 )  # fmt: skip
 def test_url_is_absolute_as_browsers_see_it(text: str, valid: bool) -> None:
     assert is_absolute_url(text) is valid
+
+
+def test_nothing_is_remembered_of_long_texts() -> None:
+    """A hostile file's keys and references may be megabytes; thousands of them would fill the memory."""
+    before = entity_module._has_known_form.cache_info().currsize, ref_module._known_canonical.cache_info().currsize
+    long = "x" * (ref_module.LONGEST_REMEMBERED + 1)
+    assert not is_qualified_name(long)
+    assert canonical_ref(f"component:default/{long}") == f"component:default/{long}"
+    after = entity_module._has_known_form.cache_info().currsize, ref_module._known_canonical.cache_info().currsize
+    assert after == before

@@ -8,7 +8,7 @@ from typing import Any
 from understage.catalog.store.write_final import SearchValue
 from understage.errors import InputError
 from understage.model.entity import Entity
-from understage.model.ref import DEFAULT_NAMESPACE
+from understage.model.ref import DEFAULT_NAMESPACE, LONGEST_REMEMBERED
 
 LONGEST_KEY = 200
 LONGEST_VALUE = 200
@@ -75,7 +75,7 @@ class _Walk:
                 self.leaf(path, item)
 
     def leaf(self, path: str, value: Any) -> None:
-        key = _known_key(path)
+        key = _known_key(path) if len(path) <= LONGEST_REMEMBERED else _key(path)
         if self._spelled.setdefault(key, path) != path:
             raise _spelled_twice(path)
         if len(key) > LONGEST_KEY:
