@@ -102,7 +102,9 @@ TESTS = {
         "tests/unit/scaffolder/test_rules.py::test_names_on_some_forges_are_the_same_in_any_case",
         "tests/unit/scaffolder/test_rules.py::test_rules_that_are_not_understood_allow_nothing",
     ),
-    "E8 an unknown action, a template that changes between order and run": (
+    "E8 an unknown action, a template or an action that changes between order and run": (
+        "tests/store/test_scaffolder_road.py::test_an_action_of_another_package_does_not_run_in_its_place",
+        "tests/unit/scaffolder/test_actions.py::test_a_task_is_held_to_the_packages_of_its_actions",
         "tests/store/test_scaffolder_road.py::test_a_template_that_changes_meanwhile_changes_no_task",
         "tests/unit/scaffolder/test_interpreter.py::test_an_unknown_action_fails_the_step_and_names_it",
     ),

@@ -23,6 +23,7 @@ from understage.identity.audit import Auditor
 from understage.identity.credentials import Credentials
 from understage.platform.database import Database
 from understage.platform.plugin import create_plugin
+from understage.scaffolder.actions import ActionRegistry
 from understage.scaffolder.api.routers import create_scaffolder_routers
 from understage.scaffolder.service import ScaffolderService
 from understage.sdk import ActionContext, ActionModel, action
@@ -294,6 +295,32 @@ async def test_a_template_that_changes_meanwhile_changes_no_task(database: Datab
         await bench.http.post(f"/v2/tasks/{task_id}/retry", json={"secrets": {"password": "the-right-one"}})
         assert (await completion(bench, task_id))["output"] == {"n": "1 HELLO ADA"}
         assert (await bench.task(task_id))["spec"]["steps"] == steps
+
+
+async def test_an_action_of_another_package_does_not_run_in_its_place(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls.clear()
+    origins: dict[str, str | None] = {"test:effect": "acme-actions 1.0"}
+    monkeypatch.setattr(ActionRegistry, "origin", lambda _registry, action_id: origins.get(action_id))
+    effect = {"id": "effect", "action": "test:effect", "input": {"message": "once", "times": 2}}
+    async with road(database, tmp_path, template(effect)) as bench:
+        task_id = await create(bench, password="a-wrong-one")
+        await completion(bench, task_id)
+        assert "acme-actions" not in str(await bench.task(task_id)), "the note is not served"
+        for now in ("evil-actions 9.0", None):
+            origins["test:effect"] = now
+            await bench.http.post(f"/v2/tasks/{task_id}/retry", json={"secrets": {"password": "the-right-one"}})
+            error = (await completion(bench, task_id))["error"]
+            assert error["name"] == "ConflictError"
+            told = now or "no package of this service"
+            assert f"was of acme-actions 1.0 when the task was created, and is of {told} now" in error["message"]
+        assert calls == ["once"]
+        origins["test:effect"] = "acme-actions 1.1"
+        await bench.http.post(f"/v2/tasks/{task_id}/retry", json={"secrets": {"password": "the-right-one"}})
+        assert "error" not in await completion(bench, task_id)
+        told = "test:effect is of acme-actions 1.1 now; the task was created with acme-actions 1.0"
+        assert told in str(await bench.events(task_id))
 
 
 async def test_a_retry_brings_the_secrets_that_the_template_asks_for(database: Database, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class ActionRegistry:
 
     def __init__(self, actions: Iterable[AnyAction] = (), broken: Sequence[BrokenPlugin] = ()) -> None:
         self._actions: dict[str, AnyAction] = {}
+        self._origins: dict[str, str] = {}
         self._later: list[EntryPoint] | None = None
         self._schemas: dict[str, InputSchema] = {}
         self.broken = tuple(broken)
@@ -58,7 +59,7 @@ class ActionRegistry:
 
         An entry point names an `Action`, or a list of them. Raises DuplicateActionError naming both entry points.
         """
-        found: dict[str, tuple[AnyAction, str]] = {}
+        found: dict[str, tuple[AnyAction, str, str]] = {}
         broken: list[BrokenPlugin] = []
         for point in installed(GROUP) if points is None else points:
             try:
@@ -73,8 +74,10 @@ class ActionRegistry:
                         f"Two plugins register the action '{action.id}': {found[action.id][1]} and {point.value}. "
                         "Uninstall one of them or give its action another id."
                     )
-                found[action.id] = (action, point.value)
-        return cls((action for action, _ in found.values()), broken)
+                found[action.id] = (action, point.value, _origin(point))
+        registry = cls((action for action, _, _ in found.values()), broken)
+        registry._origins = {action_id: origin for action_id, (_, _, origin) in found.items()}
+        return registry
 
     @classmethod
     def when_asked(cls) -> "ActionRegistry":
@@ -92,7 +95,7 @@ class ActionRegistry:
     def _known(self) -> dict[str, AnyAction]:
         if self._later is not None:
             loaded, self._later = self.from_entry_points(self._later), None
-            self._actions, self.broken = loaded._actions, loaded.broken
+            self._actions, self.broken, self._origins = loaded._actions, loaded.broken, loaded._origins
         return self._actions
 
     def get(self, action_id: str) -> AnyAction:
@@ -104,6 +107,11 @@ class ActionRegistry:
                 f"Template action with ID '{action_id}' is not registered. See "
                 "https://backstage.io/docs/features/software-templates/builtin-actions/ on how to add a new action module."
             ) from None
+
+    def origin(self, action_id: str) -> str | None:
+        """Package and version that an action is of, as in `understage 0.1.0`; None for one that no package registers."""
+        self._known()
+        return self._origins.get(action_id)
 
     def parse_input(self, action: AnyAction, rendered: Mapping[str, Any], key: str | None) -> BaseModel:
         """The rendered input of a step as the action's model; `key` is that of the loop's item.
@@ -144,6 +152,10 @@ def _load(point: EntryPoint) -> list[AnyAction]:
         if not isinstance(action, Action):
             raise TypeError(f"{point.value} is no action: decorate an async function with @action")
     return actions
+
+
+def _origin(point: EntryPoint) -> str:
+    return point.value if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 
 def _describe(action: AnyAction) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def assemble(
         actions=actions,
         templates=templates,
         interpreter=interpreter,
-        factory=TemplateTaskFactory(templates, catalog_token),
+        factory=TemplateTaskFactory(templates, catalog_token, registry.origin),
         dry_run=DryRun(interpreter, access, templates, data_directory / "scaffolder" / "dry-runs"),
         autocomplete=Autocomplete(autocomplete or {}),
         extensions=extensions,

@@ -26,6 +26,7 @@ from understage.platform.scheduler import Loop
 from understage.scaffolder.cipher import Cipher
 from understage.scaffolder.clock import iso_time
 from understage.scaffolder.events import Event, TaskEvents, TaskSignals
+from understage.scaffolder.pins import without_pins
 from understage.scaffolder.store.cancel_task import cancel_task
 from understage.scaffolder.store.claim_tasks import Claim
 from understage.scaffolder.store.create_task import Holder, NewRow, create_held_task
@@ -84,9 +85,8 @@ class FoundTask:
 
     @property
     def spec(self) -> TaskSpec:
-        """The spec as stored."""
-        spec: TaskSpec = loads(self.stored.spec)
-        return spec
+        """The spec as it is served."""
+        return without_pins(loads(self.stored.spec))
 
     def to_wire(self) -> dict[str, Any]:
         """`{id, spec, status, createdAt, lastHeartbeatAt?, createdBy?}`."""

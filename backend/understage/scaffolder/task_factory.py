@@ -9,6 +9,7 @@ from understage.identity.credentials import Credentials
 from understage.model.ref import EntityRef
 from understage.model.task import TaskSpec, build_task_spec
 from understage.scaffolder.parameters import check_secrets, check_values
+from understage.scaffolder.pins import Origin, pin
 from understage.scaffolder.steps.interpreter import complete_secrets
 from understage.scaffolder.tasks.creation import NewTask
 from understage.scaffolder.templates import Templates
@@ -20,12 +21,13 @@ CatalogToken = Callable[[Credentials], Awaitable[str | None]]
 class TemplateTaskFactory:
     """Makes tasks of templates; whether the caller may create tasks at all was asked before.
 
-    The order of checks is that of Backstage scaffolder-backend 4.2.0.
+    The order of checks is that of Backstage scaffolder-backend 4.2.0. `origin` tells which packages actions are of.
     """
 
-    def __init__(self, templates: Templates, catalog_token: CatalogToken) -> None:
+    def __init__(self, templates: Templates, catalog_token: CatalogToken, origin: Origin) -> None:
         self._templates = templates
         self._catalog_token = catalog_token
+        self._origin = origin
 
     async def create(
         self, template_ref: str, values: Mapping[str, Any], secrets: Mapping[str, str], credentials: Credentials
@@ -39,7 +41,8 @@ class TemplateTaskFactory:
             visible.template, values, steps=visible.steps, user_ref=credentials.user_ref, user_entity=user
         )
         check_step_ids(spec)
-        return NewTask(spec, complete_secrets(secrets, credentials, credentials.token), credentials.user_ref)
+        sealed = complete_secrets(secrets, credentials, credentials.token)
+        return NewTask(pin(spec, self._origin), sealed, credentials.user_ref)
 
     async def renew(self, spec: TaskSpec, secrets: Mapping[str, str], credentials: Credentials) -> Mapping[str, str]:
         """As the protocol says."""

@@ -6,8 +6,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from understage.errors import NotFoundError
+from understage import __version__
+from understage.errors import ConflictError, NotFoundError
 from understage.scaffolder.actions import ActionRegistry, DuplicateActionError
+from understage.scaffolder.pins import check_pin, pin, without_pins
 
 
 def point(name: str, value: str) -> EntryPoint:
@@ -74,3 +76,25 @@ def test_actions_of_other_packages_are_loaded_at_once(monkeypatch: pytest.Monkey
     theirs = point("acme", "acme_actions.missing:action")
     monkeypatch.setattr("understage.scaffolder.actions.installed", lambda group: [theirs])
     assert [plugin.target for plugin in ActionRegistry.when_asked().broken] == ["acme_actions.missing:action"]
+
+
+def test_every_installed_action_is_of_a_package() -> None:
+    registry = ActionRegistry.when_asked()
+    assert {registry.origin(action.id) for action in registry.all()} == {f"understage {__version__}"}
+    assert registry.origin("acme:nothing") is None
+
+
+def test_a_task_is_held_to_the_packages_of_its_actions() -> None:
+    spec = {"steps": [{"action": "a:b"}, {"action": "plugin:c"}]}
+    pinned = pin(spec, {"a:b": "acme 1.0"}.get)
+    assert without_pins(pinned) == spec
+    assert check_pin(pinned, "a:b", {"a:b": "acme 1.0"}.get) is None
+    assert check_pin(pinned, "plugin:c", {}.get) is None
+    assert (
+        check_pin(pinned, "a:b", {"a:b": "acme 1.1"}.get)
+        == "a:b is of acme 1.1 now; the task was created with acme 1.0"
+    )
+    for action_id, others in (("a:b", {"a:b": "acme-evil 1.0"}), ("a:b", {}), ("plugin:c", {"plugin:c": "acme 1.0"})):
+        with pytest.raises(ConflictError, match="create the task anew"):
+            check_pin(pinned, action_id, others.get)
+    assert check_pin(spec, "a:b", {}.get) is None, "a task of the release before"

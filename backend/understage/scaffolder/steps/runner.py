@@ -16,6 +16,7 @@ from opentelemetry.trace import Status, StatusCode
 from understage.errors import UnderstageError
 from understage.platform.telemetry import tracer
 from understage.scaffolder.actions import AnyAction
+from understage.scaffolder.pins import check_pin
 from understage.scaffolder.remote_actions import Actions
 from understage.scaffolder.steps.call import ActionCall
 from understage.scaffolder.steps.conditions import is_wanted, survives_failure
@@ -99,9 +100,12 @@ class StepRunner:
 
     async def _run_action(self, step: Step, progress: Progress, renderer: Renderer) -> StepStatus:
         action = await self._actions.get(step["action"], self._facts.credentials)
+        changed = check_pin(self._facts.spec, step["action"], self._actions.registry.origin)
         inputs = StepInputs(self._actions.registry, self._facts, step, progress.outputs, renderer, self._taint)
         iterations = await inputs.prepare(action, self._is_allowed)
         line_log = LineLog(lambda line: self._say(step, line), self._taint.lines, least=self._log_level)
+        if changed is not None:
+            line_log.info(changed)
         info = StepInfo(step["id"], step["name"])
         call = ActionCall(self._facts, self._run, self._lines, line_log, info, self._taint)
         if self._facts.is_dry_run and not self._announce_dry_run(action, step, iterations, line_log):
