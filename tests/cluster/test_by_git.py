@@ -63,10 +63,16 @@ def requests(tmp_path: Path, gitea: Gitea, helm_binary: Path) -> Requests:
     return Requests(tmp_path / "requests", gitea, helm_binary)
 
 
+def have_organizations(gitea: Gitea, *names: str) -> None:
+    """Others of the session may have made them."""
+    for name in names:
+        if gitea.request("GET", f"/orgs/{name}").status_code == 404:
+            gitea.create_organization(name)
+
+
 @pytest.mark.timeout(400)
 def test_a_merged_file_becomes_a_service(requests: Requests, gitea: Gitea) -> None:
-    for organization in ("payments", "platform"):
-        gitea.create_organization(organization)
+    have_organizations(gitea, "payments", "platform")
     check, run, policies = (command.strip() for command in COMMANDS)
     requests.commit("Ask for a service")
     checked = requests.run(check)
@@ -145,9 +151,7 @@ MISSING = {
 
 @pytest.mark.timeout(900)
 def test_requests_for_all_templates_are_taken(requests: Requests, gitea: Gitea) -> None:
-    for organization in (TEAM, "platform"):
-        if gitea.request("GET", f"/orgs/{organization}").status_code == 404:
-            gitea.create_organization(organization)
+    have_organizations(gitea, TEAM, "platform")
     if gitea.request("GET", "/repos/platform/gitops").status_code == 404:
         gitea.create_repository("platform", "gitops")
         gitea.commit("platform", "gitops", {"README.md": "What runs where\n"}, "Begin")
