@@ -18,6 +18,7 @@ from tests.unit.skeletons.golden_path import run_steps, templating
 from tests.unit.skeletons.samples import WITHIN, as_in_a_pod, collecting, free_port, need, run_tool, spans_of, started
 
 from understage.sdk.testing import FakeForge, FakeForges, fake_ports
+from understage.sdk.yaml import parse_document
 
 # Tool chains fetch libraries the first time.
 pytestmark = pytest.mark.timeout(900)
@@ -36,7 +37,10 @@ def ask(url: str, method: str = "GET", **options: Any) -> httpx.Response:
 
 @dataclass(frozen=True)
 class Language:
-    """How a sample is built, and how a team would add an endpoint `/orders/{id}` that takes a while."""
+    """How a sample is built after its CI, and how a team would add an endpoint `/orders/{id}` that takes a while.
+
+    Without `ci` its tests are run by `build`: the workflow installs into the runner's own Python.
+    """
 
     build: tuple[tuple[str, ...], ...]
     # What the container's command is here.
@@ -49,6 +53,7 @@ class Language:
     # Series of paths that no route has.
     nowhere: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    ci: tuple[str, ...] = ()
 
 
 LANGUAGES = {
@@ -68,7 +73,8 @@ def order(id: str) -> dict[str, str]:
 ''',
     ),
     "go": Language(
-        build=(("go", "vet", "./..."), ("go", "test", "./..."), ("go", "build", "-o", "service", ".")),
+        ci=("go vet ./...", "go test ./..."),
+        build=(("go", "build", "-o", "service", "."),),
         places={"/service": "./service"},
         file="main.go",
         before="\treturn mux\n",
@@ -80,7 +86,8 @@ def order(id: str) -> dict[str, str]:
         root="/{$}",
     ),
     "node": Language(
-        build=(("npm", "ci", "--no-audit", "--no-fund"), ("npm", "test")),
+        ci=("npm ci", "npm test"),
+        build=(),
         places={},
         file="app.js",
         before="  return app;\n",
@@ -93,10 +100,8 @@ def order(id: str) -> dict[str, str]:
         orders="/orders/:id",
     ),
     "java": Language(
-        build=(
-            ("mvn", "--batch-mode", "--quiet", "package"),
-            ("java", "-Djarmode=tools", "-jar", "target/service.jar", "extract", "--destination", "target/service"),
-        ),
+        ci=("mvn --batch-mode --no-transfer-progress verify",),
+        build=(("java", "-Djarmode=tools", "-jar", "target/service.jar", "extract", "--destination", "target/service"),),
         places={"/service/service.jar": "target/service/service.jar"},
         # It starts often and is asked little: what compiles well takes half of the time.
         environment={"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"},
@@ -133,16 +138,26 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """Each sample with an endpoint more, built once."""
     name = request.param
     language = LANGUAGES[name]
-    for command in {line[0] for line in language.build}:
+    for command in {line.split()[0] for line in language.ci} | {line[0] for line in language.build}:
         need(command, f"test the sample in {name}")
     folder = asyncio.run(write(tmp_path_factory.mktemp(name), name))
     source = folder / language.file
     text = source.read_text()
     assert text.count(language.before) == 1
     source.write_text(text.replace(language.before, language.endpoint + language.before))
+    assert not language.ci or tested_by_ci(folder) == [*language.ci]
+    for line in language.ci:
+        run_tool("sh", "-ec", line, folder=folder)
     for command in language.build:
         run_tool(*command, folder=folder)
     return Sample(name, language, folder, [language.places.get(word, word) for word in command_of(folder / "Dockerfile")])
+
+
+def tested_by_ci(folder: Path) -> list[str]:
+    """What its workflow runs before an image is made."""
+    workflow = parse_document((folder / ".github/workflows/ci.yaml").read_bytes()).value
+    assert workflow["jobs"]["image"]["needs"] == "test"
+    return [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
 
 
 async def write(workspace: Path, language: str) -> Path:
