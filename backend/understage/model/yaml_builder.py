@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from sys import intern
 from typing import Any
 
 import yaml
@@ -173,7 +174,8 @@ class Builder:
             if kind is MappingEndEvent:
                 return mapping
             if kind is ScalarEvent:
-                key = key_text(event.value, event.implicit[0], event.tag)
+                # A file's keys are few: as one text each, they are handed over and kept once.
+                key = intern(key_text(event.value, event.implicit[0], event.tag))
                 if event.anchor is not None:
                     self._anchors[event.anchor] = (key, 1)
             else:

@@ -5,8 +5,8 @@ The processors of the catalog call `DocumentProcesses.parse`; `model.yaml_proces
 """
 
 import asyncio
-import marshal
 import os
+import pickle
 import sys
 from collections.abc import Callable
 
@@ -68,7 +68,7 @@ class DocumentProcesses:
         child.rest(self._end_idle)
         self._idle.append(child)
         # Of a process of this program, which holds what it was given: no more is trusted than was before.
-        found: list[Part] | None = marshal.loads(answer)
+        found: list[Part] | None = pickle.loads(answer)
         return found
 
     def _end_idle(self, child: "_Child") -> None:
@@ -101,7 +101,7 @@ class _Child:
             self._timer.cancel()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(marshal.dumps(question))
+        self._process.stdin.write(pickle.dumps(question))
         await self._process.stdin.drain()
         length = await self._process.stdout.readexactly(LENGTH_BYTES)
         return await self._process.stdout.readexactly(int.from_bytes(length))
