@@ -228,8 +228,9 @@ def _build_part(part: Part, report: Report) -> None:
             _go(part, "build", *_build_flags(part), "-o", str(Path(staging, "bin", name)), package)
             report(f"{name}: built in {time.monotonic() - started:.0f} s")
         for module, folders in part.data.items():
-            # `list` would not say where a module is that nothing has fetched yet
-            described = json.loads(_go(part, "mod", "download", "-json", module))
+            described = json.loads(_go(part, "list", "-m", "-json", module))
+            if "Dir" not in described:  # nothing has fetched it yet
+                described = json.loads(_go(part, "mod", "download", "-json", module))
             for folder in folders:
                 # file by file: the module cache is read-only, and so would its copy be
                 shutil.copytree(
