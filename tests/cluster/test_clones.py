@@ -199,7 +199,7 @@ def uids(platform: Platform, namespace: str) -> set[str]:
     return {(platform.cluster.get(path) or {"metadata": {"uid": "gone"}})["metadata"]["uid"] for path in paths}
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_else(
     platform: Platform, definitions: None, helm_binary: Path, http: HttpClient, tmp_path: Path
 ) -> None:
@@ -254,6 +254,7 @@ async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_
     assert namespace is not None
     assert namespace["metadata"]["annotations"]["understage.io/expires-at"] == planned.output["expiresAt"]
 
+    await clone_system(platform, ports, defaults, tmp_path)
     config = write_config(platform, tmp_path)
     early = expire_by_command(config)
     assert early["expired"] == []
@@ -279,9 +280,32 @@ async def test_a_clone_is_made_by_git_and_its_end_removes_all_of_it_and_nothing_
     assert expire_by_command(config)["expired"] == []
 
 
+async def clone_system(platform: Platform, ports: Ports, defaults: dict[str, Any], folder: Path) -> None:
+    """All services of a system into one namespace, in which they run beside each other and have what a clone has once."""
+    commit_service(platform, "coffer")
+    await deploy(platform, folder / "second", "coffer")
+    workspace = folder / "system"
+    workspace.mkdir()
+    input = {"source": "system:default/till", "from": "staging", "name": "summer", "team": TEAM, "ttl": "1h"}
+    planned = await run_action(
+        clone_environment, {**input, "targetPath": "gitops"}, workspace=workspace, ports=ports, defaults=defaults
+    )
+    assert planned.output["services"] == ["coffer", "purse"]
+    committing = {"sourcePath": "gitops", "message": "Clone till"}
+    await run_action(commit, committing, workspace=workspace, ports=ports, defaults=defaults)
+    assert wait_for("the pods of both", lambda: len(platform.cluster.pods("clone-summer")) == 2 or None, 150)
+    made = everything(platform, "clone-summer")
+    assert {name for kind, name in made if kind == "Deployment"} == {"coffer", "purse"}
+    assert {name for kind, name in made if kind == "ExternalSecret"} == {"coffer-clone", "purse-clone"}
+    assert len([kind for kind, _ in made if kind == "ResourceQuota"]) == 1
+    assert not [item for item in made if item[0] == "Secret"]
+
+
 def real_ports(platform: Platform, http: HttpClient, helm: Path, folder: Path) -> tuple[Ports, dict[str, Any]]:
-    """Forge, git, Helm, cluster and Argo CD of the bench; a catalog with the service."""
-    gitea = platform.gitea
+    """Forge, git, Helm, cluster and Argo CD of the bench; a catalog with two services of a system."""
+    gitea, owner = platform.gitea, f"group:default/{TEAM}"
+    services = [entity("Component", name, owner) for name in ("coffer", "purse")]
+    parts = [{"type": "hasPart", "targetRef": f"component:default/{name}"} for name in ("coffer", "purse")]
     forge = create_gitea_forge(
         http, host=gitea.host, base_url=gitea.url, username=gitea.username, password=gitea.password
     )
@@ -291,7 +315,7 @@ def real_ports(platform: Platform, http: HttpClient, helm: Path, folder: Path) -
         helm=HelmBinary(str(helm)),
         clusters=clusters_from_config(platform.app_config()),
         argocd=argocd_from_config(platform.app_config()),
-        catalog=FakeCatalog([entity("Component", "purse", f"group:default/{TEAM}")]),
+        catalog=FakeCatalog([*services, entity("System", "till", owner, relations=parts)]),
     )
     vault = {"server": "https://vault.example.com:8200"}
     return ports, {"vault": vault, "gitopsRepository": {"host": None, "owner": GITOPS[0], "name": GITOPS[1]}}
