@@ -22,6 +22,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -84,6 +85,7 @@ class Replicas:
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )  # fmt: skip
         self._known: set[Path] = set()
+        self._asking = threading.Lock()
 
     def start(self) -> int:
         assert self._parent.stdin is not None
@@ -92,9 +94,10 @@ class Replicas:
         return int(self._parent.stdout.readline())
 
     def keep(self) -> None:
-        for token in set((self._folder / "kills").glob("*.killed")) - self._known:
-            self._known.add(token)
-            self.start()
+        with self._asking:  # many tasks are watched at once
+            for token in set((self._folder / "kills").glob("*.killed")) - self._known:
+                self._known.add(token)
+                self.start()
 
     def stop(self) -> None:
         assert self._parent.stdin is not None
