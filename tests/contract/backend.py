@@ -140,6 +140,14 @@ def at_rest(look: Callable[[], Seen], *, quiet: float = 3.0, patience: float = 9
     return seen
 
 
+def wait_until(seen: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Return when it is seen."""
+    deadline = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < deadline, f"{what}: not seen within {seconds:.0f} s"
+        time.sleep(0.3)
+
+
 def write_overlay(file: Path, data: Mapping[str, Any]) -> Path:
     """Write a configuration file."""
     file.parent.mkdir(parents=True, exist_ok=True)

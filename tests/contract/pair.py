@@ -16,6 +16,7 @@ from tests.contract.backend import (
     at_rest,
     free_port,
     place,
+    wait_until,
     write_overlay,
 )
 from tests.contract.cases import Case
@@ -99,6 +100,15 @@ class Pair:
     def settle(self) -> None:
         """Return when neither has changed for some seconds."""
         at_rest(lambda: (self.refs(self.stock), self.refs(self.ours)))
+
+    def serves(self, backend: Backend, *components: str) -> bool:
+        """Whether the backend has all of these components."""
+        refs = {"entityRefs": [f"component:default/{name}" for name in components]}
+        return all(self.send(backend, "POST", "/api/catalog/entities/by-refs", json=refs).json()["items"])
+
+    def await_served(self, backend: Backend, *components: str) -> None:
+        """Return when it has them: the stock backend leaves an orphan of what it was still reading as its location went."""
+        wait_until(lambda: self.serves(backend, *components), f"{', '.join(components)} of {backend.name}")
 
     def respond(self, backend: Backend, case: Case) -> httpx.Response:
         """The answer of one of them."""

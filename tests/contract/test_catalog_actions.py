@@ -53,6 +53,7 @@ def test_a_location_is_registered_and_unregistered_by_its_url_in_another_case(pa
     def walk(backend: Backend) -> list[Any]:
         status, registered = invoke(pair, backend, "register-entity", {"locationUrl": url})
         [location_id] = registered["output"].values()
+        pair.await_served(backend, "http-one")
         again, refused = invoke(pair, backend, "register-entity", {"locationUrl": url})
         upper = pair.files.url.upper() + "/ONE.YAML?BY-ACTION"
         gone = invoke(pair, backend, "unregister-entity", {"type": {"locationUrl": upper}})

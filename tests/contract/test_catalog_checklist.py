@@ -5,7 +5,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
-from tests.contract.backend import at_rest
 from tests.contract.cases import load_cases
 from tests.contract.pair import Pair, compare
 from tests.contract.walk import Walk
@@ -180,10 +179,7 @@ def test_what_comes_between_pages_moves_no_other(pair: Pair) -> None:
         walked = page["items"]
         target = {"type": "url", "target": f"{pair.files.url}/one.yaml"}
         created = pair.send(backend, "POST", f"{CATALOG}/locations", json=target).json()
-        served = f"{CATALOG}/entities/by-query?limit=0&filter=spec.target={target['target']}"
-        at_rest(
-            lambda backend=backend, served=served: pair.send(backend, "GET", served).json()["totalItems"], quiet=0.5
-        )
+        pair.await_served(backend, "http-one")
         while cursor := page["pageInfo"].get("nextCursor"):
             following = f"{CATALOG}/entities/by-query?limit=3&fields=metadata.name&cursor={quote(cursor)}"
             page = pair.send(backend, "GET", following).json()

@@ -1,18 +1,16 @@
 """Walks through the catalog that both backends take alike: pages, registered locations, orphans, deletion."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import httpx
 import pytest
-from tests.contract.backend import Backend
+from tests.contract.backend import Backend, wait_until
 from tests.contract.pair import Pair
 from tests.contract.walk import Walk
 
 CATALOG = "/api/catalog"
-SECONDS = 60.0
 COMPONENT = f"{CATALOG}/entities/by-name/component/default"
 
 
@@ -85,10 +83,7 @@ def test_an_entity_by_its_uid(walk: Walk) -> None:
 
 
 def wait_for_both(pair: Pair, seen: Callable[[Backend], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not all(seen(backend) for backend in (pair.stock, pair.ours)):
-        assert time.monotonic() < deadline, f"{what}: not seen within {SECONDS:.0f} s"
-        time.sleep(0.3)
+    wait_until(lambda: all(seen(backend) for backend in (pair.stock, pair.ours)), what)
 
 
 def is_served(pair: Pair, backend: Backend) -> bool:
@@ -105,13 +100,7 @@ def register(walk: Walk, name: str, file: str, *components: str) -> None:
     )
     assert responses[1].status_code == 201
     walk.keep(name, tuple(response.json()["location"]["id"] for response in responses))
-    wait_for_both(walk.pair, lambda backend: serves(walk.pair, backend, *components), f"components of {file}")
-
-
-def serves(pair: Pair, backend: Backend, *components: str) -> bool:
-    refs = [f"component:default/{name}" for name in components]
-    found = pair.send(backend, "POST", f"{CATALOG}/entities/by-refs", json={"entityRefs": refs}).json()["items"]
-    return all(found)
+    wait_for_both(walk.pair, lambda backend: walk.pair.serves(backend, *components), f"components of {file}")
 
 
 def test_a_location_is_registered_looked_at_and_removed(walk: Walk) -> None:
@@ -147,9 +136,7 @@ def test_a_location_is_pointed_elsewhere(walk: Walk) -> None:
     assert [response.status_code for response in moved] == [200, 200]
     assert [response.json()["entityRef"] for response in moved] == registered
     assert walk.same("GET", f"{COMPONENT}/http-one")[1].status_code == 404
-    wait_for_both(
-        walk.pair, lambda backend: serves(walk.pair, backend, "http-two-a"), "the component of the other file"
-    )
+    wait_for_both(walk.pair, lambda backend: walk.pair.serves(backend, "http-two-a"), "the component of the other file")
     walk.pair.settle()
     after = walk.same("GET", f"{CATALOG}/entities/by-name/location/default/{name}")
     assert walk.same("GET", f"{COMPONENT}/http-one")[1].status_code == 404

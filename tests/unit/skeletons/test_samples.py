@@ -145,7 +145,7 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     text = source.read_text()
     assert text.count(language.before) == 1
     source.write_text(text.replace(language.before, language.endpoint + language.before))
-    assert not language.ci or tested_by_ci(folder) == [*language.ci]
+    assert not language.ci or commands_of_ci(folder) == [*language.ci]
     for line in language.ci:
         run_tool("sh", "-ec", line, folder=folder)
     for command in language.build:
@@ -153,7 +153,7 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return Sample(name, language, folder, [language.places.get(word, word) for word in command_of(folder / "Dockerfile")])
 
 
-def tested_by_ci(folder: Path) -> list[str]:
+def commands_of_ci(folder: Path) -> list[str]:
     """What its workflow runs before an image is made."""
     workflow = parse_document((folder / ".github/workflows/ci.yaml").read_bytes()).value
     assert workflow["jobs"]["image"]["needs"] == "test"
