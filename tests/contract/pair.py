@@ -98,7 +98,7 @@ class Pair:
         return stock & ours
 
     def settle(self) -> None:
-        """Return when neither has changed for some seconds."""
+        """Return when neither has changed for some seconds: an owner loses the relation to what went a while after it."""
         at_rest(lambda: (self.refs(self.stock), self.refs(self.ours)))
 
     def serves(self, backend: Backend, *components: str) -> bool:

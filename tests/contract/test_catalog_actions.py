@@ -61,6 +61,7 @@ def test_a_location_is_registered_and_unregistered_by_its_url_in_another_case(pa
         return [status, len(location_id), again, "error" in refused, gone, missing, error["error"]["message"]]
 
     assert walk(pair.ours) == walk(pair.stock)
+    pair.settle()
 
 
 def test_broken_yaml_is_told_and_never_an_error(pair: Pair) -> None:

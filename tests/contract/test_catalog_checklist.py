@@ -131,7 +131,8 @@ def test_answers_are_compressed_for_those_who_ask(pair: Pair) -> None:
         assert stock.headers.get("content-encoding") == ours.headers.get("content-encoding")
         assert (ours.headers.get("content-encoding") == "gzip") == (coding == "gzip")
         assert "accept-encoding" in ours.headers["vary"].lower()
-        assert not compare(*pair.normalised(stock, ours))
+        difference = compare(*pair.normalised(stock, ours))
+        assert not difference, difference
 
 
 def test_an_answer_that_is_known_already_is_not_sent_again(pair: Pair) -> None:
@@ -189,3 +190,4 @@ def test_what_comes_between_pages_moves_no_other(pair: Pair) -> None:
         new = created["location"]["entityRef"].partition("/")[2]
         assert [name for name in names if name != new] == [entity["metadata"]["name"] for entity in everything]
         assert names.count(new) <= 1
+    pair.settle()

@@ -22,6 +22,7 @@ def walk(pair: Pair) -> Iterator[Walk]:
         for item in pair.send(backend, "GET", f"{CATALOG}/locations").json():
             pair.send(backend, "DELETE", f"{CATALOG}/locations/{item['data']['id']}")
     wait_for_both(pair, lambda backend: not is_served(pair, backend), "the end of what was registered")
+    pair.settle()
 
 
 def cursors(responses: tuple[httpx.Response, httpx.Response], name: str) -> tuple[str, str] | None:
