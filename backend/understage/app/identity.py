@@ -70,22 +70,27 @@ def create_identity(
     root: Path,
     data_directory: Path,
     signs_in_users: bool,
+    token_elsewhere: str | None = None,
 ) -> Identity:
-    """Wire it from the settings."""
+    """Wire it from the settings. `token_elsewhere` is for the plugins that discovery places elsewhere."""
     discovery = Discovery(settings)
     auth = settings.backend.auth
     users = _create_user_issuer(settings, discovery, data_directory) if signs_in_users else None
     ours = STANDALONE_PLUGINS if signs_in_users else PLUGINS
     keys = {plugin: _create_keys(settings, database, plugin, root) for plugin in ours}
     # A plugin of this name that discovery places elsewhere signs with keys of its own.
-    here = [plugin for plugin in ours if discovery.internal(plugin) == discovery.own(plugin)]
+    here = [plugin for plugin in ours if not discovery.is_elsewhere(plugin)]
     local = {plugin: LocalKeys(keys[plugin].public_jwks) for plugin in here}
     plugin_keys = PluginKeys(discovery, fetch, local)
     user_keys = _create_user_keys(users, discovery, fetch)
     off = auth.dangerously_disable_default_auth_policy
+
+    def given(plugin: str) -> str | None:
+        return token_elsewhere if discovery.is_elsewhere(plugin) else None
+
     plugins = {}
     for plugin in ours:
-        issuer = PluginTokenIssuer(plugin, keys[plugin], auth_policy_disabled=off)
+        issuer = PluginTokenIssuer(plugin, keys[plugin], auth_policy_disabled=off, given=given)
         plugins[plugin] = PluginIdentity(
             authenticator=Authenticator(
                 plugin,

@@ -1,7 +1,8 @@
 """Runs steps once, on this machine, with the ports that the service would give them: for commands, which need no server.
 
 The parts of the service are made and not started: nothing is ingested and no task of others is taken up. What steps ask of the
-catalog is answered by the catalog of this configuration, from its database, or by the one that `discovery` places elsewhere.
+catalog is answered by the catalog of this configuration, from its database, or by the one that `discovery` places elsewhere,
+which is asked with the token of `understage.commands`: it does not know the keys of a database that is here for one run.
 """
 
 import uuid
@@ -53,7 +54,8 @@ class OneOff:
 @asynccontextmanager
 async def open_one_off(configuration: Configuration, settings: Settings, *, root: Path) -> AsyncIterator[OneOff]:
     """Make the parts; relative paths of the configuration start at `root`."""
-    service = await create_service(configuration, settings, root=root, standalone=True)
+    token = settings.understage.commands.token
+    service = await create_service(configuration, settings, root=root, standalone=True, token_elsewhere=token)
     service.health.is_started = True
     try:
         yield OneOff(service)

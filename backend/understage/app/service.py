@@ -119,10 +119,18 @@ class Service:
             return await select_problems(connection)
 
 
-async def create_service(configuration: Configuration, settings: Settings, *, root: Path, standalone: bool) -> Service:
+async def create_service(
+    configuration: Configuration,
+    settings: Settings,
+    *,
+    root: Path,
+    standalone: bool,
+    token_elsewhere: str | None = None,
+) -> Service:
     """Make a service from the configuration; relative paths in it start at `root`.
 
-    `standalone` adds the portal: stock page, guest sign-in, local git server.
+    `standalone` adds the portal: stock page, guest sign-in, local git server. `token_elsewhere` is what plugins out of this
+    process are asked with, other than on behalf of a person; without it, tokens of our own keys.
     """
     data_directory = (root / settings.understage.data_directory).resolve()
     database = await open_database(settings.backend.database, root=root, data_directory=data_directory)
@@ -130,7 +138,15 @@ async def create_service(configuration: Configuration, settings: Settings, *, ro
         # Closed again when something below fails; the service closes it otherwise.
         opened.push_async_callback(database.close)
         await migrate_apart(database)
-        service = _compose(configuration, settings, database, root, data_directory, standalone=standalone)
+        service = _compose(
+            configuration,
+            settings,
+            database,
+            root,
+            data_directory,
+            standalone=standalone,
+            token_elsewhere=token_elsewhere,
+        )
         opened.pop_all()
     return service
 
@@ -143,11 +159,18 @@ def _compose(
     data_directory: Path,
     *,
     standalone: bool,
+    token_elsewhere: str | None,
 ) -> Service:
     http = HttpClient()
     fetch = ServiceFetch(http, Discovery(settings).own("").rstrip("/") + "/")
     identity = create_identity(
-        settings, database, fetch, root=root, data_directory=data_directory, signs_in_users=standalone
+        settings,
+        database,
+        fetch,
+        root=root,
+        data_directory=data_directory,
+        signs_in_users=standalone,
+        token_elsewhere=token_elsewhere,
     )
     integrations = create_integrations(
         configuration, settings, http, root=root, data_directory=data_directory, with_local_git=standalone
@@ -231,9 +254,9 @@ def _create_engine(
 
 def _create_node_bus(identity: Identity, fetch: ServiceFetch, events: EventBus) -> NodeEventBus | None:
     """The events backend that discovery places elsewhere."""
-    base = identity.discovery.internal("events")
-    if base == identity.discovery.own("events"):
+    if not identity.discovery.is_elsewhere("events"):
         return None
+    base = identity.discovery.internal("events")
     issuer, catalog = identity.plugins["catalog"].issuer, Credentials.service("plugin:catalog")
 
     async def headers() -> Mapping[str, str]:

@@ -247,6 +247,15 @@ class TaskEngineSettings(Section):
     workspaces: WorkspaceSettings = WorkspaceSettings()
 
 
+class CommandSettings(Section):
+    """`understage.commands`: `token` is what commands send to the plugins that `discovery.endpoints` places elsewhere.
+
+    A service does not: it works for people, with their rights.
+    """
+
+    token: Secret | None = None
+
+
 class TelemetrySettings(Section):
     """`understage.telemetry`; traces and OTLP follow the usual `OTEL_…` variables."""
 
@@ -275,6 +284,7 @@ class UnderstageSettings(Section):
     policies: PolicySettings = PolicySettings()
     costs: CostSettings = CostSettings()
     tasks: TaskEngineSettings = TaskEngineSettings()
+    commands: CommandSettings = CommandSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     measures: MeasuresSettings = MeasuresSettings()
     catalog_memory: int = Field(default=256, ge=0)

@@ -40,6 +40,10 @@ class Discovery:
         """The address of a plugin of this very process, whatever `discovery.endpoints` say."""
         return _resolve({}, self._own_internal, plugin_id)
 
+    def is_elsewhere(self, plugin_id: str) -> bool:
+        """Whether `discovery.endpoints` place a plugin out of this process."""
+        return self.internal(plugin_id) != self.own(plugin_id)
+
     def external(self, plugin_id: str) -> str:
         """The address at which browsers reach a plugin."""
         return _resolve(self._external, self._own_external, plugin_id)

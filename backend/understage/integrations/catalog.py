@@ -45,6 +45,10 @@ class Fetch(Protocol):
 
 
 _CHUNK = 500
+_UNKNOWN = (
+    "It looks for our keys where its discovery places this plugin; commands, whose keys are nowhere, need a token of it in "
+    "`understage.commands.token`"
+)
 _REFUSALS = {400: InputError, 401: AuthenticationError, 403: NotAllowedError, 404: NotFoundError, 409: ConflictError}
 
 
@@ -125,4 +129,6 @@ def _refusal(answer: Answer, doing: str) -> Exception:
         message = str(answer.body["error"]["message"])
     except (KeyError, TypeError):
         message = f"status {answer.status}"
+    if answer.status == 401:
+        message += f". {_UNKNOWN}"
     return _REFUSALS.get(answer.status, ForeignError)(f"The catalog refused {doing}: {message}")

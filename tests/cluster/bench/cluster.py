@@ -62,8 +62,8 @@ class Cluster:
                 url=url,
                 admin_token=tokens[0],
                 developer_token=tokens[1],
-                kubeconfig=_write_kubeconfig(folder / "admin.kubeconfig", url, "admin", tokens[0]),
-                developer_kubeconfig=_write_kubeconfig(folder / "developer.kubeconfig", url, "developer", tokens[1]),
+                kubeconfig=write_kubeconfig(folder / "admin.kubeconfig", url, "admin", tokens[0]),
+                developer_kubeconfig=write_kubeconfig(folder / "developer.kubeconfig", url, "developer", tokens[1]),
                 folder=folder,
                 http=http,
             )
@@ -270,7 +270,7 @@ def _ready_nodes(cluster: Cluster) -> int:
     return len(ready)
 
 
-def _write_kubeconfig(path: Path, url: str, user: str, token: str) -> Path:
+def write_kubeconfig(path: Path, url: str, user: str, token: str) -> Path:
     """Write a kubeconfig with one context (JSON is YAML)."""
     config = {
         "apiVersion": "v1",

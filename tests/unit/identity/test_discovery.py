@@ -43,6 +43,7 @@ def test_endpoints_name_other_addresses() -> None:
     assert found.internal("auth") == found.external("auth") == "http://one"
     assert (found.internal("search"), found.external("search")) == ("http://in/search", "http://out")
     assert (found.internal("techdocs"), found.external("techdocs")) == ("http://only-in", "http://all/techdocs")
+    assert (found.is_elsewhere("search"), discovery().is_elsewhere("search")) == (True, False)
     assert found.internal("a/b") == "http://all/a%2Fb"
 
 

@@ -124,6 +124,18 @@ def test_nobody_gets_a_token_only_without_the_default_policy(issuer: PluginToken
     assert asyncio.run(open_house.headers("catalog", Credentials.none())) == {}
 
 
+def test_a_token_that_another_installation_gave_is_sent_for_services_alone(clock: Clock, tmp_path: Path) -> None:
+    keys = RotatingKeys(MemoryKeyStore(), clock=clock)
+    issuer = PluginTokenIssuer("scaffolder", keys, given={"catalog": "theirs"}.get, clock=clock)
+    assert issue(issuer, issuer.own_credentials) == "theirs"
+    assert tokens.read_claims(issue(issuer, issuer.own_credentials, "search"))["aud"] == "search"
+    user_token, _ = user_issuer(tmp_path, clock).issue(ALICE, [])
+    assert tokens.read_claims(issue(issuer, Credentials.user(ALICE, user_token)))["aud"] == "catalog"
+    limits = {"catalog": AccessRestrictions(("x",))}
+    with pytest.raises(NotAllowedError, match="cannot be delegated"):
+        issue(issuer, Credentials(ServicePrincipal("ci", limits["catalog"]), restrictions=limits))
+
+
 def test_user_without_token_or_proof_cannot_be_represented(
     issuer: PluginTokenIssuer, clock: Clock, tmp_path: Path
 ) -> None:
