@@ -194,7 +194,7 @@ async def assert_same_lists(database: Database, served: Served, predicate: Predi
         uids = [row[0] for row in await connection.execute(text("SELECT uid FROM final_entities"))]
         by_uid = {uid: await select_by_uid(connection, uid, predicate) for uid in [*uids, "nope"]}
     assert b",".join(snapshot.dump(predicate)) == dump.json.encode()
-    assert snapshot.by_refs(refs, predicate) == {ref: json.encode() for ref, json in by_refs.items()}
+    assert snapshot.by_refs(refs, predicate) == [by_refs[ref].encode() if ref in by_refs else None for ref in refs]
     found = {uid: snapshot.by_uid(uid.upper(), predicate) for uid in by_uid}
     assert found == {uid: None if json is None else json.encode() for uid, json in by_uid.items()}
     return 1

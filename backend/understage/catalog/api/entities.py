@@ -1,7 +1,7 @@
 """`/entities…`: lists, pages, single entities, by reference, ancestry, deletion."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -11,7 +11,13 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import answer_with_etag, encode_array, encode_entity, encode_object
+from understage.catalog.api.answers import (
+    answer_entities,
+    answer_with_etag,
+    encode_array,
+    encode_entity,
+    encode_object,
+)
 from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.ancestry import order_ancestry
 from understage.catalog.query.fields import Projection, parse_fields
@@ -119,8 +125,7 @@ def _add_lists(router: APIRouter, database: Database, served: Served, access: Ac
             found = await _find_by_refs(database, served, body["entityRefs"], predicate)
             told = {"entityRefs": "entityRefs", "fields": "fields", "query": "filter"}
             event.meta |= {told[name]: body[name] for name in told if name in body}
-        items = encode_array(map(found.get, body["entityRefs"]), projection)
-        return answer_with_etag(request, encode_object([("items", items)]))
+        return answer_entities(request, encode_object([("items", encode_array(found, projection))]), projection)
 
 
 def _add_single(
@@ -161,10 +166,10 @@ def _add_single(
         ref = f"{kind}:{namespace}/{name}".lower()
         with auditor.asked(request.scope, "entity-fetch", meta={"queryType": "by-name", "entityRef": ref}):
             readable = await access.readable(request.state.credentials)
-            found = await _find_by_refs(database, served, [ref], both(readable))
-            if ref not in found:
+            [entity] = await _find_by_refs(database, served, [ref], both(readable))
+            if entity is None:
                 raise NotFoundError(f"No entity named '{name}' found, with kind '{kind}' in namespace '{namespace}'")
-        return raw_json_response(encode_entity(found[ref], ()))
+        return raw_json_response(encode_entity(entity, ()))
 
 
 def _add_ancestry(router: APIRouter, database: Database, access: Access, auditor: Auditor) -> None:
@@ -305,12 +310,13 @@ async def _answer_stream(
 
 async def _find_by_refs(
     database: Database, served: Served, refs: Sequence[str], predicate: Predicate
-) -> Mapping[str, str | bytes]:
+) -> Sequence[str | bytes | None]:
     snapshot = await served.find(predicate, values=refs)
     if snapshot is not None:
         return snapshot.by_refs(refs, predicate)
     async with database.read() as connection:
-        return await select_by_refs(connection, refs, predicate)
+        found = await select_by_refs(connection, refs, predicate)
+    return [found.get(ref) for ref in refs]
 
 
 async def _find_by_uid(database: Database, served: Served, uid: str, predicate: Predicate) -> str | bytes | None:

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from understage.catalog.access import Access
-from understage.catalog.api.answers import answer_with_etag, encode_array, encode_object
+from understage.catalog.api.answers import answer_entities, answer_with_etag, encode_array, encode_object
 from understage.catalog.predicate import NOTHING, Predicate, both
 from understage.catalog.query.cursor import FullText, Order, decode_cursor
 from understage.catalog.query.entities import (
@@ -27,7 +27,6 @@ from understage.errors import InputError
 from understage.identity.audit import AuditEvent, Auditor
 from understage.platform.database import Database
 from understage.platform.openapi import OBJECT, STRING, array_of, describe, object_of
-from understage.platform.plugin import raw_json_response
 from understage.platform.requests import Body, Member, Parameter, parse_query, read_sent
 
 QUERY_PARAMETERS = {
@@ -115,7 +114,7 @@ def _add_pages(router: APIRouter, database: Database, served: Served, access: Ac
                 ("pageInfo", orjson.dumps(info)),
             ]
         )
-        return answer_with_etag(request, body) if projection else raw_json_response(body)
+        return answer_entities(request, body, projection)
 
     @router.get(
         "/entities/by-query",

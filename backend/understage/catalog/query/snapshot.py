@@ -83,15 +83,13 @@ class Snapshot:
             self.ids[number], self._uids[number], self._refs[number], self._bodies[number], self.hashes[number]
         )
 
-    def by_refs(self, refs: Sequence[str], predicate: Predicate) -> dict[str, bytes]:
-        """JSON of the entities among `refs` that match, by reference."""
-        numbers = [(ref, self._by_ref.get(ref)) for ref in refs]
-        bits = None if predicate == EVERYTHING else self._matching(predicate)
-        return {
-            ref: self._bodies[number]
-            for ref, number in numbers
-            if number is not None and (bits is None or bits >> number & 1)
-        }
+    def by_refs(self, refs: Sequence[str], predicate: Predicate) -> list[bytes | None]:
+        """JSON of the entities with these references, None for those that are not there or do not match."""
+        find, bodies = self._by_ref.get, self._bodies
+        if predicate == EVERYTHING:
+            return [None if (number := find(ref)) is None else bodies[number] for ref in refs]
+        bits = self._matching(predicate)
+        return [bodies[number] if (number := find(ref)) is not None and bits >> number & 1 else None for ref in refs]
 
     def by_uid(self, uid: str, predicate: Predicate) -> bytes | None:
         """JSON of the entity with this uid (any case), if it matches."""
