@@ -104,29 +104,34 @@ plans: install ## write the query plans that the tests expect, after a change th
 	UNDERSTAGE_RENEW_PLANS=1 $(RUN) pytest -q tests/store/test_hot_plans.py
 	UNDERSTAGE_RENEW_PLANS=1 UNDERSTAGE_PLAN_ENTITIES=100000 $(RUN) pytest -q tests/store/test_hot_plans.py
 
+# What is measured runs on the distribution's Python where it is new enough: that is built for speed, as the image's is. A Python
+# that pyenv builds by its defaults is a quarter slower. Another one: BENCH_PYTHON=/path/to/python
+BENCH_PYTHON := $(lastword $(wildcard /usr/bin/python3.1[1-9]))
+BENCH := UV_PROJECT_ENVIRONMENT=$(CACHE)/venv-bench UV_COMPILE_BYTECODE=1 $(RUN) $(addprefix --python ,$(BENCH_PYTHON)) --group bench
+
 .PHONY: bench
 bench: install ## the stock backend and Understage on the same PostgreSQL and entities: docs/performance.md (half an hour)
-	@$(RUN) --group bench python -m tests.perf.bench --write $(OPTIONS)
+	@$(BENCH) python -m tests.perf.bench --write $(OPTIONS)
 
 .PHONY: bench-quick
 bench-quick: install ## the same with 1 000 entities and few rounds, for those who optimise; OPTIONS="--only ours"
-	@$(RUN) --group bench python -m tests.perf.bench --quick $(OPTIONS)
+	@$(BENCH) python -m tests.perf.bench --quick $(OPTIONS)
 
 .PHONY: bench-large
 bench-large: install ## Understage alone with 10 000 and 100 000 entities, and how each figure grew: docs/performance.md
-	@$(RUN) python -m tests.perf.large --write $(OPTIONS)
+	@$(BENCH) python -m tests.perf.large --write $(OPTIONS)
 
 .PHONY: bench-pages
 bench-pages: install ## the stock catalog pages over 10 000 entities in Chromium: docs/performance.md
-	@$(RUN) python -m tests.perf.browser --write $(OPTIONS)
+	@$(BENCH) python -m tests.perf.browser --write $(OPTIONS)
 
 .PHONY: bench-tasks
 bench-tasks: install ## tasks and 1 000 event streams, beside the stock scaffolder: docs/performance.md
-	@$(RUN) --group bench python -m tests.perf.tasks --write $(OPTIONS)
+	@$(BENCH) python -m tests.perf.tasks --write $(OPTIONS)
 
 .PHONY: bench-templates
 bench-templates: install ## renders of small templates a millisecond of processor time; fails below two
-	@$(RUN) python -m tests.perf.rendering
+	@$(BENCH) python -m tests.perf.rendering
 
 .PHONY: tools
 tools: install ## build the bench's Go tools into the cache

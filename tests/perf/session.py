@@ -24,9 +24,10 @@ IDLE_SECONDS = 10.0
 # What the last batch left to the stitching, and the last of PostgreSQL's counts, which come up to ten seconds late.
 SETTLE_SECONDS = 15.0
 PATIENCE = 1800.0
-# Asking how far it is may take a twentieth of the time.
-SHARE = 20
-POLL_SECONDS = 0.05
+# Asking how far it is may take a twentieth of the time; near the end, which must not be noticed late, a fifth.
+SHARE, LAST_SHARE = 20, 5
+NEAR = 0.8
+POLL_SECONDS = 0.025
 STOCK_INTERVAL = 150.0
 LONGEST = 1.5  # both spread an interval of n seconds over n to 1.5 n
 
@@ -165,7 +166,8 @@ def visible_after(postgres: PostgresServer, server: Server, count: int) -> float
             began = time.monotonic()
             assert began < deadline, f"{server.name} has {seen} of {count} after {PATIENCE:.0f} s"
             [[seen]] = database.execute("SELECT count(*) FROM final_entities WHERE final_entity IS NOT NULL")
-            time.sleep(max(POLL_SECONDS, SHARE * (time.monotonic() - began)))
+            share = SHARE if seen < NEAR * count else LAST_SHARE
+            time.sleep(max(POLL_SECONDS, share * (time.monotonic() - began)))
         while total_components(connection) < count:
             assert time.monotonic() < deadline, f"{server.name} does not count {count} after {PATIENCE:.0f} s"
             time.sleep(POLL_SECONDS)

@@ -126,6 +126,11 @@ assert engine.AsyncConnection is AsyncConnection is sqlalchemy.ext.asyncio.Async
 assert callable(main) and callable(run) and uvicorn.Config is Config
 assert uvicorn.Server.__name__ == "Server"
 assert not hasattr(uvicorn, "no_such_name")
+from fastapi.openapi.models import OpenAPI
+from pydantic import BaseModel
+assert "defer_build" not in BaseModel.model_config
+document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/x": {"get": {"tags": ["a"]}}}}
+assert OpenAPI.model_validate(document).model_dump(exclude_none=True) == document
 import rich
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -43,10 +43,10 @@ from understage.identity.discovery import Discovery
 from understage.integrations.github.commits import GithubCommits
 from understage.platform.actions_router import create_actions_router
 from understage.platform.database import Database
-from understage.platform.database_config import open_database
+from understage.platform.database_config import open_migrated
+from understage.platform.document_processes import DocumentProcesses
 from understage.platform.event_bus import EventBus
 from understage.platform.http import HttpClient
-from understage.platform.migrations import migrate_apart
 from understage.platform.plugin import create_plugin
 from understage.scaffolder.assembly import Assembly
 from understage.scaffolder.service import ScaffolderService
@@ -125,23 +125,30 @@ async def create_service(
     *,
     root: Path,
     standalone: bool,
+    database: Database | None = None,
+    documents: DocumentProcesses | None = None,
     token_elsewhere: str | None = None,
 ) -> Service:
     """Make a service from the configuration; relative paths in it start at `root`.
 
+    `database` is the configured one, for those who have opened it, which is closed when this fails; so are `documents`, the
+    processes of the catalog that parse.
     `standalone` adds the portal: stock page, guest sign-in, local git server. `token_elsewhere` is what plugins out of this
     process are asked with, other than on behalf of a person; without it, tokens of our own keys.
     """
-    data_directory = (root / settings.understage.data_directory).resolve()
-    database = await open_database(settings.backend.database, root=root, data_directory=data_directory)
+    data_directory = settings.data_directory(root)
+    if database is None:
+        database = await open_migrated(settings.backend.database, root=root, data_directory=data_directory)
     async with AsyncExitStack() as opened:
         # Closed again when something below fails; the service closes it otherwise.
         opened.push_async_callback(database.close)
-        await migrate_apart(database)
+        documents = documents or DocumentProcesses()
+        opened.push_async_callback(documents.close)
         service = _compose(
             configuration,
             settings,
             database,
+            documents,
             root,
             data_directory,
             standalone=standalone,
@@ -155,6 +162,7 @@ def _compose(
     configuration: Configuration,
     settings: Settings,
     database: Database,
+    documents: DocumentProcesses,
     root: Path,
     data_directory: Path,
     *,
@@ -177,7 +185,7 @@ def _compose(
     )
     events = EventBus()
     plugins = CatalogPlugins(identity, fetch)
-    engine = _create_engine(configuration, settings, database, integrations, events, http, plugins, root)
+    engine = _create_engine(configuration, settings, database, documents, integrations, events, http, plugins, root)
     scaffolder, assembly, scaffolder_routers = create_scaffolder(
         settings, database, identity, integrations, fetch, root=root, data_directory=data_directory
     )
@@ -230,6 +238,7 @@ def _create_engine(
     configuration: Configuration,
     settings: Settings,
     database: Database,
+    documents: DocumentProcesses,
     integrations: Integrations,
     events: EventBus,
     http: HttpClient,
@@ -249,6 +258,7 @@ def _create_engine(
         events=events,
         read_commit=GithubCommits(http, settings.integrations.github),
         analyzers=installed_analyzers(AnalyzerSetup(integrations.http, configuration.data)),
+        documents=documents,
     )
 
 

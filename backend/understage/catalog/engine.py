@@ -77,7 +77,7 @@ class CatalogEngine:
     points name unless given; `providers` are those beside the built-in ones, `scheduler` repeats their work. `interval`
     overrides the pause between two runs of an entity, in seconds.
     `events` is the bus on which forges and the catalog itself tell what happened; `read_commit` asks GitHub what a commit did.
-    `analyzers` look for catalog files in repositories.
+    `analyzers` look for catalog files in repositories, `documents` are processes that parse, if there are any already.
     """
 
     def __init__(
@@ -95,12 +95,13 @@ class CatalogEngine:
         events: EventBus | None = None,
         read_commit: ReadCommit | None = None,
         analyzers: Sequence[LocationAnalyzer] = (),
+        documents: DocumentProcesses | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         config = config or {}
         folder = folder or Path.cwd()
-        self._documents = DocumentProcesses()
+        self._documents = documents or DocumentProcesses()
         orchestrator = create_orchestrator(
             settings, reader, config, folder, processors=processors, parse=self._documents.parse
         )

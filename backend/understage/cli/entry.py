@@ -50,7 +50,7 @@ def serve(serving: Serving) -> None:
 
     # What a start makes stays: looking for cycles in it again and again is a tenth of the time. `cli.server` turns it on.
     gc.disable()
-    lighten()
+    lighten("structlog", "sqlalchemy.ext.asyncio")
     from understage.cli.server import run_serve, run_up
 
     run = run_up if serving.command == "up" else run_serve

@@ -1,45 +1,41 @@
-"""`understage up` and `understage serve`: one process, one event loop, from start to graceful stop."""
+"""`understage up` and `understage serve`: what comes before the service is there.
+
+While PostgreSQL makes the database ready and large files are parsed, the modules of the service are read: `cli.serving`, which
+goes on from here, and all that it imports. Those imported here are needed for the configuration and the database.
+"""
 
 import asyncio
 import contextlib
-import gc
-import signal
+import importlib
 import socket
-import threading
+import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-from starlette.types import ASGIApp
-from uvicorn.config import Config
-from uvicorn.server import Server
+from typing import TYPE_CHECKING, Any
 
 from understage import __version__
-from understage.app import Service, create_service
 from understage.cli.configuration import read_configuration
-from understage.cli.connection import GatheringProtocol
-from understage.cli.console import done, lack, say
+from understage.cli.console import done, say
 from understage.config.settings import Settings, read_settings
 from understage.config.sources import Configuration
 from understage.errors import InputError
+from understage.platform.database import Database
+from understage.platform.database_config import open_migrated
+from understage.platform.light_imports import lighten
 from understage.platform.logging import configure_logging
-from understage.platform.memory import give_back_memory
-from understage.platform.telemetry import configure_telemetry
+
+if TYPE_CHECKING:
+    from understage.platform.document_processes import DocumentProcesses
 
 LOOPBACK = "127.0.0.1"
-# Streams end at once on a stop; what else runs gets this long.
-DRAIN_SECONDS = 10
-COLLECT_EVERY = 500_000
-COLLECT_SECONDS = 30.0
-INGESTION_PATIENCE = 120
+SWITCH_SECONDS = 0.0005
 
 
 def run_serve(files: Sequence[Path], port: int | None) -> None:
     """The production form: logs, and nothing else on the terminal."""
     configuration, settings = _read(files, _listen_overrides(port))
     configure_logging(level=settings.backend.logger.level)
-    configure_telemetry()
     _run(_serve(configuration, settings, standalone=False))
 
 
@@ -47,20 +43,19 @@ def run_up(files: Sequence[Path], port: int | None) -> None:
     """The laptop form: progress for people, warnings and errors of the log below it."""
     configuration, settings = _read(files, _up_overrides(port, read_configuration(files)))
     configure_logging(json=False, level="warn")
-    configure_telemetry()
     say(f"Understage {__version__}")
     _run(_serve(configuration, settings, standalone=True))
 
 
 def run_migrate(files: Sequence[Path]) -> None:
     """Migrate, and say what was migrated."""
-    configuration, settings = _read(files, {})
+    _, settings = _read(files, {})
     configure_logging()
 
     async def migrate_only() -> None:
-        service = await create_service(configuration, settings, root=Path.cwd(), standalone=False)
-        await service.database.close()
-        done("database", service.database.describe())
+        database = await _open_database(settings)
+        await database.close()
+        done("database", database.describe())
 
     _run(migrate_only())
 
@@ -109,39 +104,45 @@ async def _serve(configuration: Configuration, settings: Settings, *, standalone
     began = time.monotonic()
     listener = _bind(settings)
     with contextlib.closing(listener):
-        service = await create_service(configuration, settings, root=Path.cwd(), standalone=standalone)
-        _tune_collector()
-        await service.start()
-        if standalone:
-            done("database", service.database.describe())
-        server = _Server(service.web, service)
-        try:
-            beside = [asyncio.create_task(_collect())]
-            if standalone:
-                beside.append(asyncio.create_task(_greet(service, settings, began)))
-            await server.serve(sockets=[listener])
-            for task in beside:
-                task.cancel()
-        finally:
-            await service.stop()
+        # One waits for the database, and one needs the processor: it gives way to the other.
+        with _switching_every(SWITCH_SECONDS):
+            database, documents = await asyncio.gather(_open_database(settings), _read_modules(settings))
+        from understage.cli.serving import serve
+
+        await serve(configuration, settings, database, documents, listener, standalone=standalone, began=began)
 
 
-def _tune_collector() -> None:
-    """What the start made stays; and ingestion makes many objects of which few are cycles: look for those by the clock.
+@contextlib.contextmanager
+def _switching_every(seconds: float) -> Iterator[None]:
+    """How long a thread computes while another one wants to."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
-    The cycles that the start left are not looked for: half a megabyte, which takes a tenth of its time to find.
-    """
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, 20, 50)
-    gc.enable()
-    give_back_memory()
+
+async def _open_database(settings: Settings) -> Database:
+    root = Path.cwd()
+    return await open_migrated(settings.backend.database, root=root, data_directory=settings.data_directory(root))
 
 
-async def _collect() -> None:
-    """What makes few objects must not keep its cycles until there are many."""
-    while True:
-        await asyncio.sleep(COLLECT_SECONDS)
-        gc.collect(1)
+async def _read_modules(settings: Settings) -> "DocumentProcesses":
+    """Import what serves; other processes parse meanwhile what will be asked for first."""
+    await asyncio.to_thread(importlib.import_module, "understage.catalog.parse_ahead")
+    from understage.catalog.parse_ahead import parse_ahead
+    from understage.platform.document_processes import DocumentProcesses
+
+    documents = DocumentProcesses()
+    await parse_ahead(settings.catalog.locations, Path.cwd(), documents)
+    await asyncio.to_thread(_import_serving)
+    return documents
+
+
+def _import_serving() -> None:
+    lighten()
+    importlib.import_module("understage.cli.serving")
 
 
 def _bind(settings: Settings) -> socket.socket:
@@ -160,80 +161,3 @@ def _bind(settings: Settings) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
-
-
-class _Server(Server):
-    """uvicorn, telling the service of a stop before it waits for open connections."""
-
-    def __init__(self, web: ASGIApp, service: Service) -> None:
-        super().__init__(
-            Config(
-                web,
-                http=GatheringProtocol,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=65,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
-        )
-        self._service = service
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """A first signal begins the graceful stop, a second one ends it."""
-        self._service.begin_stop()
-        super().handle_exit(sig, frame)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        """As uvicorn, without raising the signals again afterwards: the graceful stop is not an error."""
-        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-
-async def _greet(service: Service, settings: Settings, began: float) -> None:
-    """Tell how the start goes, and end with the address to open."""
-    portal = asyncio.create_task(_prepare_portal(service))
-    await _tell_ingestion(service)
-    has_page = await portal
-    seconds = time.monotonic() - began
-    address = settings.app.base_url or settings.backend.base_url
-    if has_page:
-        say(f"\nReady after {seconds:.0f} s. Open {address} and sign in as guest; Ctrl-C stops it.")
-    else:
-        say(
-            f"\nReady after {seconds:.0f} s, without the page. The API is at {settings.backend.base_url}/api; Ctrl-C stops it."
-        )
-
-
-async def _prepare_portal(service: Service) -> bool:
-    from understage.portal.build import build_portal
-    from understage.portal.toolchain import PortalBuildError
-
-    loop = asyncio.get_running_loop()
-    stop = threading.Event()
-    service.on_stop(stop.set)
-
-    def report(line: str) -> None:
-        loop.call_soon_threadsafe(say, f"  portal    {line}")
-
-    try:
-        folder = await asyncio.to_thread(build_portal, report, stop=stop)
-    except PortalBuildError as error:
-        lack("portal", error.message)
-        return False
-    done("portal", f"stock Backstage page, {folder.name}")
-    return True
-
-
-async def _tell_ingestion(service: Service) -> None:
-    await service.wait_until_ingested(INGESTION_PATIENCE)
-    count, problems = await service.count_entities()
-    done("catalog", f"{count} entities")
-    for problem in problems:
-        lack("catalog", problem)

@@ -5,6 +5,7 @@ at once, each with its key, file and line, and what was expected.
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError
@@ -119,6 +120,10 @@ class Settings(Section):
     argocd: ArgocdSettings = ArgocdSettings()
     grafana: GrafanaSettings = GrafanaSettings()
     understage: UnderstageSettings = UnderstageSettings()
+
+    def data_directory(self, root: Path) -> Path:
+        """Where the service keeps files; a relative one starts at `root`."""
+        return (root / self.understage.data_directory).resolve()
 
 
 def read_settings(configuration: Configuration) -> Settings:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from understage.config.backend_settings import Connection, DatabaseSettings
 from understage.errors import InputError, ServiceUnavailableError
 from understage.platform.database import Database, connect, connect_sqlite_file, connect_sqlite_temporary
+from understage.platform.migrations import migrate_apart
 
 OWN_NAME = "understage"
 SQLITE_CLIENTS = ("better-sqlite3", "sqlite3")
@@ -30,6 +31,17 @@ async def open_database(settings: DatabaseSettings, *, root: Path, data_director
     if settings.client != "pg":
         raise InputError(f"backend.database.client '{settings.client}' is not supported here: use better-sqlite3 or pg")
     return await _open_postgres(settings)
+
+
+async def open_migrated(settings: DatabaseSettings, *, root: Path, data_directory: Path) -> Database:
+    """`open_database`, with the schema of this release. Raises ServiceUnavailableError when it could not be migrated."""
+    database = await open_database(settings, root=root, data_directory=data_directory)
+    try:
+        await migrate_apart(database)
+    except BaseException:
+        await database.close()
+        raise
+    return database
 
 
 def _open_sqlite(connection: Connection, root: Path, data_directory: Path) -> Database:

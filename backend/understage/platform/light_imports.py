@@ -14,9 +14,16 @@ from typing import Any
 
 # Their `__init__` imports far more than the modules in them that are used here:
 # a command line with click and multiprocessing, the object-relational mapper. None gives a module's name to something else.
-PACKAGES = ("uvicorn", "sqlalchemy.ext.asyncio")
+# What everybody takes from them comes from one of their modules.
+PACKAGES = {
+    "uvicorn": ("config", "Config"),
+    "sqlalchemy.ext.asyncio": ("engine", "AsyncConnection", "AsyncEngine", "create_async_engine"),
+}
 # What a library does without where it is not installed: httpx its command line, structlog its colourful tracebacks.
 OPTIONAL = {"httpx": ("httpx._main",), "structlog": ("rich",)}
+
+# Models of documents that FastAPI would make; they are built when somebody uses them.
+UNBUILT = "fastapi.openapi.models"
 
 # FastAPI looks whether a parameter of a route is a model of them. None of ours is.
 OLD_MODELS = "pydantic.v1"
@@ -38,17 +45,28 @@ class _LaterPackage(ModuleType):
         return getattr(self, name)
 
 
-def lighten() -> None:
-    """Do it, once per process. What is imported already stays as it is."""
+def lighten(*names: str) -> None:
+    """Do it for these libraries and packages, by default for all, once per process. What is imported already stays as it is."""
     for library, parts in OPTIONAL.items():
-        if library not in sys.modules:
+        if (not names or library in names) and library not in sys.modules:
             with absent(*parts):
                 importlib.import_module(library)
-    for package in PACKAGES:
-        _postpone(package)
-    # What everybody takes from these packages comes from one of their modules.
-    _offer("sqlalchemy.ext.asyncio", "engine", "AsyncConnection", "AsyncEngine", "create_async_engine")
-    _offer("uvicorn", "config", "Config")
+    for package, (module, *offered) in PACKAGES.items():
+        if not names or package in names:
+            _postpone(package)
+            _offer(package, module, *offered)
+    if not names:
+        _import_unbuilt(UNBUILT)
+
+
+def _import_unbuilt(name: str) -> None:
+    from pydantic import BaseModel
+
+    BaseModel.model_config["defer_build"] = True
+    try:
+        importlib.import_module(name)
+    finally:
+        del BaseModel.model_config["defer_build"]
 
 
 def _postpone(name: str) -> None:

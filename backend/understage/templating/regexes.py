@@ -254,7 +254,7 @@ class _Translator:
             return _CLASS_ESCAPES[following]
         if following and following in "DWS":
             self.index += 2
-            return _COMPLEMENTS[following]
+            return _complement(_CLASS_ESCAPES[following.lower()])
         if not following:
             raise Fault("Invalid regular-expression literal: \\ at end of pattern")
         return self.character_escape()
@@ -272,7 +272,9 @@ def _class_range(first: str, last: str) -> str:
     return f"{first}-{last}"
 
 
+@lru_cache
 def _complement(members: str) -> str:
+    """All other characters, which takes ten milliseconds to find out."""
     pattern = re.compile(f"[{members}]")
     outside: list[str] = []
     start = None
@@ -284,9 +286,6 @@ def _complement(members: str) -> str:
             outside.append(f"{_spell(start)}-{_spell(code - 1 if inside else code)}")
             start = None
     return "".join(outside)
-
-
-_COMPLEMENTS = {name.upper(): _complement(members) for name, members in _CLASS_ESCAPES.items()}
 
 
 def _count_groups(pattern: str) -> tuple[int, set[str]]:

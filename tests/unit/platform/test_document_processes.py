@@ -126,3 +126,73 @@ async def test_one_without_work_ends(processes: DocumentProcesses, monkeypatch: 
 def test_it_ends_with_its_input() -> None:
     ended = subprocess.run([sys.executable, "-m", PROGRAM], input=b"", capture_output=True, timeout=60, check=True)
     assert (ended.stdout, ended.stderr) == (b"", b"")
+
+
+async def test_what_is_parsed_ahead_is_what_comes_out(processes: DocumentProcesses) -> None:
+    texts = [LONG + f"---\nlast: {number}\n".encode() for number in range(3)]
+    for text in texts:
+        processes.parse_ahead(text, FILE)
+    await asyncio.sleep(0)
+    # The first is under way, the others are not: all come out, those too that nobody has announced.
+    found = await asyncio.gather(*(processes.parse(text, FILE) for text in [*texts, texts[0], LONG]))
+    assert [told(documents) for documents in found] == [
+        told(parse_each(text, FILE)) for text in [*texts, texts[0], LONG]
+    ]
+
+
+async def test_a_text_that_was_parsed_ahead_is_parsed_once(
+    processes: DocumentProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    ask = processes._ask
+    monkeypatch.setattr(processes, "_ask", lambda content, file: asked.append(content) or ask(content, file))
+    processes.parse_ahead(LONG, FILE)
+    await asyncio.sleep(0.01)
+    changed = LONG + b"---\nlast: 1\n"
+    assert told(await processes.parse(changed, FILE)) == told(parse_each(changed, FILE))
+    assert told(await processes.parse(LONG, FILE)) == told(parse_each(LONG, FILE))
+    assert asked == [LONG, changed]
+
+
+async def test_what_nobody_asks_for_is_forgotten(processes: DocumentProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document_processes, "AHEAD_SECONDS", 0.05)
+    processes.parse_ahead(LONG, FILE)
+    async with asyncio.timeout(10):
+        while processes._ahead:
+            await asyncio.sleep(0.05)
+    assert len(await processes.parse(LONG, FILE)) == 2000
+
+
+async def test_a_process_that_dies_while_it_parses_ahead_loses_nothing(processes: DocumentProcesses) -> None:
+    await processes.parse(LONG, FILE)
+    [child] = children()
+    os.kill(child, signal.SIGSTOP)
+    changed = LONG + b"---\nlast: 1\n"
+    processes.parse_ahead(changed, FILE)
+    await asyncio.sleep(0.05)
+    parsing = asyncio.create_task(processes.parse(changed, FILE))
+    await asyncio.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    assert told(await parsing) == told(parse_each(changed, FILE))
+
+
+async def test_a_reader_that_is_broken_off_leaves_the_others_what_is_parsed_ahead(processes: DocumentProcesses) -> None:
+    other = LONG + b"---\nother: 1\n"
+    processes.parse_ahead(LONG, FILE)
+    processes.parse_ahead(other, FILE)
+    await asyncio.sleep(0)
+    reading = asyncio.create_task(processes.parse(LONG, FILE))
+    await asyncio.sleep(0.01)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert told(await processes.parse(other, FILE)) == told(parse_each(other, FILE))
+
+
+async def test_they_can_be_closed_while_they_parse_ahead(processes: DocumentProcesses) -> None:
+    processes.parse_ahead(LONG, FILE)
+    await asyncio.sleep(0.05)
+    await processes.close()
+    async with asyncio.timeout(10):
+        while children():
+            await asyncio.sleep(0.01)

@@ -54,12 +54,12 @@ class LocationStage:
             raise InputError(f"Registered locations must be of an allowed type {dumps_text(list(ALLOWED_TYPES))}").at(
                 "spec", "type"
             )
-        if sum(1 for _ in _targets(spec)) > self._most_targets:
+        if sum(1 for _ in targets_of(spec)) > self._most_targets:
             raise InputError(
                 f"the location has more than {self._most_targets} targets; catalog.mostChildren is the limit"
             ).at("spec", "targets")
         is_optional = spec.get("presence") == "optional"
-        waiting = _targets(spec)
+        waiting = targets_of(spec)
         under_way: deque[tuple[Path, Delayed, asyncio.Task[None]]] = deque()
         try:
             while True:
@@ -98,13 +98,18 @@ class LocationStage:
         if type_ != base.type:
             return target
         if type_ == "file":
-            return normpath(PurePosixPath(base.target).parent / target) if target.startswith(".") else target
+            return absolute_file(base.target, target)
         if type_ == "url":
             try:
                 return self._reader.resolve_url(target, base.target)
             except (UnderstageError, ValueError):
                 return target
         return target
+
+
+def absolute_file(base: str, target: str) -> str:
+    """Where a target of a file is, which may be relative to it."""
+    return normpath(PurePosixPath(base).parent / target) if target.startswith(".") else target
 
 
 async def _refuse_folder(target: str, emit: Delayed) -> None:
@@ -132,7 +137,7 @@ async def _take(path: Path, emit: Delayed, reading: asyncio.Task[None], collecto
             problem.at(*path)
 
 
-def _targets(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def targets_of(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """The targets, each with its path in the entity."""
     if "target" in spec:
         yield ("spec", "target"), spec["target"]

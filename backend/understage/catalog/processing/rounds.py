@@ -87,6 +87,7 @@ class ProcessingRounds:
             return True
         if not claimed and not self._workers and not self._done:
             await self._holdings.keep()
+            await measures.processors_durations.tell()
             return False
         # Those that wait for a slow place since a round before hold up nobody; their end wakes the loop.
         if waited_for := self._start_workers() or self._workers:

@@ -30,7 +30,7 @@ class FileReaderProcessor(Processor):
             place = LocationRef("file", str(path))
             context.emit.refresh_key(str(place))
             try:
-                content = await asyncio.to_thread(_read, path)
+                content = await asyncio.to_thread(read_file, path)
             except OSError as error:
                 context.emit.error(UnderstageError(f"file {path} could not be read, {error.strerror or error}"))
                 continue
@@ -38,7 +38,7 @@ class FileReaderProcessor(Processor):
         return True
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
     """The file, or as much of it as shows that it is too long."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
