@@ -1,12 +1,15 @@
 """Every error of an entity from a file names file, line and column, whoever found it and however the file looks."""
 
+import asyncio
 import textwrap
 from pathlib import Path
 
 import pytest
 from tests.store.catalog_bench import PagesReader, component, location, running
 
-from understage.errors import InputError
+from understage.catalog.processing.sources import Sources
+from understage.errors import InputError, Place
+from understage.model.ref import LocationRef
 from understage.model.yaml import parse_document
 from understage.platform.database import Database
 
@@ -177,6 +180,23 @@ async def test_an_error_of_the_rules_has_the_position_of_the_kind(sqlite_databas
         f"at {place}:11:7"
     )
     assert (error["file"], error["line"], error["column"], error["text"]) == (place, 11, 7, "kind: System")
+
+
+async def test_a_file_is_read_to_its_end_for_the_next_one_when_the_first_is_broken_off() -> None:
+    location = LocationRef("url", "https://example.com/a.yaml")
+    reader = PagesReader()
+    reader.pages[location.target] = component("one", owner="")
+    sources, entity = Sources(reader), parse_document(reader.pages[location.target]).value
+    for turns in range(8):
+        waiting = asyncio.create_task(sources.position(entity, location, Place(("spec", "owner"))))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    position = await sources.position(entity, location, Place(("spec", "owner")))
+    assert position is not None
+    assert position.line == 8
+    assert reader.sent == [location.target]
 
 
 async def test_a_file_behind_a_url_is_read_again_for_positions_once(sqlite_database: Database, tmp_path: Path) -> None:

@@ -62,8 +62,11 @@ def claim_definition() -> Json:
 
 
 def install(cluster: Cluster, *definitions: Json) -> None:
-    """Apply definitions and wait until the API server serves them."""
+    """Apply definitions and wait until the API server serves them, which it does a while after it has established them."""
     for made in definitions:
         cluster.apply(made)
-        path = cluster.path_of(made)
-        wait_for(made["metadata"]["name"], lambda path=path: "Established" in str(cluster.get(path)) or None, 60)
+        group, plural = made["spec"]["group"], made["spec"]["names"]["plural"]
+        for version in made["spec"]["versions"]:
+            if version["served"]:
+                path = f"/apis/{group}/{version['name']}/{plural}"
+                wait_for(f"{path} to be served", lambda path=path: cluster.get(path) is not None or None, 60)

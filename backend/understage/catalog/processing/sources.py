@@ -70,6 +70,7 @@ class Sources:
         self._reader = reader
         self._files: OrderedDict[str, SourceFile] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._finding: set[asyncio.Task[Span | None]] = set()
 
     async def locate(self, entity: Entity, location: LocationRef, errors: Sequence[Exception]) -> None:
         """Set `position` of the errors about an entity (as it was before processing) that was read at `location`.
@@ -97,6 +98,13 @@ class Sources:
         self._keep(str(location), _index(content, str(location), _FOREVER))
 
     async def _find(self, entity: Entity, location: LocationRef) -> Span | None:
+        # Whoever waits may be broken off; the next one must not read the file again.
+        task = asyncio.create_task(self._find_alone(entity, location))
+        self._finding.add(task)
+        task.add_done_callback(self._finding.discard)
+        return await asyncio.shield(task)
+
+    async def _find_alone(self, entity: Entity, location: LocationRef) -> Span | None:
         key, ref, content = str(location), entity_ref(entity), _content_hash(entity)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
