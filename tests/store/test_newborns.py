@@ -13,7 +13,7 @@ from tests.store.row_counter import counting_rows
 from understage.catalog.processing import newborns
 from understage.catalog.processing.newborns import Newborns
 from understage.catalog.processors.registry import installed_processors
-from understage.catalog.store import stitch_queue
+from understage.catalog.store import select_stitch_inputs, stitch_queue
 from understage.catalog.store.replace_relations import insert_relations
 from understage.catalog.store.stitch_queue import count_stitches, enqueue_stitch
 from understage.model.entity import Entity
@@ -193,6 +193,32 @@ async def test_a_name_that_nobody_has_is_looked_for_twice_more_and_forgotten(
         bench.engine._wake_stitching()
         await until(database, "SELECT count(*) FROM stitch_queue", 0)
     assert [ticket.count(stitch_queue.UNKNOWN) for ticket in tickets] == [0, 1, 2]
+
+
+async def test_what_is_said_of_a_name_that_nobody_has_is_not_read(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    select = select_stitch_inputs.select_relations
+
+    async def noting(connection: Any, refs: Any) -> Any:
+        asked.extend(refs)
+        return await select(connection, refs)
+
+    monkeypatch.setattr(select_stitch_inputs, "select_relations", noting)
+    (tmp_path / "a.yaml").write_text(component("one", owner="nobody"))
+    async with (
+        running(database, tmp_path, locations=[{"type": "file", "target": "a.yaml"}]),
+        database.read() as connection,
+    ):
+        inputs = await select_stitch_inputs.select_stitch_inputs(
+            connection, ["group:default/nobody", "component:default/one"]
+        )
+    assert [(item.entity_ref, item.relations) for item in inputs] == [
+        ("component:default/one", [("ownedBy", "group:default/nobody")])
+    ]
+    assert "component:default/one" in asked
+    assert "group:default/nobody" not in asked
 
 
 async def test_who_asks_again_later_makes_nobody_wait_longer(database: Database) -> None:

@@ -19,6 +19,8 @@ async def insert_relations(connection: AsyncConnection, emitted: Mapping[int, Co
 
 async def select_relations(connection: AsyncConnection, refs: Sequence[str]) -> list[Relation]:
     """All relations whose source is among `refs`, whoever emitted them; each once."""
+    if not refs:
+        return []
     statement = f"""
         SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
         WHERE source_entity_ref {among(connection, "refs")}

@@ -44,9 +44,9 @@ async def select_stitch_inputs(connection: AsyncConnection, refs: Sequence[str])
         for row in await connection.execute(text(statement), parameters)
     ]
     by_ref = {item.entity_ref: item for item in inputs}
-    for source, type_, target in await select_relations(connection, refs):
-        if source in by_ref:
-            by_ref[source].relations.append((type_, target))
+    # A team that nobody has may be said to own ten thousand.
+    for source, type_, target in await select_relations(connection, list(by_ref)):
+        by_ref[source].relations.append((type_, target))
     for item in inputs:
         item.relations.sort()
     return inputs
