@@ -69,4 +69,4 @@ def install(cluster: Cluster, *definitions: Json) -> None:
         for version in made["spec"]["versions"]:
             if version["served"]:
                 path = f"/apis/{group}/{version['name']}/{plural}"
-                wait_for(f"{path} to be served", lambda path=path: cluster.get(path) is not None or None, 60)
+                wait_for(f"{path} to be served", lambda path=path: cluster.request("GET", path).is_success or None, 60)
