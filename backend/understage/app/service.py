@@ -142,8 +142,8 @@ async def create_service(
     async with AsyncExitStack() as opened:
         # Closed again when something below fails; the service closes it otherwise.
         opened.push_async_callback(database.close)
-        documents = documents or DocumentProcesses()
-        opened.push_async_callback(documents.close)
+        if documents is not None:
+            opened.push_async_callback(documents.close)
         service = _compose(
             configuration,
             settings,
@@ -162,7 +162,7 @@ def _compose(
     configuration: Configuration,
     settings: Settings,
     database: Database,
-    documents: DocumentProcesses,
+    documents: DocumentProcesses | None,
     root: Path,
     data_directory: Path,
     *,
@@ -238,7 +238,7 @@ def _create_engine(
     configuration: Configuration,
     settings: Settings,
     database: Database,
-    documents: DocumentProcesses,
+    documents: DocumentProcesses | None,
     integrations: Integrations,
     events: EventBus,
     http: HttpClient,

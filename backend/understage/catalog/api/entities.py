@@ -196,7 +196,7 @@ def _add_ancestry(router: APIRouter, database: Database, access: Access, auditor
             encode_object([("entity", entities[item].encode()), ("parentEntityRefs", orjson.dumps(above))])
             for item, above in ordered
         ]
-        body = encode_object([("rootEntityRef", orjson.dumps(ref)), ("items", b"[" + b",".join(items) + b"]")])
+        body = encode_object([("rootEntityRef", orjson.dumps(ref)), ("items", encode_array(items, ()))])
         return answer_with_etag(request, body)
 
 
